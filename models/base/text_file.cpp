@@ -1,0 +1,104 @@
+#include "models/base/text_file.hpp"
+
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+#include "models/base/error.hpp"
+
+namespace sextant {
+namespace {
+
+/// zlib's file reader passes plain text through unchanged, so one path serves both.
+class GzipReader {
+ public:
+  explicit GzipReader(const std::string& path) : path_(path) {
+    struct stat status {};
+    if (stat(path.c_str(), &status) != 0)
+      throw InputError(fmt::format("{}: {}", path, errno == ENOENT ? "no such file" : std::strerror(errno)));
+    if (S_ISDIR(status.st_mode)) throw InputError(fmt::format("{}: found a directory, expected a file", path));
+    file_.reset(gzopen(path.c_str(), "rb"));
+    if (!file_) throw InputError(fmt::format("{}: {}", path, std::strerror(errno)));
+    gzbuffer(file_.get(), 1 << 17);
+  }
+
+  /// Bytes read, 0 at the end.
+  std::size_t read(char* buffer, std::size_t size) {
+    const int got = gzread(file_.get(), buffer, static_cast<unsigned>(size));
+    int error = Z_OK;
+    const char* message = gzerror(file_.get(), &error);
+    // A truncated stream reads as a short read followed by Z_BUF_ERROR.
+    if (got < 0 || (error != Z_OK && error != Z_STREAM_END))
+      throw InputError(fmt::format("{}: truncated or corrupt gzip data ({})", path_, message));
+    return static_cast<std::size_t>(got);
+  }
+
+ private:
+  struct Close {
+    void operator()(gzFile_s* file) const { gzclose(file); }
+  };
+  std::string path_;
+  std::unique_ptr<gzFile_s, Close> file_;
+};
+
+}  // namespace
+
+std::string read_text_file(const std::string& path) {
+  GzipReader reader(path);
+  std::string content;
+  char buffer[1 << 16];
+  while (const std::size_t got = reader.read(buffer, sizeof buffer)) content.append(buffer, got);
+  return content;
+}
+
+void for_each_line(const std::string& path, const std::function<void(std::string_view, std::size_t)>& line) {
+  GzipReader reader(path);
+  std::string rest;
+  std::size_t number = 0;
+  char buffer[1 << 16];
+  auto emit = [&](std::string_view text) {
+    if (!text.empty() && text.back() == '\r') text.remove_suffix(1);
+    line(text, ++number);
+  };
+  while (const std::size_t got = reader.read(buffer, sizeof buffer)) {
+    std::string_view chunk(buffer, got);
+    for (std::size_t end; (end = chunk.find('\n')) != std::string_view::npos; chunk.remove_prefix(end + 1)) {
+      if (rest.empty()) {
+        emit(chunk.substr(0, end));
+      } else {
+        rest.append(chunk.substr(0, end));
+        emit(rest);
+        rest.clear();
+      }
+    }
+    rest.append(chunk);
+  }
+  if (!rest.empty()) emit(rest);
+}
+
+void write_text_file(const std::string& path, std::string_view content) {
+  if (path == "-") {
+    std::fwrite(content.data(), 1, content.size(), stdout);
+    std::fflush(stdout);
+    return;
+  }
+  const std::string aside = fmt::format("{}.{}.part", path, getpid());
+  std::FILE* file = std::fopen(aside.c_str(), "wb");
+  if (file == nullptr)
+    throw Error(ExitCode::failure, fmt::format("{}: cannot write: {}", path, std::strerror(errno)));
+  bool good = std::fwrite(content.data(), 1, content.size(), file) == content.size();
+  good = std::fclose(file) == 0 && good;
+  if (!good || std::rename(aside.c_str(), path.c_str()) != 0) {
+    const int reason = errno;
+    std::remove(aside.c_str());
+    throw Error(ExitCode::failure, fmt::format("{}: cannot write: {}", path, std::strerror(reason)));
+  }
+}
+
+}  // namespace sextant

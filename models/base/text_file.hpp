@@ -1,0 +1,21 @@
+#pragma once
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace sextant {
+
+/// The whole of a text file; one that is gzip-compressed (by content, not by name) comes back decompressed.
+/// Throws InputError if it is missing, a directory, truncated or corrupt.
+std::string read_text_file(const std::string& path);
+
+/// Writes aside and renames, so that a reader (or a Ctrl-C) never sees half a file. "-" writes to stdout.
+/// Throws Error (failure) if the directory is missing or the disk full.
+void write_text_file(const std::string& path, std::string_view content);
+
+/// Calls `line(text, number)` for each line (number from 1, no line end), decompressing gzip on the way;
+/// holds one line at a time, so a file may be larger than memory. Throws InputError as read_text_file does.
+void for_each_line(const std::string& path,
+                   const std::function<void(std::string_view text, std::size_t number)>& line);
+
+}  // namespace sextant

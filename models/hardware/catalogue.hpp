@@ -1,0 +1,91 @@
+#pragma once
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/base/figure.hpp"
+
+namespace sextant {
+
+/// A price seen somewhere on a date; never invented.
+struct Price {
+  double amount = 0;
+  std::string currency;   ///< USD, EUR
+  std::string date;
+  std::string source;
+};
+
+/// A GPU as its maker and its driver describe it. Rates are per GPU; efficiencies live in profiles.
+struct Gpu {
+  std::string name;                    ///< catalogue name: "rtx-pro-6000-server"
+  std::string full_name;
+  Figure memory_bytes;                 ///< what the driver reports, not the name on the box
+  std::optional<Figure> memory_gbps;   ///< 10^9 B/s
+  std::map<std::string, Figure> dense_tflops;   ///< by type: bf16, fp16, fp8, int8, fp4; dense, FP32 accumulate
+  std::map<std::string, Figure> sparse_tflops;
+  std::optional<Figure> streaming_multiprocessors;
+  std::optional<Figure> l2_bytes;
+  std::optional<Figure> power_watts;   ///< default limit
+  std::string compute_capability;      ///< "12.0"; empty if unknown
+  int pcie_generation = 0;             ///< 0: not on PCIe
+  int pcie_lanes = 0;
+  std::optional<Figure> nvlink_gbps;   ///< 10^9 B/s per direction; nullopt: none
+  bool gpudirect_rdma = true;          ///< false where the part cannot (GB10)
+  std::vector<Price> prices;
+  std::vector<std::string> notes;      ///< conflicts between sources
+  std::vector<std::string> sources;
+};
+
+/// A network card, as one port configuration of it.
+struct Nic {
+  std::string name;                    ///< "connectx-7-200"
+  std::string full_name;
+  Figure rate_gbits;                   ///< Gbit/s of all its ports together
+  int ports = 1;
+  int pcie_generation = 0;
+  int pcie_lanes = 0;
+  std::vector<Price> prices;
+};
+
+/// An Ethernet or InfiniBand switch.
+struct Switch {
+  std::string name;
+  std::string full_name;
+  Figure capacity_gbits;               ///< all ports, one direction
+  std::optional<Figure> latency_us;
+  std::optional<Figure> power_watts;
+  std::vector<Price> prices;
+};
+
+/// A host into which GPUs are put: how they are joined inside.
+struct NodeType {
+  std::string name;                    ///< "workstation", "hgx", "dgx-spark"
+  std::string description;
+  std::string gpu_link;                ///< "nvlink": all GPUs on one NVSwitch; "pcie": each on its own root port
+  bool peer_to_peer = true;            ///< PCIe: GPUs reach each other without staging in host memory
+  int max_gpus = 8;
+  int pcie_generation = 5;
+  int pcie_lanes = 16;
+  std::string source;
+};
+
+/// Each throws InputError naming the known entries and the nearest.
+const Gpu& find_gpu(const std::string& name);
+const Nic& find_nic(const std::string& name);
+const Switch& find_switch(const std::string& name);
+const NodeType& find_node_type(const std::string& name);
+
+/// The whole catalogue, read once from the embedded files.
+struct HardwareCatalogue {
+  std::vector<Gpu> gpus;
+  std::vector<Nic> nics;
+  std::vector<Switch> switches;
+  std::vector<NodeType> node_types;
+};
+const HardwareCatalogue& hardware_catalogue();
+
+/// 10^9 B/s each way of a PCIe link: lanes x GT/s x 128b/130b.
+double pcie_gbps(int generation, int lanes);
+
+}  // namespace sextant

@@ -1,0 +1,67 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "models/llm/architecture.hpp"
+#include "models/llm/weight_format.hpp"
+#include "models/profile/engine_profile.hpp"
+
+namespace sextant {
+
+/// The part of a model that one pipeline stage holds, cut `tensor_parallel` ways.
+struct StageShape {
+  LayerRange layers;
+  std::int64_t tensor_parallel = 1;
+  bool first = true;   ///< holds the embedding
+  bool last = true;    ///< holds the final norm and the head
+  bool operator==(const StageShape&) const = default;
+};
+
+/// Bytes of weights on each GPU of a stage.
+struct StageWeights {
+  double embedding = 0;
+  double head = 0;       ///< a tied head costs again only where the embedding is on another stage
+  double layers = 0;     ///< linear layers with their scales and zeros
+  double norms = 0;      ///< norms and biases
+  double total() const { return embedding + head + layers + norms; }
+};
+
+/// Weights of one stage, per GPU. Query heads and MLP are cut tp ways; KV heads are replicated where kv_heads < tp;
+/// embedding and head are cut along the vocabulary, padded to a multiple of 64 and of tp, as vLLM does.
+StageWeights stage_weights(const Architecture&, const WeightFormat&, const StageShape&);
+
+/// Bytes that one cached token takes on each GPU of the stage (keys and values of its layers).
+double kv_bytes_per_token(const Architecture&, const KvFormat&, const StageShape&);
+
+/// The largest batch dimensions an engine must have room for.
+struct BatchLimits {
+  std::int64_t max_batched_tokens = 8192;
+  std::int64_t max_sequences = 256;
+};
+
+/// Peak bytes of activations in one pass: the widest moment of a layer, plus the logits on the last stage.
+double activation_peak_bytes(const Architecture&, const StageShape&, const BatchLimits&);
+
+/// Where one GPU's memory goes; all in bytes, all explicit.
+struct MemoryBudget {
+  double device = 0;         ///< what the driver reports
+  double usable = 0;         ///< device * gpu_memory_utilization
+  double weights = 0;
+  double activations = 0;
+  double context = 0;        ///< CUDA context and loaded kernels
+  double communication = 0;  ///< NCCL buffers, all communicators of this GPU
+  double engine = 0;         ///< CUDA graphs, workspaces
+  double kv_bytes_per_token = 0;
+  double for_kv() const { return usable - weights - activations - context - communication - engine; }
+  bool fits() const { return for_kv() > 0; }
+  /// Whole KV tokens that fit (0 if weights do not).
+  std::int64_t kv_tokens(std::int64_t block_size) const;
+};
+
+/// `communicators`: NCCL groups this GPU belongs to (tensor-parallel group of > 1 ranks, each pipeline neighbour).
+MemoryBudget memory_budget(const Architecture&, const WeightFormat&, const KvFormat&, const StageShape&,
+                           const BatchLimits&, const EngineMemory&, double device_bytes,
+                           double gpu_memory_utilization, int communicators);
+
+}  // namespace sextant

@@ -1,0 +1,60 @@
+#pragma once
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/base/figure.hpp"
+#include "models/profile/grid.hpp"
+
+namespace sextant {
+
+/// What a time may be multiplied by and still be believed: the 90 % interval of true / predicted.
+struct Spread {
+  double low = 1;    ///< <= 1
+  double high = 1;   ///< >= 1
+};
+
+/// The straight-line part of an operator's cost: latency + max(flops / rate, bytes / bandwidth).
+struct Roofline {
+  double tflops = 0;        ///< 10^12 FLOP/s reached at best; 0: not bound by arithmetic
+  double memory_gbps = 0;   ///< 10^9 B/s reached at best
+  double latency_us = 0;    ///< launch and tail of one kernel
+};
+
+/// One operator family at one data type: time = roofline / efficiency(coordinates).
+/// The coordinates of each family are stated at its field in GpuProfile.
+struct OperatorModel {
+  Grade grade = Grade::assumed;
+  std::string source;
+  Roofline roofline;
+  Grid efficiency;               ///< empty: 1 everywhere
+  Spread spread;                 ///< of single operators against the data it was fitted to
+  std::optional<double> median_error;   ///< of the fit, relative
+  double bytes_per_weight = 0;   ///< GEMM only: weight bytes streamed per element, scales included
+};
+
+/// What a fit knows about one GPU.
+struct GpuProfile {
+  std::string gpu;                 ///< catalogue name
+  std::string scaled_from;         ///< profile this one was scaled from; empty if its own
+  std::string provenance;          ///< sources and the command that made the file
+  /// By dtype (bf16, fp8, int8, nvfp4, w4a16). Efficiency over (m, n, k).
+  std::map<std::string, OperatorModel> gemm;
+  /// By "kv type/head_dim" ("bf16/128"). Efficiency over (mean causal length in tokens, query heads x new tokens / 1024).
+  std::map<std::string, OperatorModel> attention_prefill;
+  /// By "kv type/head_dim". Efficiency over (batch x kv_heads, mean context, heads / kv_heads).
+  std::map<std::string, OperatorModel> attention_decode;
+  /// Memory-bound small kernels. Efficiency over (bytes moved).
+  OperatorModel elementwise;
+};
+
+/// {"format": "sextant gpu profile", "version": 1, …}; strict. A file with "scaled_from" holds ratios instead of tables
+/// and is resolved against the embedded profile it names. Throws InputError.
+GpuProfile read_gpu_profile(const JsonValue&);
+std::string write_gpu_profile(const GpuProfile&);
+
+/// The shipped profile of a GPU. Throws InputError naming the known ones.
+GpuProfile find_gpu_profile(const std::string& gpu);
+
+}  // namespace sextant

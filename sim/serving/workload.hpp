@@ -1,0 +1,69 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/base/json_reader.hpp"
+#include "sim/kernel/time.hpp"
+
+namespace sextant {
+
+/// One request as it arrives.
+struct Request {
+  Time arrival;
+  std::int64_t prompt_tokens = 0;
+  std::int64_t output_tokens = 0;   ///< at least 1
+  std::vector<std::int64_t> prefix_blocks;   ///< hash ids of its prompt's blocks, where the trace has them
+};
+
+/// How long prompts or outputs are.
+struct LengthDistribution {
+  enum class Kind { fixed, lognormal, uniform } kind = Kind::fixed;
+  double mean = 0;            ///< fixed: the length; lognormal: the distribution's mean
+  double sigma = 0;           ///< lognormal: deviation of the logarithm
+  std::int64_t low = 1;       ///< drawn lengths are clamped to [low, high]
+  std::int64_t high = 1 << 20;
+};
+
+/// What is asked of a deployment. Fields bear the names of `vllm bench serve`.
+struct Workload {
+  enum class Arrival { poisson, gamma, concurrency, trace } arrival = Arrival::poisson;
+  double request_rate = 0;              ///< requests/s (open loop)
+  double burstiness = 1;                ///< gamma shape; 1 is Poisson, < 1 burstier
+  std::int64_t max_concurrency = 0;     ///< closed loop: a new request starts when one ends
+  std::int64_t num_prompts = 0;         ///< requests in all
+  LengthDistribution prompt;
+  LengthDistribution output;
+  std::string trace;                    ///< path; lengths (and, with arrival trace, times) come from it
+  std::string trace_format;             ///< azure, mooncake
+  double time_scale = 1;                ///< trace timestamps are multiplied by it
+  std::uint64_t seed = 0;
+};
+
+/// Reads a scenario's "workload":
+///   {"request_rate": 4, "num_prompts": 1000, "prompt": {"fixed": 1024}, "output": {"lognormal": {"mean": 256, "sigma": 0.6,
+///    "min": 1, "max": 2048}}, "burstiness": 1, "seed": 0}
+///   {"max_concurrency": 32, …} closed loop      {"trace": {"path": "x.csv.gz", "format": "azure"}, "time_scale": 1}
+/// request_rate with a trace keeps the trace's lengths (repeated in order as needed) and draws arrivals.
+/// Relative trace paths are relative to the scenario's file. Throws InputError.
+Workload read_workload(const JsonValue&);
+
+/// Requests one after another, in order of arrival; nothing is stored but the trace's rows.
+class RequestSource {
+ public:
+  virtual ~RequestSource() = default;
+  /// The next request, or nullopt after the last. Closed loop: `arrival` is 0 and the caller decides when it starts.
+  virtual std::optional<Request> next() = 0;
+};
+
+/// Streams "arrivals", "prompt", "output" of (seed, component, replication). Throws InputError for a missing, truncated,
+/// unsorted or malformed trace, naming file and line.
+std::unique_ptr<RequestSource> make_request_source(const Workload&, std::uint64_t replication = 0);
+
+/// Reads a trace. azure: CSV with header TIMESTAMP,ContextTokens,GeneratedTokens; mooncake: JSON Lines with timestamp (ms),
+/// input_length, output_length, hash_ids (512-token blocks). gzip allowed. Arrivals are relative to the first row.
+std::vector<Request> read_trace(const std::string& path, const std::string& format);
+
+}  // namespace sextant
