@@ -1,6 +1,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,13 +26,16 @@ struct FamilySeconds {
   FamilySeconds& operator+=(const FamilySeconds&);
 };
 
-/// Where in its 90 % interval each family is taken: 0 nominal, +1 the slow end, -1 the fast end. Errors are fully
-/// correlated within a family.
+/// Where in its 90 % interval each family is taken: 0 nominal, +1 the slow end, -1 the fast end, geometric between.
+/// Errors are fully correlated within a family.
 struct CostLevel {
   std::array<double, family_count> level{};
   double of(Family f) const { return level[static_cast<std::size_t>(f)]; }
   static CostLevel only(Family f, double level);
 };
+
+/// What a time at that level is multiplied by: high^level from 0 up, low^-level below.
+double spread_factor(const Spread&, double level);
 
 /// One operator's predicted time.
 struct OperatorTime {
@@ -39,6 +43,7 @@ struct OperatorTime {
   Grade grade = Grade::assumed;
   Spread spread;
   bool extrapolated = false;   ///< asked outside the fitted range
+  bool memory_bound = false;   ///< the bytes, not the arithmetic, take the time
 };
 
 /// Prompt tokens of one request in a pass, after `past` tokens that are cached already.
@@ -47,15 +52,23 @@ struct PrefillChunk {
   std::int64_t past_tokens = 0;
 };
 
-// Single operators. Each throws InputError if the profile lacks the type ("profile X has no gemm of type nvfp4").
+// Single operators, each latency + max(flops / rate, bytes / bandwidth) / efficiency. Each throws InputError if the
+// profile lacks the type ("profile X has no gemm of type nvfp4").
+
+/// flops = 2 m n k; bytes = inputs and weights read, 16-bit outputs written.
 OperatorTime gemm_time(const GpuProfile&, const std::string& type, double m, double n, double k);
-/// One layer's causal attention of one chunk, `heads` on this GPU.
+/// One layer's causal attention of one chunk, `heads` on this GPU. Each query sees itself and what is before it, at
+/// most `window` tokens: flops = 4 x heads x head_dim x pairs; bytes = keys and values once, queries and outputs.
 OperatorTime attention_prefill_time(const GpuProfile&, const AttentionShape&, PrefillChunk);
-/// One layer's attention of `batch` decodes whose cached tokens sum to `context_sum` (the new token included).
+/// The same for several sequences in one kernel: latency once, efficiency at their summed new tokens.
+OperatorTime attention_prefill_time(const GpuProfile&, const AttentionShape&, std::span<const PrefillChunk>);
+/// One layer's attention of `batch` decodes whose cached tokens sum to `context_sum` (the new token included). A window
+/// cuts the mean context.
 OperatorTime attention_decode_time(const GpuProfile&, const AttentionShape&, double batch, double context_sum);
 OperatorTime elementwise_time(const GpuProfile&, double bytes);
-/// `bytes` as nccl-tests' size. ranks 1: zero.
+/// `bytes` as nccl-tests' size. ranks 1: zero. Throws InputError naming the measured groups if this one is not there.
 OperatorTime collective_time(const LinkProfile&, const std::string& op, int ranks, double bytes);
+/// One message, one way. Throws InputError if `staged` is asked of a link that has no such curve.
 OperatorTime send_time(const LinkProfile&, double bytes, bool staged);
 
 /// What a pass holds: all that its cost depends on.
@@ -70,9 +83,11 @@ struct PassShape {
 /// threads; copying is cheap before its first use.
 class StageCost {
  public:
-  /// `link` joins the tensor-parallel group; may be null where tensor_parallel is 1.
+  /// `link` joins the tensor-parallel group; may be null where tensor_parallel is 1. Throws InputError if the profile
+  /// lacks an operator of the stage or the link a collective of it.
   StageCost(const StageOperators&, const GpuProfile&, const LinkProfile* link, int tensor_parallel, CostLevel = {});
 
+  /// A pass without tokens costs nothing; without samples, no head.
   FamilySeconds cost(const PassShape&) const;
   /// The weakest grade among all operators, and whether any pass so far asked outside a fitted range.
   Grade grade() const { return grade_; }
@@ -81,13 +96,19 @@ class StageCost {
   double memory_bound_share(const PassShape&) const;
 
  private:
+  struct Inputs;      ///< operators and profiles, shared between copies
+  template <class Visit>
+  void visit_dense(std::int64_t tokens, Visit&& visit) const;
+  template <class Visit>
+  void visit_sampling(std::int64_t samples, Visit&& visit) const;
+  template <class Visit>
+  void visit_attention(const PassShape&, Visit&& visit) const;
+  template <class Visit>
+  const FamilySeconds& cached(std::vector<FamilySeconds>& cache, std::int64_t count, Visit&& compute) const;
   const FamilySeconds& dense(std::int64_t tokens) const;     ///< GEMMs, element-wise, collectives at a token count
   const FamilySeconds& sampling(std::int64_t samples) const;
-  StageOperators operators_;
-  GpuProfile profile_;
-  LinkProfile link_;
-  int tensor_parallel_ = 1;
-  CostLevel level_;
+
+  std::shared_ptr<const Inputs> inputs_;
   Grade grade_ = Grade::measured;
   mutable bool extrapolated_ = false;
   mutable std::vector<FamilySeconds> dense_;      ///< by token count; total() < 0: not computed yet

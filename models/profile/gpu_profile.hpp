@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -22,7 +23,8 @@ struct Roofline {
   double latency_us = 0;    ///< launch and tail of one kernel
 };
 
-/// One operator family at one data type: time = roofline / efficiency(coordinates).
+/// One operator family at one data type: time = latency + max(flops / rate, bytes / bandwidth) / efficiency(coordinates).
+/// A fit therefore stores efficiency = (roofline work time) / (measured time - latency).
 /// The coordinates of each family are stated at its field in GpuProfile.
 struct OperatorModel {
   Grade grade = Grade::assumed;
@@ -41,7 +43,8 @@ struct GpuProfile {
   std::string provenance;          ///< sources and the command that made the file
   /// By dtype (bf16, fp8, int8, nvfp4, w4a16). Efficiency over (m, n, k).
   std::map<std::string, OperatorModel> gemm;
-  /// By "kv type/head_dim" ("bf16/128"). Efficiency over (mean causal length in tokens, query heads x new tokens / 1024).
+  /// By "kv type/head_dim" ("bf16/128"). Efficiency over (mean causal length in tokens, query heads x new tokens / 1024),
+  /// the new tokens of all sequences of the kernel together.
   std::map<std::string, OperatorModel> attention_prefill;
   /// By "kv type/head_dim". Efficiency over (batch x kv_heads, mean context, heads / kv_heads).
   std::map<std::string, OperatorModel> attention_decode;
@@ -49,12 +52,17 @@ struct GpuProfile {
   OperatorModel elementwise;
 };
 
-/// {"format": "sextant gpu profile", "version": 1, …}; strict. A file with "scaled_from" holds ratios instead of tables
-/// and is resolved against the embedded profile it names. Throws InputError.
-GpuProfile read_gpu_profile(const JsonValue&);
-std::string write_gpu_profile(const GpuProfile&);
+/// Finds the profile that a scaled one leans on.
+using GpuProfileFinder = std::function<GpuProfile(const std::string& gpu)>;
 
 /// The shipped profile of a GPU. Throws InputError naming the known ones.
 GpuProfile find_gpu_profile(const std::string& gpu);
+
+/// {"format": "sextant gpu profile", "version": 1, …}; strict. A file with "scaled_from" holds ratios instead of tables
+/// and is resolved against the profile that `base` finds (the embedded one). Throws InputError.
+GpuProfile read_gpu_profile(const JsonValue&, const GpuProfileFinder& base = find_gpu_profile);
+/// The profile's tables as JSON, figures rounded to four digits; a scaled profile is written resolved, with its origin
+/// in the provenance.
+std::string write_gpu_profile(const GpuProfile&);
 
 }  // namespace sextant

@@ -1,4 +1,5 @@
 #pragma once
+#include <bit>
 #include <cstdint>
 #include <string>
 
@@ -7,11 +8,20 @@
 namespace sextant {
 
 /// A hash of the events a run went through, in order: two runs with one fingerprint took the same path.
+/// Each word goes through a round of MurmurHash3 x64 (Appleby, public domain), which loses nothing: it is
+/// invertible in the state and in the word.
 class Fingerprint {
  public:
-  void add(const Event& event);
-  void add(std::uint64_t word);
-  std::uint64_t value() const { return state_; }
+  void add(const Event& event) {
+    add(static_cast<std::uint64_t>(event.time.ns));
+    add(static_cast<std::uint64_t>(event.kind) << 32 | event.target);
+    add(event.data);
+  }
+  void add(std::uint64_t word) {
+    word = std::rotl(word * 0x87c37b91114253d5ULL, 31) * 0x4cf5ad432745937fULL;
+    state_ = std::rotl(state_ ^ word, 27) * 5 + 0x52dce729;
+  }
+  std::uint64_t value() const;
   /// 16 hex digits.
   std::string text() const;
 

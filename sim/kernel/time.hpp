@@ -15,8 +15,14 @@ struct Time {
   constexpr auto operator<=>(const Time&) const = default;
   constexpr Time operator+(Time other) const { return {ns + other.ns}; }
   constexpr Time operator-(Time other) const { return {ns - other.ns}; }
-  constexpr Time& operator+=(Time other) { ns += other.ns; return *this; }
-  constexpr Time& operator-=(Time other) { ns -= other.ns; return *this; }
+  constexpr Time& operator+=(Time other) {
+    ns += other.ns;
+    return *this;
+  }
+  constexpr Time& operator-=(Time other) {
+    ns -= other.ns;
+    return *this;
+  }
 };
 
 }  // namespace sextant

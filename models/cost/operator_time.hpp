@@ -1,0 +1,20 @@
+#pragma once
+#include <span>
+
+#include "models/cost/cost.hpp"
+
+// The same times as in cost.hpp with the operator's model already looked up: what a pass costs is asked millions of
+// times, what the profile is called only once.
+namespace sextant {
+
+const OperatorModel& gemm_model(const GpuProfile&, const std::string& type);
+const OperatorModel& attention_prefill_model(const GpuProfile&, const AttentionShape&);
+const OperatorModel& attention_decode_model(const GpuProfile&, const AttentionShape&);
+const TransferCurve& collective_curve(const LinkProfile&, const std::string& op, int ranks);
+
+OperatorTime attention_prefill_time(const OperatorModel&, const AttentionShape&, double kv_element_bytes,
+                                    std::span<const PrefillChunk>);
+OperatorTime attention_decode_time(const OperatorModel&, const AttentionShape&, double kv_element_bytes, double batch,
+                                   double context_sum);
+
+}  // namespace sextant

@@ -1,0 +1,69 @@
+#include "models/profile/assumptions.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "models/base/embedded.hpp"
+#include "models/base/error.hpp"
+#include "models/profile/profile_file.hpp"
+
+namespace sextant {
+namespace {
+
+constexpr auto shipped_path = "calibrate/profiles/assumptions.json";
+
+BoundedFigure read_bounded(const JsonValue& value) {
+  const JsonObject object = value.object();
+  BoundedFigure bounded;
+  bounded.figure.value = positive(object.at("value"));
+  bounded.low = object.number("low", {0, bounded.figure.value});
+  bounded.high = object.number("high", {bounded.figure.value});
+  if (!(bounded.low > 0)) object.at("low").fail("found 0, expected a number above 0");
+  bounded.figure.grade = read_grade(object);
+  bounded.figure.source = object.text("source");
+  bounded.figure.note = object.text_or("note", "");
+  object.finish();
+  return bounded;
+}
+
+/// A rate r known as value in [low, high] leaves a time between value / high and value / low of the nominal.
+Spread time_spread(const BoundedFigure& rate) {
+  return {rate.figure.value / rate.high, rate.figure.value / rate.low};
+}
+
+}  // namespace
+
+Assumptions read_assumptions(const JsonValue& value) {
+  const JsonObject object = value.object();
+  expect_format(object, "sextant assumptions", 1);
+  const JsonObject w4a16 = object.at("w4a16").object();
+  Assumptions assumptions;
+  assumptions.w4a16_memory = read_bounded(w4a16.at("memory"));
+  assumptions.w4a16_tensor = read_bounded(w4a16.at("tensor"));
+  assumptions.w4a16_bytes_per_weight = read_figure(w4a16.at("bytes_per_weight"), {0.5, 2});
+  w4a16.finish();
+  object.finish();
+  return assumptions;
+}
+
+Assumptions shipped_assumptions() {
+  const auto files = embedded_files(shipped_path);
+  if (files.empty()) throw InputError(fmt::format("found no embedded file {}", shipped_path));
+  return read_assumptions(JsonValue::parse(files.front().content, shipped_path));
+}
+
+OperatorModel assumed_w4a16(const OperatorModel& bf16, const Assumptions& assumptions) {
+  OperatorModel model = bf16;
+  model.grade = weakest(bf16.grade, weakest(assumptions.w4a16_memory.figure.grade, assumptions.w4a16_tensor.figure.grade));
+  model.source = fmt::format("{}; bf16: {}", assumptions.w4a16_memory.figure.source, bf16.source);
+  model.roofline.memory_gbps *= assumptions.w4a16_memory.figure.value;
+  model.roofline.tflops *= assumptions.w4a16_tensor.figure.value;
+  model.bytes_per_weight = assumptions.w4a16_bytes_per_weight.value;
+  const Spread memory = time_spread(assumptions.w4a16_memory), tensor = time_spread(assumptions.w4a16_tensor);
+  model.spread = {std::min(memory.low, tensor.low), std::max(memory.high, tensor.high)};
+  model.median_error.reset();
+  return model;
+}
+
+}  // namespace sextant

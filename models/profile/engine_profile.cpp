@@ -1,0 +1,46 @@
+#include "models/profile/engine_profile.hpp"
+
+#include "models/profile/profile_file.hpp"
+
+namespace sextant {
+namespace {
+
+constexpr auto format_name = "sextant engine profile";
+constexpr std::int64_t format_version = 1;
+constexpr Range not_negative{0, 1e15};
+constexpr Range count{1, 1e9};
+
+EngineMemory read_memory(const JsonValue& value) {
+  const JsonObject object = value.object();
+  EngineMemory memory;
+  memory.context_bytes = read_figure(object.at("context_bytes"), not_negative);
+  memory.bytes_per_communicator = read_figure(object.at("bytes_per_communicator"), not_negative);
+  memory.workspace_bytes = read_figure(object.at("workspace_bytes"), not_negative);
+  object.finish();
+  return memory;
+}
+
+}  // namespace
+
+EngineProfile read_engine_profile(const JsonValue& value) {
+  const JsonObject object = value.object();
+  expect_format(object, format_name, format_version);
+  EngineProfile profile;
+  profile.name = object.text("name");
+  profile.provenance = object.text("provenance");
+  profile.step_us = read_figure(object.at("step_us"), not_negative);
+  profile.step_us_per_request = read_figure(object.at("step_us_per_request"), not_negative);
+  profile.memory = read_memory(object.at("memory"));
+  profile.gpu_memory_utilization = object.number("gpu_memory_utilization", {0.01, 1});
+  profile.block_size = object.integer("block_size", count);
+  profile.max_batched_tokens = object.integer("max_batched_tokens", count);
+  profile.max_sequences = object.integer("max_sequences", count);
+  object.finish();
+  return profile;
+}
+
+EngineProfile find_engine_profile(const std::string& name) {
+  return read_engine_profile(embedded_profile("engine", name));
+}
+
+}  // namespace sextant

@@ -1,0 +1,67 @@
+#include "models/profile/gpu_profile.hpp"
+
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+
+#include "models/profile/json_text.hpp"
+#include "models/profile/profile_file.hpp"
+#include "models/profile/scaled_profile.hpp"
+
+namespace sextant {
+namespace {
+
+constexpr auto format_name = "sextant gpu profile";
+constexpr std::int64_t format_version = 1;
+constexpr std::size_t gemm_axes = 3, prefill_axes = 2, decode_axes = 3, elementwise_axes = 1;
+
+using Models = std::map<std::string, OperatorModel>;
+
+Models read_models(const JsonValue& value, std::size_t dimensions, bool weights) {
+  Models models;
+  for (const auto& [key, item] : value.object().entries())
+    models.emplace(key, read_operator_model(item, dimensions, weights));
+  return models;
+}
+
+nlohmann::ordered_json models_json(const Models& models) {
+  auto json = nlohmann::ordered_json::object();
+  for (const auto& [key, model] : models) json[key] = operator_model_json(model);
+  return json;
+}
+
+}  // namespace
+
+GpuProfile read_gpu_profile(const JsonValue& value, const GpuProfileFinder& base) {
+  const JsonObject object = value.object();
+  expect_format(object, format_name, format_version);
+  if (object.has("scaled_from")) return read_scaled_profile(object, base);
+  GpuProfile profile;
+  profile.gpu = object.text("gpu");
+  profile.provenance = object.text("provenance");
+  profile.gemm = read_models(object.at("gemm"), gemm_axes, true);
+  profile.attention_prefill = read_models(object.at("attention_prefill"), prefill_axes, false);
+  profile.attention_decode = read_models(object.at("attention_decode"), decode_axes, false);
+  profile.elementwise = read_operator_model(object.at("elementwise"), elementwise_axes, false);
+  object.finish();
+  return profile;
+}
+
+std::string write_gpu_profile(const GpuProfile& profile) {
+  nlohmann::ordered_json json;
+  json["format"] = format_name;
+  json["version"] = format_version;
+  json["gpu"] = profile.gpu;
+  json["provenance"] = profile.scaled_from.empty()
+                           ? profile.provenance
+                           : fmt::format("scaled from {}: {}", profile.scaled_from, profile.provenance);
+  json["gemm"] = models_json(profile.gemm);
+  json["attention_prefill"] = models_json(profile.attention_prefill);
+  json["attention_decode"] = models_json(profile.attention_decode);
+  json["elementwise"] = operator_model_json(profile.elementwise);
+  return readable_json(json);
+}
+
+GpuProfile find_gpu_profile(const std::string& gpu) { return read_gpu_profile(embedded_profile("gpu", gpu)); }
+
+}  // namespace sextant

@@ -1,0 +1,137 @@
+#include "models/profile/link_profile.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "models/profile/json_text.hpp"
+#include "models/profile/profile_file.hpp"
+
+namespace sextant {
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr auto format_name = "sextant link profile";
+constexpr std::int64_t format_version = 1;
+constexpr int time_digits = 4;
+const std::vector<std::string> link_classes = {"nvlink", "pcie", "roce", "ib", "tcp"};
+const std::vector<std::string> operations = {"all_reduce", "all_gather", "reduce_scatter", "all_to_all"};
+
+std::vector<double> positive_numbers(const JsonValue& value) {
+  std::vector<double> numbers;
+  for (const JsonValue& item : value.array()) numbers.push_back(positive(item));
+  return numbers;
+}
+
+/// The curve's own keys; the caller finishes the object.
+TransferCurve read_curve(const JsonObject& object) {
+  TransferCurve curve;
+  curve.grade = read_grade(object);
+  curve.source = object.text("source");
+  curve.bytes = positive_numbers(object.at("bytes"));
+  curve.us = positive_numbers(object.at("us"));
+  curve.spread = read_spread(object.at("spread"));
+  if (curve.bytes.empty()) object.at("bytes").fail("found no sizes, expected one or more");
+  if (curve.us.size() != curve.bytes.size())
+    object.at("us").fail(fmt::format("found {} times, expected {}, one for each size", curve.us.size(), curve.bytes.size()));
+  for (std::size_t i = 1; i < curve.bytes.size(); ++i)
+    if (curve.bytes[i] <= curve.bytes[i - 1])
+      object.at("bytes").fail(
+          fmt::format("found {} after {}, expected sizes that increase", curve.bytes[i], curve.bytes[i - 1]));
+  return curve;
+}
+
+TransferCurve read_curve(const JsonValue& value) {
+  const JsonObject object = value.object();
+  TransferCurve curve = read_curve(object);
+  object.finish();
+  return curve;
+}
+
+CollectiveCurve read_collective(const JsonValue& value) {
+  const JsonObject object = value.object();
+  CollectiveCurve collective;
+  collective.op = operations[object.choice("op", operations)];
+  collective.ranks = static_cast<int>(object.integer("ranks", {2, 1e6}));
+  collective.curve = read_curve(object);
+  object.finish();
+  return collective;
+}
+
+void append_curve(Json& json, const TransferCurve& curve) {
+  json["grade"] = to_string(curve.grade);
+  json["source"] = curve.source;
+  json["spread"] = {rounded(curve.spread.low, time_digits), rounded(curve.spread.high, time_digits)};
+  json["bytes"] = curve.bytes;
+  json["us"] = Json::array();
+  for (const double us : curve.us) json["us"].push_back(rounded(us, time_digits));
+}
+
+}  // namespace
+
+double TransferCurve::time_us(double size) const {
+  double floor = us.front();
+  if (!(size > bytes.front())) return floor;
+  for (std::size_t i = 1; i < bytes.size(); ++i) {
+    const double next = std::max(floor, us[i]);
+    if (size <= bytes[i]) {
+      const double fraction = std::log(size / bytes[i - 1]) / std::log(bytes[i] / bytes[i - 1]);
+      return floor * std::pow(next / floor, fraction);
+    }
+    floor = next;
+  }
+  return std::max(floor, us.back() * size / bytes.back());
+}
+
+const TransferCurve* LinkProfile::collective(const std::string& op, int ranks) const {
+  for (const CollectiveCurve& item : collectives)
+    if (item.op == op && item.ranks == ranks) return &item.curve;
+  return nullptr;
+}
+
+LinkProfile read_link_profile(const JsonValue& value) {
+  const JsonObject object = value.object();
+  expect_format(object, format_name, format_version);
+  LinkProfile profile;
+  profile.name = object.text("name");
+  profile.link = link_classes[object.choice("link", link_classes)];
+  profile.provenance = object.text("provenance");
+  profile.line_gbps = positive(object.at("line_gbps"));
+  profile.send = read_curve(object.at("send"));
+  if (const auto staged = object.find("staged")) profile.staged = read_curve(*staged);
+  for (const JsonValue& item : object.at("collectives").array()) {
+    CollectiveCurve collective = read_collective(item);
+    if (profile.collective(collective.op, collective.ranks))
+      item.fail(fmt::format("found {} of {} ranks twice, expected it once", collective.op, collective.ranks));
+    profile.collectives.push_back(std::move(collective));
+  }
+  object.finish();
+  return profile;
+}
+
+std::string write_link_profile(const LinkProfile& profile) {
+  Json json;
+  json["format"] = format_name;
+  json["version"] = format_version;
+  json["name"] = profile.name;
+  json["link"] = profile.link;
+  json["provenance"] = profile.provenance;
+  json["line_gbps"] = profile.line_gbps;
+  append_curve(json["send"], profile.send);
+  if (profile.staged) append_curve(json["staged"], *profile.staged);
+  json["collectives"] = Json::array();
+  for (const CollectiveCurve& collective : profile.collectives) {
+    Json item;
+    item["op"] = collective.op;
+    item["ranks"] = collective.ranks;
+    append_curve(item, collective.curve);
+    json["collectives"].push_back(item);
+  }
+  return readable_json(json);
+}
+
+LinkProfile find_link_profile(const std::string& name) { return read_link_profile(embedded_profile("link", name)); }
+
+}  // namespace sextant

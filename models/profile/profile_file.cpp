@@ -1,0 +1,103 @@
+#include "models/profile/profile_file.hpp"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <nlohmann/json.hpp>
+
+#include "models/base/embedded.hpp"
+#include "models/base/error.hpp"
+#include "models/profile/json_text.hpp"
+
+namespace sextant {
+namespace {
+
+constexpr int figure_digits = 4;
+using Json = nlohmann::ordered_json;
+
+Roofline read_roofline(const JsonValue& value, bool arithmetic_required) {
+  const JsonObject object = value.object();
+  Roofline roofline;
+  roofline.tflops = arithmetic_required ? positive(object.at("tflops")) : object.number_or("tflops", 0, {0});
+  roofline.memory_gbps = positive(object.at("memory_gbps"));
+  roofline.latency_us = object.number("latency_us", {0});
+  object.finish();
+  return roofline;
+}
+
+std::vector<double> rounded_all(const std::vector<double>& values) {
+  std::vector<double> result;
+  result.reserve(values.size());
+  for (const double value : values) result.push_back(rounded(value, figure_digits));
+  return result;
+}
+
+}  // namespace
+
+double positive(const JsonValue& value) {
+  const double number = value.number();
+  if (!(number > 0)) value.fail(fmt::format("found {}, expected a number above 0", number));
+  return number;
+}
+
+void expect_format(const JsonObject& object, const std::string& format, std::int64_t version) {
+  const JsonValue found = object.at("format");
+  if (found.text() != format) found.fail(fmt::format("found \"{}\", expected \"{}\"", found.text(), format));
+  const JsonValue number = object.at("version");
+  if (number.integer() != version)
+    number.fail(fmt::format("found version {}, expected {}", number.integer(), version));
+}
+
+JsonValue embedded_profile(const std::string& kind, const std::string& name) {
+  const std::string prefix = "calibrate/profiles/" + kind + ".", suffix = ".json";
+  std::vector<std::string> known;
+  for (const EmbeddedFile& file : embedded_files(prefix)) {
+    const std::string path(file.path);
+    known.push_back(path.substr(prefix.size(), path.size() - prefix.size() - suffix.size()));
+    if (known.back() == name) return JsonValue::parse(file.content, path);
+  }
+  throw InputError(fmt::format("found no {} profile named '{}', expected one of {}{}", kind, name,
+                               fmt::join(known, ", "), did_you_mean(name, known)));
+}
+
+Spread read_spread(const JsonValue& value) {
+  const std::vector<double> bounds = value.numbers();
+  if (bounds.size() != 2 || !(bounds[0] > 0) || bounds[0] > 1 || bounds[1] < 1)
+    value.fail(fmt::format("found {}, expected [low, high] with 0 < low <= 1 <= high", value.dump()));
+  return {bounds[0], bounds[1]};
+}
+
+OperatorModel read_operator_model(const JsonValue& value, std::size_t dimensions, bool weights) {
+  const JsonObject object = value.object();
+  OperatorModel model;
+  model.grade = read_grade(object);
+  model.source = object.text("source");
+  model.roofline = read_roofline(object.at("roofline"), weights);
+  if (weights) model.bytes_per_weight = positive(object.at("bytes_per_weight"));
+  model.spread = read_spread(object.at("spread"));
+  if (const auto error = object.find("median_error")) model.median_error = error->number({0});
+  if (const auto grid = object.find("efficiency")) model.efficiency = read_grid(*grid, dimensions);
+  object.finish();
+  return model;
+}
+
+Json operator_model_json(const OperatorModel& model) {
+  Json json;
+  json["grade"] = to_string(model.grade);
+  json["source"] = model.source;
+  Json roofline;
+  if (model.roofline.tflops > 0) roofline["tflops"] = rounded(model.roofline.tflops, figure_digits);
+  roofline["memory_gbps"] = rounded(model.roofline.memory_gbps, figure_digits);
+  roofline["latency_us"] = rounded(model.roofline.latency_us, figure_digits);
+  json["roofline"] = roofline;
+  if (model.bytes_per_weight > 0) json["bytes_per_weight"] = model.bytes_per_weight;
+  json["spread"] = {rounded(model.spread.low, figure_digits), rounded(model.spread.high, figure_digits)};
+  if (model.median_error) json["median_error"] = rounded(*model.median_error, figure_digits);
+  if (!model.efficiency.empty()) {
+    json["efficiency"]["axes"] = model.efficiency.axes();
+    json["efficiency"]["values"] = rounded_all(model.efficiency.values());
+  }
+  return json;
+}
+
+}  // namespace sextant

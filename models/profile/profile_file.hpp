@@ -1,0 +1,25 @@
+#pragma once
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "models/profile/gpu_profile.hpp"
+
+namespace sextant {
+
+/// Checks "format" and "version" at the head of a profile file. Throws InputError.
+void expect_format(const JsonObject&, const std::string& format, std::int64_t version);
+
+/// The embedded file calibrate/profiles/KIND.NAME.json. Throws InputError naming the known profiles of that kind.
+JsonValue embedded_profile(const std::string& kind, const std::string& name);
+
+/// [low, high] with 0 < low <= 1 <= high.
+Spread read_spread(const JsonValue&);
+
+/// One operator model over `dimensions` coordinates. `weights`: GEMMs carry bytes_per_weight.
+OperatorModel read_operator_model(const JsonValue&, std::size_t dimensions, bool weights);
+nlohmann::ordered_json operator_model_json(const OperatorModel&);
+
+/// A number above 0. Throws InputError otherwise.
+double positive(const JsonValue&);
+
+}  // namespace sextant

@@ -1,0 +1,111 @@
+#include "sim/planner/candidate.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace sextant {
+namespace {
+
+/// Passes that stand for the run: its mean decode batch at its mean context, and a full prompt chunk.
+struct TypicalPasses {
+  PrefillChunk chunk;
+  PassShape decode, prefill;
+};
+
+StageReport report_stage(const SearchContext& context, const Candidate& candidate, const ReplicaModel& model, int stage,
+                         const StageMemory& memory, const TypicalPasses& typical) {
+  const Scenario& scenario = context.scenario;
+  const StagePlacement& placement = candidate.layout.replicas.front()[static_cast<std::size_t>(stage)];
+  StageReport report;
+  report.layers = placement.layers;
+  for (const int gpu : placement.gpus)
+    report.gpus.push_back(scenario.cluster.devices[static_cast<std::size_t>(gpu)].name);
+  report.gpu = scenario.cluster.devices[static_cast<std::size_t>(placement.gpus.front())].model;
+  report.memory = memory;
+  report.kv_tokens = memory.budget.kv_tokens(scenario.engine.block_size);
+  report.decode_families = model.families(stage, typical.decode);
+  report.decode_pass_ms = model.pass(stage, typical.decode).total.ms();
+  report.chunk_pass_ms = model.pass(stage, typical.prefill).total.ms();
+  if (stage + 1 < model.stages()) {
+    report.hop = model.route(stage).describe();
+    report.decode_hop_bytes = model.hop_bytes(stage, candidate.decode_batch);
+    report.chunk_hop_bytes = model.hop_bytes(stage, candidate.chunk_tokens);
+    report.decode_hop_ms = model.hop(stage, candidate.decode_batch).ms();
+    report.chunk_hop_ms = model.hop(stage, candidate.chunk_tokens).ms();
+  }
+  if (static_cast<std::size_t>(stage) < candidate.metrics.stages.size())
+    report.shares = candidate.metrics.stages[static_cast<std::size_t>(stage)];
+  return report;
+}
+
+void judge_slo(const Scenario& scenario, Candidate& candidate) {
+  const auto metrics = named_metrics(candidate.metrics);
+  for (const ServiceLevel& level : scenario.slo) {
+    const auto found = std::find_if(metrics.begin(), metrics.end(), [&](const auto& m) { return m.first == level.metric; });
+    const bool met = level.at_most ? found->second <= level.bound : found->second >= level.bound;
+    if (met && candidate.metrics.finished > 0) continue;
+    candidate.meets_slo = false;
+    candidate.missed.push_back(
+        fmt::format("{} is {:.5g}, bound {}{:.5g}", level.metric, found->second, level.at_most ? "<=" : ">=", level.bound));
+  }
+}
+
+}  // namespace
+
+std::vector<ReplicaSetup> replica_setups(const SearchContext& context, const Layout& layout, CostLevel level) {
+  const Scenario& scenario = context.scenario;
+  std::vector<ReplicaSetup> setups;
+  for (const auto& replica : layout.replicas) {
+    const auto memory = replica_memory(scenario.model, scenario.engine, context.machine.engine(), scenario.cluster,
+                                       replica, layout.tp);
+    setups.push_back({std::make_shared<ReplicaModel>(scenario.model, context.machine, replica, layout.tp, level),
+                      kv_blocks(memory, scenario.engine.block_size)});
+  }
+  return setups;
+}
+
+Candidate simulate_candidate(const SearchContext& context, const EstimatedLayout& estimated, const PlanOptions& options) {
+  const Scenario& scenario = context.scenario;
+  Candidate candidate;
+  candidate.layout = estimated.layout;
+  candidate.estimate = estimated.output_throughput;
+  candidate.kv_tokens = estimated.kv_blocks * scenario.engine.block_size;
+  candidate.metrics = simulate(replica_setups(context, candidate.layout), scenario.engine, scenario.workload,
+                               {options.step_by_step, options.replication, scenario.goodput, options.stop});
+  candidate.simulated = true;
+
+  const ServingMetrics& metrics = candidate.metrics;
+  candidate.decode_batch = std::max<std::int64_t>(1, std::llround(metrics.mean_batch_decodes));
+  candidate.decode_context = std::max<std::int64_t>(1, std::llround(context.workload.context()));
+  candidate.chunk_tokens = std::clamp<std::int64_t>(std::llround(context.workload.prompt), 1,
+                                                    scenario.engine.max_num_batched_tokens);
+  if (context.workload.prompt * static_cast<double>(scenario.engine.max_num_seqs) >
+      static_cast<double>(scenario.engine.max_num_batched_tokens))
+    candidate.chunk_tokens = scenario.engine.max_num_batched_tokens;
+
+  TypicalPasses typical;
+  typical.chunk = {candidate.chunk_tokens, 0};
+  typical.prefill.chunks = {&typical.chunk, 1};
+  typical.prefill.samples = 1;
+  typical.decode.decodes = typical.decode.samples = candidate.decode_batch;
+  typical.decode.decode_context_sum = candidate.decode_batch * candidate.decode_context;
+
+  const auto& replica = candidate.layout.replicas.front();
+  const ReplicaModel model(scenario.model, context.machine, replica, candidate.layout.tp);
+  const auto memory = replica_memory(scenario.model, scenario.engine, context.machine.engine(), scenario.cluster, replica,
+                                     candidate.layout.tp);
+  for (int s = 0; s < model.stages(); ++s)
+    candidate.stages.push_back(
+        report_stage(context, candidate, model, s, memory[static_cast<std::size_t>(s)], typical));
+  candidate.grade = model.grade();
+  candidate.extrapolated = model.extrapolated();
+  judge_slo(scenario, candidate);
+  if (scenario.economics && metrics.output_throughput > 0)
+    candidate.usd_per_million_output_tokens =
+        scenario.economics->usd_per_hour() / (metrics.output_throughput * 3600) * 1e6;
+  return candidate;
+}
+
+}  // namespace sextant

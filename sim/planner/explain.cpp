@@ -1,0 +1,140 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "sim/planner/candidate.hpp"
+
+namespace sextant {
+namespace {
+
+constexpr double GB = 1e9;
+
+bool same_degrees(const Layout& a, const Layout& b) { return a.tp == b.tp && a.pp == b.pp && a.dp == b.dp; }
+
+std::string figures(const Candidate& c) {
+  return fmt::format("{:.1f} output tokens/s, mean TPOT {:.1f} ms, mean TTFT {:.0f} ms", c.metrics.output_throughput,
+                     c.metrics.tpot.mean, c.metrics.ttft.mean);
+}
+
+void explain_degrees(const Plan& plan, std::vector<std::string>& reasons) {
+  const Candidate& best = plan.candidates.front();
+  const auto other = std::find_if(plan.candidates.begin(), plan.candidates.end(),
+                                  [&](const Candidate& c) { return !same_degrees(c.layout, best.layout); });
+  if (other == plan.candidates.end()) {
+    if (!plan.rejections.empty())
+      reasons.push_back(fmt::format("tp {} x pp {} x dp {} is the only division of this cluster that holds the model",
+                                    best.layout.tp, best.layout.pp, best.layout.dp));
+    return;
+  }
+  std::string text = fmt::format("{} gives {}; next other division, {}, gives {}", best.layout.describe(),
+                                 figures(best), other->layout.describe(), figures(*other));
+  if (best.meets_slo && !other->meets_slo) text += fmt::format(" and misses the SLO ({})", other->missed.front());
+  reasons.push_back(text);
+}
+
+void explain_split(const Plan& plan, std::vector<std::string>& reasons) {
+  const Candidate& best = plan.candidates.front();
+  if (best.layout.pp == 1) return;
+  const Candidate* rival = nullptr;
+  const std::string own = best.layout.split();
+  int layers = 0;
+  for (const StageReport& stage : best.stages) layers += stage.layers.size();
+  Layout even = best.layout;
+  const std::vector<LayerRange> even_ranges = ranges(even_split(layers, best.layout.pp));
+  for (auto& replica : even.replicas)
+    for (std::size_t s = 0; s < replica.size(); ++s) replica[s].layers = even_ranges[s];
+  for (const Candidate& c : plan.candidates) {
+    if (!same_degrees(c.layout, best.layout) || c.layout.split() == own) continue;
+    // Against the even split where the best is another one; else against the best of the others.
+    if (rival == nullptr || c.layout.split() == even.split()) rival = &c;
+    if (c.layout.split() == even.split()) break;
+  }
+  if (rival == nullptr) return;
+  const auto slowest = [](const Candidate& c) {
+    return std::max_element(c.stages.begin(), c.stages.end(), [](const StageReport& a, const StageReport& b) {
+      return a.decode_pass_ms < b.decode_pass_ms;
+    });
+  };
+  const auto a = slowest(best), b = slowest(*rival);
+  reasons.push_back(fmt::format(
+      "the split {} has its slowest decode pass on stage {} ({:.1f} ms) and caches {} tokens: {:.1f} tokens/s; {} has it on "
+      "stage {} ({:.1f} ms), caches {} tokens: {:.1f} tokens/s",
+      own, a - best.stages.begin(), a->decode_pass_ms, best.kv_tokens, best.metrics.output_throughput,
+      rival->layout.split(), b - rival->stages.begin(), b->decode_pass_ms, rival->kv_tokens,
+      rival->metrics.output_throughput));
+}
+
+void explain_bottleneck(const Candidate& best, std::vector<std::string>& reasons) {
+  const auto busiest = std::max_element(best.stages.begin(), best.stages.end(), [](const auto& a, const auto& b) {
+    return a.shares.compute + a.shares.communication < b.shares.compute + b.shares.communication;
+  });
+  if (busiest == best.stages.end()) return;
+  std::size_t largest = 0;
+  for (std::size_t f = 1; f < family_count; ++f)
+    if (busiest->decode_families.seconds[f] > busiest->decode_families.seconds[largest]) largest = f;
+  const double total = busiest->decode_families.total();
+  const double share = total > 0 ? busiest->decode_families.seconds[largest] / total : 0;
+  std::string text = fmt::format("the busiest stage is {} ({:.0f} % busy); {:.0f} % of its decode pass is {}",
+                                 busiest - best.stages.begin(),
+                                 100 * (busiest->shares.compute + busiest->shares.communication), 100 * share,
+                                 to_string(static_cast<Family>(largest)));
+  if (static_cast<Family>(largest) == Family::gemm && total > 0) {
+    const double streamed = busiest->memory.weights.layers + busiest->memory.weights.head;
+    text += fmt::format(", which streams {:.1f} GB of weights at {:.0f} GB/s", streamed / GB,
+                        streamed / GB / busiest->decode_families.seconds[largest]);
+  }
+  reasons.push_back(text);
+}
+
+void explain_hops(const Candidate& best, std::vector<std::string>& reasons) {
+  double hops = 0, passes = 0;
+  for (const StageReport& stage : best.stages) {
+    hops += stage.decode_hop_ms;
+    passes += stage.decode_pass_ms;
+  }
+  if (best.layout.pp == 1 || passes <= 0) return;
+  reasons.push_back(fmt::format(
+      "the hops between stages take {:.2f} ms of a decode round of {:.1f} ms ({:.2f} %): a faster link can gain no more",
+      hops, hops + passes, 100 * hops / (hops + passes)));
+}
+
+void explain_limits(const SearchContext& context, const Candidate& best, std::vector<std::string>& reasons) {
+  const ServingMetrics& m = best.metrics;
+  const AdmissionLimits& limits = m.limits;
+  if (m.mean_waiting >= 0.5) {
+    const double largest = std::max({limits.kv_blocks, limits.max_num_seqs, limits.max_num_batched_tokens, limits.pipeline_full});
+    const char* what = largest == limits.kv_blocks      ? "KV blocks (memory limits how many requests run at once)"
+                       : largest == limits.max_num_seqs ? "max_num_seqs"
+                       : largest == limits.pipeline_full
+                           ? "a batch to come back (every place in the pipeline is taken)"
+                           : "max_num_batched_tokens (prompts fill the steps' token budget)";
+    reasons.push_back(fmt::format("{:.1f} requests wait on average, {:.0f} % of that time for {}", m.mean_waiting,
+                                  100 * largest, what));
+  }
+  if (m.preemptions > 0)
+    reasons.push_back(fmt::format("{} preemptions: requests lost their KV blocks and were recomputed", m.preemptions));
+  if (m.rejected > 0)
+    reasons.push_back(fmt::format("{} requests were rejected: longer than max_model_len ({}) or than all KV blocks", m.rejected,
+                                  context.scenario.engine.max_model_len));
+  if (m.overloaded)
+    reasons.push_back(fmt::format("overloaded: requests arrive faster than the {:.2f} requests/s served; latencies grow "
+                                  "with the length of the run", m.request_throughput));
+  if (m.kv_occupancy_peak < 0.5 && m.mean_waiting < 0.5)
+    reasons.push_back(fmt::format("KV occupancy peaks at {:.0f} %: the load, not the memory, sets the throughput",
+                                  100 * m.kv_occupancy_peak));
+}
+
+}  // namespace
+
+std::vector<std::string> explain(const SearchContext& context, const Plan& plan) {
+  std::vector<std::string> reasons;
+  const Candidate& best = plan.candidates.front();
+  explain_degrees(plan, reasons);
+  explain_split(plan, reasons);
+  explain_bottleneck(best, reasons);
+  explain_hops(best, reasons);
+  explain_limits(context, best, reasons);
+  return reasons;
+}
+
+}  // namespace sextant

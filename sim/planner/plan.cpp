@@ -1,0 +1,156 @@
+#include "sim/planner/plan.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "models/base/error.hpp"
+#include "sim/planner/candidate.hpp"
+#include "sim/planner/search.hpp"
+
+namespace sextant {
+namespace {
+
+constexpr double GB = 1e9;
+
+/// Throughputs within a percent count as equal: then the shorter latency decides.
+int throughput_class(const Candidate& candidate) {
+  const double throughput = candidate.metrics.output_throughput;
+  return throughput > 0 ? static_cast<int>(std::floor(std::log(throughput) / std::log(1.01))) : -1;
+}
+
+bool better(const Candidate& a, const Candidate& b) {
+  if (a.meets_slo != b.meets_slo) return a.meets_slo;
+  const int class_a = throughput_class(a), class_b = throughput_class(b);
+  if (class_a != class_b) return class_a > class_b;
+  return a.metrics.e2el.mean < b.metrics.e2el.mean;
+}
+
+[[noreturn]] void nothing_fits(const Scenario& scenario, const std::vector<Rejection>& rejections) {
+  const Rejection* nearest = nullptr;
+  for (const Rejection& r : rejections)
+    if (r.shortfall_bytes > 0 && (nearest == nullptr || r.shortfall_bytes < nearest->shortfall_bytes)) nearest = &r;
+  if (nearest != nullptr)
+    throw InfeasibleError(fmt::format("{}: no layout fits; nearest is {}: {} ({:.1f} GB short on the worst GPU)",
+                                      scenario.name, nearest->layout, nearest->reason, nearest->shortfall_bytes / GB));
+  throw InfeasibleError(fmt::format("{}: no layout is possible{}", scenario.name,
+                                    rejections.empty() ? "" : fmt::format("; {}: {}", rejections.front().layout, rejections.front().reason)));
+}
+
+/// The layouts to simulate: of a fixed deployment the one given, of a search the best by estimate.
+std::vector<EstimatedLayout> layouts_to_simulate(const SearchContext& context, const PlanOptions& options, Plan& plan) {
+  const Scenario& scenario = context.scenario;
+  if (scenario.deployment) {
+    const Layout layout = fixed_layout(scenario, *scenario.deployment);
+    EstimatedLayout estimated = estimate(context, layout);
+    plan.considered = 1;
+    if (estimated.kv_blocks > 0) return {estimated};
+    plan.rejections.push_back(memory_rejection(layout, tightest_replica(context, layout)));
+    nothing_fits(scenario, plan.rejections);
+  }
+  SearchResult found = search_layouts(context);
+  plan.rejections = std::move(found.rejections);
+  plan.considered = static_cast<int>(found.layouts.size());
+  if (found.layouts.empty()) nothing_fits(scenario, plan.rejections);
+  const auto most = static_cast<std::size_t>(std::max(1, options.simulate_at_most));
+  if (found.layouts.size() > most) found.layouts.resize(most);
+  return std::move(found.layouts);
+}
+
+/// `name: 400G` -> what the variant moves, and whether anyone would notice.
+std::string verdict(const Plan& base, const Plan& variant) {
+  const ServingMetrics& a = base.candidates.front().metrics;
+  const ServingMetrics& b = variant.candidates.front().metrics;
+  const auto percent = [](double from, double to) { return from > 0 ? 100 * (to / from - 1) : 0.0; };
+  const double throughput = percent(a.output_throughput, b.output_throughput);
+  const double ttft = percent(a.ttft.mean, b.ttft.mean), tpot = percent(a.tpot.mean, b.tpot.mean);
+  std::string text = fmt::format("output throughput {:+.2f} %, mean TTFT {:+.2f} %, mean TPOT {:+.2f} %", throughput,
+                                 ttft, tpot);
+  const double largest = std::max({std::abs(throughput), std::abs(ttft), std::abs(tpot)});
+  if (largest < 0.5)
+    text += ": under 0.5 %, nothing anyone would notice";
+  else if (largest < 3)
+    text += ": a small change, within the error of the prediction";
+  const std::string layout = variant.candidates.front().layout.describe();
+  if (layout != base.candidates.front().layout.describe()) text += "; best layout becomes " + layout;
+  return text;
+}
+
+}  // namespace
+
+void run_parallel(int count, int threads, const std::function<void(int)>& task) {
+  const int cores = threads > 0 ? threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  std::atomic<int> next{0};
+  std::exception_ptr failure;
+  std::mutex mutex;
+  const auto work = [&] {
+    for (int i; (i = next++) < count;) {
+      try {
+        task(i);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!failure) failure = std::current_exception();
+        next = count;
+      }
+    }
+  };
+  std::vector<std::thread> pool;
+  for (int t = 1; t < std::min(cores, count); ++t) pool.emplace_back(work);
+  work();
+  for (std::thread& thread : pool) thread.join();
+  if (failure) std::rethrow_exception(failure);
+}
+
+Plan make_plan(const Scenario& given, const PlanOptions& options) {
+  Scenario scenario = given;
+  if (options.seed) scenario.workload.seed = *options.seed;
+  const Machine machine(scenario.cluster, scenario.engine.profile);
+  const SearchContext context{scenario, machine, summarise_workload(scenario.workload)};
+
+  Plan plan;
+  plan.scenario = scenario.name;
+  const std::vector<EstimatedLayout> layouts = layouts_to_simulate(context, options, plan);
+  plan.candidates.resize(layouts.size());
+  std::atomic<int> done{0};
+  std::mutex progress;
+  run_parallel(static_cast<int>(layouts.size()), options.threads, [&](int i) {
+    const auto at = static_cast<std::size_t>(i);
+    plan.candidates[at] = simulate_candidate(context, layouts[at], options);
+    const std::lock_guard lock(progress);
+    ++done;
+    if (options.progress) options.progress(done, static_cast<int>(layouts.size()));
+  });
+  std::stable_sort(plan.candidates.begin(), plan.candidates.end(), better);
+  if (options.intervals)
+    plan.candidates.front().intervals = metric_intervals(context, plan.candidates.front(), options);
+  plan.reasons = explain(context, plan);
+  return plan;
+}
+
+std::vector<VariantResult> plan_variants(const JsonValue& document, const Scenario& scenario, const Plan& base,
+                                         const PlanOptions& options) {
+  std::vector<VariantResult> results;
+  for (const Variant& variant : scenario.variants) {
+    VariantResult result;
+    result.name = variant.name;
+    for (const auto& [path, value] : variant.changes) result.changes.push_back(path + " = " + value);
+    try {
+      PlanOptions quick = options;
+      quick.intervals = false;
+      result.plan = make_plan(read_scenario(with_changes(document, variant.changes)), quick);
+      result.verdict = verdict(base, *result.plan);
+    } catch (const InfeasibleError& error) {
+      result.infeasible = error.what();
+      result.verdict = "no layout fits";
+    }
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
+}  // namespace sextant

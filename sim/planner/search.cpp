@@ -1,0 +1,193 @@
+#include "sim/planner/search.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <set>
+
+#include "models/base/error.hpp"
+
+namespace sextant {
+namespace {
+
+constexpr double GB = 1e9;
+
+Layout make_layout(const std::vector<std::vector<GpuGroup>>& pipelines, const std::vector<std::vector<int>>& splits,
+                   int tp) {
+  Layout layout;
+  layout.tp = tp;
+  layout.pp = static_cast<int>(pipelines.front().size());
+  layout.dp = static_cast<int>(pipelines.size());
+  for (std::size_t r = 0; r < pipelines.size(); ++r) {
+    const std::vector<LayerRange> layers = ranges(splits[r]);
+    std::vector<StagePlacement> stages;
+    for (std::size_t s = 0; s < layers.size(); ++s) stages.push_back({layers[s], pipelines[r][s].gpus});
+    layout.replicas.push_back(std::move(stages));
+  }
+  return layout;
+}
+
+/// The first `dp` runs of `pp` groups in cluster order, each with its best split.
+class DegreeSearch {
+ public:
+  DegreeSearch(const SearchContext& context, SearchResult& result) : context_(context), result_(result) {}
+
+  void try_degrees(int tp, int pp, const std::vector<GpuGroup>& groups) {
+    constexpr std::size_t most_placements = 30;
+    bool fits = false;
+    std::optional<Rejection> nearest;
+    std::string failure;
+    for (const auto& pipeline : pipelines(groups, pp, most_placements)) {
+      for (const auto& split : splits(pipeline, tp, failure)) {
+        const Layout layout = make_layout({pipeline}, {split}, tp);
+        if (add(layout, nearest, failure)) fits = true;
+      }
+    }
+    const int largest = static_cast<int>(groups.size()) / pp;
+    for (int dp = 2; fits && dp <= largest; ++dp) {
+      if (!worth_trying(dp, largest)) continue;
+      std::vector<std::vector<GpuGroup>> replicas;
+      std::vector<std::vector<int>> counts;
+      for (int r = 0; r < dp; ++r) {
+        const auto begin = groups.begin() + static_cast<std::ptrdiff_t>(r) * pp;
+        replicas.emplace_back(begin, begin + pp);
+        counts.push_back(splits(replicas.back(), tp, failure).front());
+      }
+      add(make_layout(replicas, counts, tp), nearest, failure);
+    }
+    if (fits) return;
+    if (nearest)
+      result_.rejections.push_back(*nearest);
+    else if (!failure.empty())
+      result_.rejections.push_back({fmt::format("tp {} x pp {}", tp, pp), failure, 0});
+  }
+
+ private:
+  /// Every replica count in small clusters; doublings and the largest in big ones.
+  static bool worth_trying(int dp, int largest) { return largest <= 8 || dp == largest || (dp & (dp - 1)) == 0; }
+
+  /// A profile that lacks an operator or a collective rules a layout out; it does not end the search.
+  std::vector<std::vector<int>> splits(const std::vector<GpuGroup>& pipeline, int tp, std::string& failure) {
+    try {
+      return splits_worth_trying(context_, pipeline, tp);
+    } catch (const InputError& error) {
+      failure = error.what();
+      return {};
+    }
+  }
+
+  bool add(const Layout& layout, std::optional<Rejection>& nearest, std::string& failure) {
+    const std::vector<StageMemory> memory = tightest_replica(context_, layout);
+    if (kv_blocks(memory, context_.scenario.engine.block_size) <= 0) {
+      const Rejection rejection = memory_rejection(layout, memory);
+      if (!nearest || rejection.shortfall_bytes < nearest->shortfall_bytes) nearest = rejection;
+      return false;
+    }
+    try {
+      result_.layouts.push_back(estimate(context_, layout));
+    } catch (const InputError& error) {
+      failure = error.what();
+      return false;
+    }
+    return true;
+  }
+
+  const SearchContext& context_;
+  SearchResult& result_;
+};
+
+}  // namespace
+
+Rejection memory_rejection(const Layout& layout, const std::vector<StageMemory>& memory) {
+  std::size_t worst = 0;
+  for (std::size_t s = 1; s < memory.size(); ++s)
+    if (memory[s].budget.for_kv() < memory[worst].budget.for_kv()) worst = s;
+  const MemoryBudget& budget = memory[worst].budget;
+  const std::string stage = layout.pp > 1 ? fmt::format("stage {}", worst) : "each GPU";
+  Rejection rejection;
+  rejection.layout = layout.tp > 1 && layout.pp > 1 ? fmt::format("tp {} x pp {}", layout.tp, layout.pp)
+                     : layout.tp > 1                ? fmt::format("tp {}", layout.tp)
+                                                    : fmt::format("pp {}", layout.pp);
+  rejection.shortfall_bytes = -budget.for_kv();
+  if (budget.weights > budget.device)
+    rejection.reason = fmt::format("{} needs {:.1f} GB of weights, the GPU has {:.1f}", stage, budget.weights / GB,
+                                   budget.device / GB);
+  else
+    rejection.reason = fmt::format(
+        "{} needs {:.1f} GB of weights and {:.1f} GB beside them, of {:.1f} GB usable (gpu_memory_utilization); "
+        "nothing is left for KV",
+        stage, budget.weights / GB,
+        (budget.activations + budget.context + budget.communication + budget.engine) / GB, budget.usable / GB);
+  return rejection;
+}
+
+SearchResult search_layouts(const SearchContext& context) {
+  SearchResult result;
+  const int gpus = static_cast<int>(context.scenario.cluster.gpus().size());
+  const int layers = context.scenario.model.architecture.layer_count();
+  DegreeSearch search(context, result);
+  for (int tp = 1; tp <= gpus; ++tp) {
+    if (const auto reason = tensor_parallel_obstacle(context.scenario.model, tp)) {
+      result.rejections.push_back({fmt::format("tp {}", tp), *reason, 0});
+      continue;
+    }
+    const std::vector<GpuGroup> groups = gpu_groups(context.scenario.cluster, tp);
+    for (int pp = 1; pp <= static_cast<int>(groups.size()) && pp <= layers; ++pp) search.try_degrees(tp, pp, groups);
+  }
+  std::stable_sort(result.layouts.begin(), result.layouts.end(), [](const auto& a, const auto& b) {
+    return a.output_throughput > b.output_throughput;
+  });
+  return result;
+}
+
+Layout fixed_layout(const Scenario& scenario, const FixedDeployment& fixed) {
+  const Cluster& cluster = scenario.cluster;
+  const int layers = scenario.model.architecture.layer_count();
+  const auto refuse = [](const std::string& message) { throw InputError("deployment: " + message); };
+  if (fixed.pp > layers) refuse(fmt::format("found pp {}, expected at most the model's {} layers", fixed.pp, layers));
+  std::vector<int> counts = fixed.layers.empty() ? even_split(layers, fixed.pp) : fixed.layers;
+  int sum = 0;
+  for (const int count : counts) sum += count;
+  if (sum != layers) refuse(fmt::format("found {} layers in all stages, expected the model's {}", sum, layers));
+  if (const auto reason = tensor_parallel_obstacle(scenario.model, fixed.tp))
+    refuse(fmt::format("tp {}: {}", fixed.tp, *reason));
+
+  std::vector<int> gpus;
+  if (fixed.placement.empty()) {
+    for (const GpuGroup& group : gpu_groups(cluster, fixed.tp)) gpus.insert(gpus.end(), group.gpus.begin(), group.gpus.end());
+  } else {
+    const std::vector<int> all = cluster.gpus();
+    for (const std::string& name : fixed.placement) {
+      const auto found = std::find_if(all.begin(), all.end(), [&](int gpu) {
+        return cluster.devices[static_cast<std::size_t>(gpu)].name == name;
+      });
+      if (found == all.end()) {
+        std::vector<std::string> names;
+        for (const int gpu : all) names.push_back(cluster.devices[static_cast<std::size_t>(gpu)].name);
+        refuse(fmt::format("placement: found no GPU '{}'{}", name, did_you_mean(name, names)));
+      }
+      if (std::find(gpus.begin(), gpus.end(), *found) != gpus.end())
+        refuse(fmt::format("placement: found the GPU '{}' twice, expected each once", name));
+      gpus.push_back(*found);
+    }
+  }
+  const std::size_t needed = static_cast<std::size_t>(fixed.tp) * static_cast<std::size_t>(fixed.pp) *
+                             static_cast<std::size_t>(fixed.dp);
+  if (gpus.size() < needed)
+    refuse(fmt::format("found {} GPUs in the cluster, expected tp x pp x dp, which is {}", cluster.gpus().size(), needed));
+
+  Layout layout{fixed.tp, fixed.pp, fixed.dp, {}};
+  const std::vector<LayerRange> stage_layers = ranges(counts);
+  auto next = gpus.begin();
+  for (int r = 0; r < fixed.dp; ++r) {
+    std::vector<StagePlacement> stages;
+    for (const LayerRange& range : stage_layers) {
+      stages.push_back({range, std::vector<int>(next, next + fixed.tp)});
+      next += fixed.tp;
+    }
+    layout.replicas.push_back(std::move(stages));
+  }
+  return layout;
+}
+
+}  // namespace sextant

@@ -1,0 +1,167 @@
+#include "sim/scenario/scenario.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+
+#include "models/base/error.hpp"
+#include "models/llm/catalogue.hpp"
+
+namespace sextant {
+namespace {
+
+std::string relative_to_scenario(const JsonValue& value, const std::string& path) {
+  const std::filesystem::path given(path);
+  if (given.is_absolute()) return path;
+  return (std::filesystem::path(value.file()).parent_path() / given).string();
+}
+
+ServedModel read_model(const JsonValue& value) {
+  const JsonObject object = value.object();
+  std::string name = object.text("name");
+  const bool is_path = name.find('/') != std::string::npos || name.ends_with(".json");
+  if (is_path) name = relative_to_scenario(value, name);
+  ServedModel model;
+  model.architecture = find_model(name).architecture;
+  model.weights = weight_format(object.text_or("weights", "bf16"));
+  model.kv = kv_format(object.text_or("kv", "bf16"));
+  object.finish();
+  return model;
+}
+
+std::optional<FixedDeployment> read_deployment(const JsonValue& value) {
+  if (value.is_text()) {
+    if (value.text() != "search")
+      value.fail(fmt::format("found \"{}\", expected \"search\" or an object with tp, pp and dp", value.text()));
+    return std::nullopt;
+  }
+  const JsonObject object = value.object();
+  constexpr Range degree{1, 1e6};
+  FixedDeployment deployment;
+  deployment.tp = static_cast<int>(object.integer_or("tp", 1, degree));
+  deployment.pp = static_cast<int>(object.integer_or("pp", 1, degree));
+  deployment.dp = static_cast<int>(object.integer_or("dp", 1, degree));
+  if (const auto layers = object.find("layers")) {
+    for (const JsonValue& count : layers->array())
+      deployment.layers.push_back(static_cast<int>(count.integer({1, 1e6})));
+    if (static_cast<int>(deployment.layers.size()) != deployment.pp)
+      layers->fail(fmt::format("found {} stages, expected pp, which is {}", deployment.layers.size(), deployment.pp));
+  }
+  if (const auto placement = object.find("placement")) {
+    for (const JsonValue& gpu : placement->array()) deployment.placement.push_back(gpu.text());
+    const std::size_t expected = static_cast<std::size_t>(deployment.tp) * static_cast<std::size_t>(deployment.pp) *
+                                 static_cast<std::size_t>(deployment.dp);
+    if (deployment.placement.size() != expected)
+      placement->fail(
+          fmt::format("found {} GPUs, expected tp x pp x dp, which is {}", deployment.placement.size(), expected));
+  }
+  object.finish();
+  return deployment;
+}
+
+ServiceLevel read_bound(const std::string& metric, const JsonValue& value) {
+  const std::vector<std::pair<std::string, double>> known = named_metrics(ServingMetrics{});
+  std::vector<std::string> names;
+  for (const auto& [name, unused] : known) names.push_back(name);
+  if (std::find(names.begin(), names.end(), metric) == names.end())
+    value.fail(fmt::format("found the unknown metric '{}'{}", metric, did_you_mean(metric, names)));
+  const std::string text = value.text();
+  ServiceLevel level{metric, true, 0};
+  const bool at_least = text.starts_with(">=");
+  level.at_most = !at_least;
+  const char* begin = text.data() + 2;
+  const char* end = text.data() + text.size();
+  if ((!at_least && !text.starts_with("<=")) || begin >= end ||
+      std::from_chars(begin, end, level.bound).ptr != end || !(level.bound >= 0))
+    value.fail(fmt::format("found \"{}\", expected a bound such as \"<=2000\" or \">=10\"", text));
+  return level;
+}
+
+RequestBounds read_goodput(const JsonValue& value) {
+  const JsonObject object = value.object();
+  constexpr Range ms{1e-3, 1e12};
+  RequestBounds bounds{object.number_or("ttft_ms", 0, ms), object.number_or("tpot_ms", 0, ms),
+                       object.number_or("e2el_ms", 0, ms)};
+  object.finish();
+  return bounds;
+}
+
+Economics read_economics(const JsonValue& value) {
+  const JsonObject object = value.object();
+  Economics economics;
+  economics.capital_usd = object.number("capital_usd", {0, 1e12});
+  economics.years = object.number_or("years", economics.years, {0.01, 100});
+  economics.power_watts = object.number_or("power_watts", 0, {0, 1e10});
+  economics.electricity_usd_per_kwh = object.number_or("electricity_usd_per_kwh", 0, {0, 1000});
+  economics.utilisation = object.number_or("utilisation", 1, {0.001, 1});
+  object.finish();
+  return economics;
+}
+
+Variant read_variant(const JsonValue& value) {
+  const JsonObject object = value.object();
+  Variant variant;
+  variant.name = object.text("name");
+  for (const auto& [path, to] : object.at("set").object().entries()) variant.changes.emplace_back(path, to.dump());
+  object.finish();
+  return variant;
+}
+
+}  // namespace
+
+double Economics::usd_per_hour() const {
+  constexpr double hours_per_year = 24 * 365.25;
+  return capital_usd / (years * hours_per_year) / utilisation + power_watts / 1000 * electricity_usd_per_kwh;
+}
+
+std::vector<std::pair<std::string, double>> named_metrics(const ServingMetrics& m) {
+  std::vector<std::pair<std::string, double>> named = {
+      {"request_throughput", m.request_throughput},
+      {"output_throughput", m.output_throughput},
+      {"total_token_throughput", m.total_token_throughput},
+      {"request_goodput", m.request_goodput},
+      {"goodput_fraction", m.goodput_fraction},
+  };
+  const std::vector<std::pair<std::string, LatencySummary>> latencies = {
+      {"ttft", m.ttft}, {"tpot", m.tpot}, {"itl", m.itl}, {"e2el", m.e2el}};
+  for (const auto& [name, summary] : latencies) {
+    named.emplace_back("mean_" + name + "_ms", summary.mean);
+    named.emplace_back("median_" + name + "_ms", summary.median);
+    named.emplace_back("p90_" + name + "_ms", summary.p90);
+    named.emplace_back("p99_" + name + "_ms", summary.p99);
+  }
+  return named;
+}
+
+Scenario read_scenario(const JsonValue& document) {
+  const JsonObject object = document.object();
+  Scenario scenario;
+  scenario.name = object.text("name");
+  scenario.description = object.text_or("description", "");
+  scenario.cluster = read_cluster(object.at("cluster"));
+  scenario.model = read_model(object.at("model"));
+  scenario.deployment = read_deployment(object.at("deployment"));
+  const auto engine = object.find("engine");
+  scenario.engine = read_engine_options(engine ? &*engine : nullptr);
+  const std::int64_t longest = scenario.model.architecture.max_position;
+  if (scenario.engine.max_model_len > longest)
+    engine->fail(fmt::format("found max_model_len {}, expected at most {}, the model's own limit",
+                             scenario.engine.max_model_len, longest));
+  if (scenario.engine.max_model_len == 0) scenario.engine.max_model_len = longest;
+  scenario.workload = read_workload(object.at("workload"));
+  if (const auto slo = object.find("slo")) {
+    const JsonObject bounds = slo->object();
+    if (const auto goodput = bounds.find("goodput")) scenario.goodput = read_goodput(*goodput);
+    for (const auto& [metric, bound] : bounds.entries())
+      if (metric != "goodput") scenario.slo.push_back(read_bound(metric, bound));
+  }
+  if (const auto economics = object.find("economics")) scenario.economics = read_economics(*economics);
+  if (const auto variants = object.find("variants"))
+    for (const JsonValue& variant : variants->array()) scenario.variants.push_back(read_variant(variant));
+  object.finish();
+  return scenario;
+}
+
+}  // namespace sextant

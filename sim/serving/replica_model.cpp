@@ -1,0 +1,129 @@
+#include "sim/serving/replica_model.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace sextant {
+namespace {
+
+/// A sampled token's id on its way back to the first stage.
+constexpr double bytes_per_token_id = 4;
+
+StageShape shape_of(const std::vector<StagePlacement>& stages, std::size_t index, int tp) {
+  return {stages[index].layers, tp, index == 0, index + 1 == stages.size()};
+}
+
+}  // namespace
+
+Machine::Machine(const Cluster& cluster, const std::string& engine_profile)
+    : topology_(cluster), engine_(find_engine_profile(engine_profile)) {
+  for (const int device : cluster.gpus()) {
+    const std::string& gpu = cluster.devices[static_cast<std::size_t>(device)].model;
+    if (profiles_.find(gpu) == profiles_.end()) profiles_.emplace(gpu, find_gpu_profile(gpu));
+  }
+}
+
+const GpuProfile& Machine::profile(int device) const {
+  return profiles_.at(cluster().devices[static_cast<std::size_t>(device)].model);
+}
+
+std::vector<StageMemory> replica_memory(const ServedModel& model, const EngineOptions& options,
+                                        const EngineProfile& engine, const Cluster& cluster,
+                                        const std::vector<StagePlacement>& stages, int tp) {
+  const BatchLimits limits{options.max_num_batched_tokens, options.max_num_seqs};
+  std::vector<StageMemory> result;
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    StageMemory memory;
+    memory.shape = shape_of(stages, s, tp);
+    memory.weights = stage_weights(model.architecture, model.weights, memory.shape);
+    const int neighbours = (s > 0 ? 1 : 0) + (s + 1 < stages.size() ? 1 : 0);
+    for (const int device : stages[s].gpus) {
+      MemoryBudget budget = memory_budget(model.architecture, model.weights, model.kv, memory.shape, limits,
+                                          engine.memory, cluster.gpu(device).memory_bytes.value,
+                                          options.gpu_memory_utilization, neighbours + (tp > 1 ? 1 : 0));
+      if (memory.device == -1 || budget.for_kv() < memory.budget.for_kv()) {
+        memory.budget = budget;
+        memory.device = device;
+      }
+    }
+    result.push_back(memory);
+  }
+  return result;
+}
+
+std::int64_t kv_blocks(const std::vector<StageMemory>& stages, std::int64_t block_size) {
+  std::int64_t blocks = std::numeric_limits<std::int64_t>::max();
+  for (const StageMemory& stage : stages) blocks = std::min(blocks, stage.budget.kv_tokens(block_size) / block_size);
+  return stages.empty() ? 0 : blocks;
+}
+
+ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine, const std::vector<StagePlacement>& stages,
+                           int tp, CostLevel level)
+    : engine_(machine.engine()), level_(level) {
+  const Cluster& cluster = machine.cluster();
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    const StageOperators operators =
+        stage_operators(model.architecture, model.weights, model.kv, shape_of(stages, s, tp));
+    Stage stage;
+    stage.hop_bytes_per_token = s + 1 < stages.size() ? operators.hop_bytes_per_token : bytes_per_token_id;
+    const Route group = tp > 1 ? machine.topology().slowest_route(stages[s].gpus) : Route{};
+    std::vector<std::string> kinds;
+    for (const int device : stages[s].gpus) {
+      const std::string& kind = cluster.devices[static_cast<std::size_t>(device)].model;
+      if (std::find(kinds.begin(), kinds.end(), kind) != kinds.end()) continue;
+      kinds.push_back(kind);
+      stage.costs.emplace_back(operators, machine.profile(device), tp > 1 ? &group.profile : nullptr, tp, level);
+    }
+    if (stages.size() > 1) {
+      const std::vector<int>& target = stages[(s + 1) % stages.size()].gpus;
+      stage.next = machine.topology().route(stages[s].gpus.front(), target.front());
+    }
+    stages_.push_back(std::move(stage));
+  }
+}
+
+PassTime ReplicaModel::pass(int stage, const PassShape& shape) const {
+  const FamilySeconds seconds = families(stage, shape);
+  return {Time::seconds(seconds.total()), Time::seconds(seconds[Family::collective])};
+}
+
+FamilySeconds ReplicaModel::families(int stage, const PassShape& shape) const {
+  FamilySeconds slowest;
+  for (const StageCost& cost : stages_[static_cast<std::size_t>(stage)].costs) {
+    const FamilySeconds seconds = cost.cost(shape);
+    if (seconds.total() > slowest.total()) slowest = seconds;
+  }
+  return slowest;
+}
+
+double ReplicaModel::hop_bytes(int stage, std::int64_t tokens) const {
+  return stages_[static_cast<std::size_t>(stage)].hop_bytes_per_token * static_cast<double>(tokens);
+}
+
+Time ReplicaModel::hop(int stage, std::int64_t tokens) const {
+  const Route& next = stages_[static_cast<std::size_t>(stage)].next;
+  if (next.kind == RouteKind::same_gpu) return {};
+  return Time::seconds(next.seconds(hop_bytes(stage, tokens), level_.of(Family::point_to_point)));
+}
+
+Time ReplicaModel::host(std::int64_t requests) const {
+  const double us = engine_.step_us.value + engine_.step_us_per_request.value * static_cast<double>(requests);
+  return Time::seconds(us * 1e-6);
+}
+
+Grade ReplicaModel::grade() const {
+  Grade grade = Grade::measured;
+  for (const Stage& stage : stages_) {
+    for (const StageCost& cost : stage.costs) grade = weakest(grade, cost.grade());
+    if (stage.next.kind != RouteKind::same_gpu) grade = weakest(grade, stage.next.grade());
+  }
+  return grade;
+}
+
+bool ReplicaModel::extrapolated() const {
+  return std::any_of(stages_.begin(), stages_.end(), [](const Stage& stage) {
+    return std::any_of(stage.costs.begin(), stage.costs.end(), [](const StageCost& c) { return c.extrapolated(); });
+  });
+}
+
+}  // namespace sextant

@@ -1,0 +1,85 @@
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/cost/cost.hpp"
+#include "models/llm/memory.hpp"
+#include "models/profile/engine_profile.hpp"
+#include "sim/fabric/route.hpp"
+#include "sim/serving/engine_options.hpp"
+#include "sim/serving/layout.hpp"
+#include "sim/serving/pipeline_model.hpp"
+
+namespace sextant {
+
+/// A model as it is served: what it is and how its weights and cache are stored.
+struct ServedModel {
+  Architecture architecture;
+  WeightFormat weights;
+  KvFormat kv;
+};
+
+/// The machine room of a plan: everything a replica's times follow from, looked up once and shared by threads.
+class Machine {
+ public:
+  /// Reads the profile of every kind of GPU in the cluster. Throws InputError for one that has none.
+  Machine(const Cluster&, const std::string& engine_profile);
+  const Topology& topology() const { return topology_; }
+  const Cluster& cluster() const { return topology_.cluster(); }
+  const EngineProfile& engine() const { return engine_; }
+  /// The GPU profile of a device.
+  const GpuProfile& profile(int device) const;
+
+ private:
+  Topology topology_;
+  EngineProfile engine_;
+  std::map<std::string, GpuProfile> profiles_;
+};
+
+/// Memory of one stage on its tightest GPU.
+struct StageMemory {
+  StageShape shape;
+  StageWeights weights;
+  MemoryBudget budget;
+  int device = -1;   ///< the tightest GPU
+};
+
+/// Memory of every stage of a replica. Does not throw where it does not fit: budget.fits() tells.
+std::vector<StageMemory> replica_memory(const ServedModel&, const EngineOptions&, const EngineProfile&, const Cluster&,
+                                        const std::vector<StagePlacement>&, int tp);
+
+/// KV blocks of the replica: those of its tightest stage, as vLLM takes the minimum over workers.
+std::int64_t kv_blocks(const std::vector<StageMemory>&, std::int64_t block_size);
+
+/// The times of one replica from profiles: stages by operator, hops by route, host time by engine.
+class ReplicaModel final : public PipelineModel {
+ public:
+  ReplicaModel(const ServedModel&, const Machine&, const std::vector<StagePlacement>&, int tp, CostLevel level = {});
+
+  int stages() const override { return static_cast<int>(stages_.size()); }
+  PassTime pass(int stage, const PassShape&) const override;
+  Time hop(int stage, std::int64_t tokens) const override;
+  Time host(std::int64_t requests) const override;
+
+  /// Seconds of a pass by operator family, for explanations.
+  FamilySeconds families(int stage, const PassShape&) const;
+  /// The route from `stage` to the next (the last: back to the first); same_gpu for a single stage.
+  const Route& route(int stage) const { return stages_[static_cast<std::size_t>(stage)].next; }
+  double hop_bytes(int stage, std::int64_t tokens) const;
+  Grade grade() const;
+  bool extrapolated() const;
+
+ private:
+  struct Stage {
+    std::vector<StageCost> costs;   // one for each kind of GPU in the tensor-parallel group; the slowest sets the pace
+    Route next;
+    double hop_bytes_per_token = 0;
+  };
+  std::vector<Stage> stages_;
+  EngineProfile engine_;
+  CostLevel level_;
+};
+
+}  // namespace sextant

@@ -1,0 +1,33 @@
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "sim/serving/engine_options.hpp"
+#include "sim/serving/metrics.hpp"
+#include "sim/serving/pipeline_model.hpp"
+#include "sim/serving/workload.hpp"
+
+namespace sextant {
+
+/// One replica's machine: its stages' times and the KV blocks its tightest stage has room for.
+struct ReplicaSetup {
+  std::shared_ptr<const PipelineModel> pipeline;
+  std::int64_t kv_blocks = 0;
+};
+
+struct SimulationOptions {
+  bool step_by_step = false;             ///< visit every request in every step; same results, slower
+  std::uint64_t replication = 0;         ///< which independent repetition of the workload
+  RequestBounds bounds;                  ///< for goodput
+  const std::atomic<bool>* stop = nullptr;   ///< set by Ctrl-C: the run ends with Interrupted
+};
+
+/// Runs the workload against replicas behind a round-robin router until every request is finished or rejected.
+/// A value in, a value out: simulations share nothing. Asserts arrived = finished + rejected + in flight.
+/// Throws InputError for a bad trace, Interrupted if stopped, std::logic_error (with who waits for what) if nothing moves.
+ServingMetrics simulate(const std::vector<ReplicaSetup>&, const EngineOptions&, const Workload&,
+                        const SimulationOptions& = {});
+
+}  // namespace sextant

@@ -1,0 +1,64 @@
+#include "sim/serving/metrics.hpp"
+
+#include <gtest/gtest.h>
+
+#include "sim/serving/recorder.hpp"
+
+namespace sextant {
+namespace {
+
+Time ms(double value) { return Time::seconds(value * 1e-3); }
+
+// 1, 2, 3, 4 ms: the median lies half way between 2 and 3; p90 at position 2.7, that is 3 + 0.7 x 1 = 3.7.
+TEST(WeightedSamples, InterpolatesBetweenOrderStatistics) {
+  WeightedSamples samples;
+  for (const double value : {4.0, 1.0, 3.0, 2.0}) samples.add(ms(value), 1);
+  EXPECT_DOUBLE_EQ(samples.percentile_ms(0.5), 2.5);
+  EXPECT_NEAR(samples.percentile_ms(0.9), 3.7, 1e-12);
+  EXPECT_DOUBLE_EQ(samples.percentile_ms(0), 1);
+  EXPECT_DOUBLE_EQ(samples.percentile_ms(1), 4);
+  EXPECT_DOUBLE_EQ(samples.mean_ms(), 2.5);
+}
+
+// A weight is that many equal samples: 1 x 3, 5 x 1 is the list 1 1 1 5, whose p90 is at 2.7: 1 + 0.7 x 4 = 3.8.
+TEST(WeightedSamples, WeightsCountAsRepeats) {
+  WeightedSamples samples;
+  samples.add(ms(1), 3);
+  samples.add(ms(5), 1);
+  EXPECT_EQ(samples.count(), 4);
+  EXPECT_DOUBLE_EQ(samples.mean_ms(), 2);
+  EXPECT_NEAR(samples.percentile_ms(0.9), 3.8, 1e-12);
+  EXPECT_DOUBLE_EQ(samples.percentile_ms(0.5), 1);
+}
+
+TEST(WeightedSamples, EmptyIsZero) {
+  EXPECT_EQ(WeightedSamples{}.percentile_ms(0.5), 0);
+  EXPECT_EQ(WeightedSamples{}.mean_ms(), 0);
+}
+
+// 300,000 samples of 1,000 distinct values merge on the way: the answer is that of the whole list, 0..999 repeated.
+TEST(WeightedSamples, MergesWithoutChangingTheAnswer) {
+  WeightedSamples samples;
+  for (int i = 0; i < 300'000; ++i) samples.add(ms((i * 7919) % 1000), 1);
+  EXPECT_NEAR(samples.percentile_ms(0.5), 499.5, 0.5);
+  EXPECT_NEAR(samples.percentile_ms(0.99), 990, 1);
+  EXPECT_EQ(samples.count(), 300'000);
+}
+
+// One request: arrives at 1 s, first token at 1.2 s, last of 11 at 2.2 s. TTFT 200 ms, E2EL 1200 ms, TPOT (1200-200)/10 = 100.
+TEST(Recorder, FollowsVllmsFormulas) {
+  Recorder recorder({.ttft_ms = 250, .tpot_ms = 90, .e2el_ms = 0});
+  recorder.arrived(ms(1000));
+  recorder.finished({ms(1000), ms(1200), ms(2200), 50, 11});
+  const ServingMetrics m = recorder.result(0);
+  EXPECT_DOUBLE_EQ(m.ttft.mean, 200);
+  EXPECT_DOUBLE_EQ(m.e2el.mean, 1200);
+  EXPECT_DOUBLE_EQ(m.tpot.mean, 100);
+  EXPECT_NEAR(m.duration_s, 1.2, 1e-12);
+  EXPECT_NEAR(m.output_throughput, 11 / 1.2, 1e-9);
+  EXPECT_NEAR(m.total_token_throughput, 61 / 1.2, 1e-9);
+  EXPECT_EQ(m.goodput_fraction, 0) << "TPOT of 100 ms misses its bound of 90";
+}
+
+}  // namespace
+}  // namespace sextant

@@ -1,0 +1,204 @@
+#include "sim/serving/simulation.hpp"
+
+#include <gtest/gtest.h>
+
+#include "models/base/error.hpp"
+#include "tests/sim/serving/toy_pipeline.hpp"
+
+namespace sextant {
+namespace {
+
+Workload closed_loop(std::int64_t clients, std::int64_t requests, double prompt, double output) {
+  Workload w;
+  w.arrival = Workload::Arrival::concurrency;
+  w.max_concurrency = clients;
+  w.num_prompts = requests;
+  w.prompt.mean = prompt;
+  w.output.mean = output;
+  return w;
+}
+
+EngineOptions engine(std::int64_t seqs = 256, std::int64_t tokens = 8192) {
+  EngineOptions options;
+  options.max_num_seqs = seqs;
+  options.max_num_batched_tokens = tokens;
+  options.max_model_len = 100000;
+  return options;
+}
+
+ServingMetrics run(const ToyPipeline& toy, std::int64_t blocks, const EngineOptions& options, const Workload& workload,
+                   bool step_by_step = false) {
+  SimulationOptions simulation;
+  simulation.step_by_step = step_by_step;
+  return simulate({{std::make_shared<ToyPipeline>(toy), blocks}}, options, workload, simulation);
+}
+
+// One request of 100 + 11 tokens, passes of 1 ms: the prompt's pass yields the first token at 1 ms, ten more passes the rest.
+TEST(Simulation, OneRequestAlone) {
+  const ServingMetrics m = run({}, 1000, engine(), closed_loop(1, 1, 100, 11));
+  EXPECT_DOUBLE_EQ(m.ttft.mean, 1);
+  EXPECT_DOUBLE_EQ(m.e2el.mean, 11);
+  EXPECT_DOUBLE_EQ(m.tpot.mean, 1);
+  EXPECT_DOUBLE_EQ(m.itl.p99, 1);
+  EXPECT_EQ(m.steps, 11);
+  EXPECT_EQ(m.output_tokens, 11);
+  EXPECT_NEAR(m.output_throughput, 1000, 1e-6);
+  EXPECT_NEAR(m.stages[0].bubble, 0, 1e-9);
+}
+
+// Budget 64: a prompt of 150 tokens takes chunks of 64, 64 and 22; its first token comes after the third pass.
+TEST(Simulation, PromptIsCutIntoChunks) {
+  const ServingMetrics m = run({}, 1000, engine(8, 64), closed_loop(1, 1, 150, 2));
+  EXPECT_DOUBLE_EQ(m.ttft.mean, 3);
+  EXPECT_EQ(m.steps, 4);
+}
+
+// Prompt tokens cost 10 us each and passes 1 ms: while a second prompt of 100 tokens is prefilled the first request's
+// decode waits for the mixed pass of 1 + 1 = 2 ms.
+TEST(Simulation, PrefillDelaysDecodesOfTheSameStep) {
+  ToyPipeline toy;
+  toy.per_prompt_token = Time{10'000};
+  Workload w = closed_loop(2, 2, 100, 5);
+  w.max_concurrency = 2;
+  const ServingMetrics m = run(toy, 1000, engine(8, 100), w);
+  // t=0: request A's prompt fills the budget (2 ms). Then B's prompt up to 99 tokens beside A's decode (1.99 ms), then B's
+  // last token beside A's decode (1.01 ms), then decodes of 1 ms.
+  EXPECT_NEAR(m.ttft.mean, (2.0 + 5.0) / 2, 1e-9);
+  EXPECT_NEAR(m.itl.p99, 1.99, 0.1);
+}
+
+// Three stages of 1 ms, one request: a token takes 3 ms and each stage works a third of the time.
+TEST(Simulation, OneRequestLeavesPipelineBubbles) {
+  ToyPipeline toy;
+  toy.stage_count = 3;
+  const ServingMetrics m = run(toy, 1000, engine(), closed_loop(1, 1, 10, 100));
+  EXPECT_NEAR(m.tpot.mean, 3, 1e-9);
+  for (const StageShares& stage : m.stages) EXPECT_NEAR(stage.bubble, 2.0 / 3, 1e-9);
+}
+
+// Three stages, three requests that each fill the token budget: three batches in flight, every stage busy, a token of each
+// request every 3 ms: one token a millisecond in all.
+TEST(Simulation, AsManyBatchesAsStagesFillThePipeline) {
+  ToyPipeline toy;
+  toy.stage_count = 3;
+  const ServingMetrics m = run(toy, 1000, engine(8, 10), closed_loop(3, 3, 10, 1000));
+  EXPECT_NEAR(m.tpot.mean, 3, 0.01);
+  EXPECT_NEAR(m.output_throughput, 1000, 10);
+  for (const StageShares& stage : m.stages) EXPECT_LT(stage.bubble, 0.01);
+}
+
+// Hops of 0.5 ms between two stages of 1 ms, two batches: a round is 1 + 0.5 + 1 + 0.5 = 3 ms of which a stage works 2.
+TEST(Simulation, HopsAreBubbles) {
+  ToyPipeline toy;
+  toy.stage_count = 2;
+  toy.hop_time = Time{500'000};
+  const ServingMetrics m = run(toy, 1000, engine(8, 10), closed_loop(2, 2, 10, 1000));
+  EXPECT_NEAR(m.tpot.mean, 3, 0.01);
+  EXPECT_NEAR(m.stages[0].bubble, 1.0 / 3, 0.01);
+}
+
+// 10 blocks of 16; a request of 33 + 15 tokens ends with 47 cached, 3 blocks. Three fit at once, the fourth waits.
+TEST(Simulation, KvBlocksLimitConcurrency) {
+  const ServingMetrics m = run({}, 10, engine(), closed_loop(8, 40, 33, 15));
+  EXPECT_EQ(m.finished, 40);
+  EXPECT_EQ(m.preemptions, 0);
+  EXPECT_LE(m.mean_running, 3.0 + 1e-9);
+  EXPECT_GT(m.limits.kv_blocks, 0.9);
+  EXPECT_GT(m.kv_occupancy_peak, 0.89);
+}
+
+// Two requests of 16 + 40 tokens on 6 blocks: each needs 4 at its end (55 cached). Both start (1 block each), grow in step, and
+// when both hold 3 blocks (48 cached) none is left: the one admitted last is preempted, once, and recomputed after the first.
+TEST(Simulation, LastAdmittedIsPreemptedWhenBlocksRunOut) {
+  const ServingMetrics m = run({}, 6, engine(), closed_loop(2, 2, 16, 40));
+  EXPECT_EQ(m.finished, 2);
+  EXPECT_EQ(m.preemptions, 1);
+  // The first request is undisturbed: 40 tokens in 40 ms. The second yields 33 tokens with it, waits for its last 7 steps, then
+  // prefills 16 + 33 tokens in one pass (token 34) and decodes 6 more.
+  EXPECT_DOUBLE_EQ(m.e2el.mean, (40.0 + 47.0) / 2);
+}
+
+TEST(Simulation, RejectsWhatCanNeverRun) {
+  EngineOptions options = engine();
+  options.max_model_len = 100;
+  EXPECT_EQ(run({}, 1000, options, closed_loop(1, 5, 100, 10)).rejected, 5) << "no room for a token";
+  EXPECT_EQ(run({}, 2, options, closed_loop(1, 5, 40, 10)).rejected, 5) << "49 cached tokens need 4 blocks of 2";
+  const ServingMetrics cut = run({}, 1000, options, closed_loop(1, 5, 95, 10));
+  EXPECT_EQ(cut.truncated, 5);
+  EXPECT_EQ(cut.output_tokens, 25) << "5 tokens fit under max_model_len";
+}
+
+// Open loop at twice the capacity: 1 request of one 1 ms pass at a time, 2000 requests/s.
+TEST(Simulation, SaysWhenItIsOverloaded) {
+  Workload w;
+  w.request_rate = 2000;
+  w.num_prompts = 2000;
+  w.prompt.mean = 10;
+  w.output.mean = 1;
+  EXPECT_TRUE(run({}, 1000, engine(1, 16), w).overloaded);
+  w.request_rate = 100;
+  EXPECT_FALSE(run({}, 1000, engine(1, 16), w).overloaded);
+}
+
+TEST(Simulation, RoundRobinSharesReplicas) {
+  const auto toy = std::make_shared<ToyPipeline>();
+  const ServingMetrics one = simulate({{toy, 100}}, engine(1), closed_loop(4, 100, 10, 10));
+  const ServingMetrics two = simulate({{toy, 100}, {toy, 100}}, engine(1), closed_loop(4, 100, 10, 10));
+  EXPECT_NEAR(two.output_throughput / one.output_throughput, 2, 0.05);
+}
+
+TEST(Simulation, StopsWhenTold) {
+  const std::atomic<bool> stop{true};
+  SimulationOptions options;
+  options.stop = &stop;
+  EXPECT_THROW(simulate({{std::make_shared<ToyPipeline>(), 1000}}, engine(), closed_loop(1, 100000, 10, 10), options),
+               Interrupted);
+}
+
+// ---- property: nothing is lost, and the fast path takes the very steps of the plain one ---------------------------------
+
+struct Case {
+  int stages;
+  std::int64_t blocks, seqs, tokens, clients;
+  double rate;
+};
+
+class FastAndPlain : public testing::TestWithParam<Case> {};
+
+TEST_P(FastAndPlain, AgreeBitByBit) {
+  const Case c = GetParam();
+  ToyPipeline toy;
+  toy.stage_count = c.stages;
+  toy.per_prompt_token = Time{1'003};
+  toy.per_decode = Time{7'001};
+  toy.hop_time = Time{20'011};
+  Workload w;
+  w.arrival = c.clients > 0 ? Workload::Arrival::concurrency : Workload::Arrival::poisson;
+  w.max_concurrency = c.clients;
+  w.request_rate = c.rate;
+  w.num_prompts = 2000;
+  w.prompt = {LengthDistribution::Kind::lognormal, 200, 0.8, 1, 3000};
+  w.output = {LengthDistribution::Kind::lognormal, 60, 0.9, 1, 800};
+  w.seed = 3;
+  const ServingMetrics fast = run(toy, c.blocks, engine(c.seqs, c.tokens), w, false);
+  const ServingMetrics plain = run(toy, c.blocks, engine(c.seqs, c.tokens), w, true);
+  EXPECT_EQ(fast.arrived, 2000);
+  EXPECT_EQ(fast.arrived, fast.finished + fast.rejected + fast.in_flight);
+  EXPECT_EQ(fast.fingerprint, plain.fingerprint);
+  EXPECT_EQ(fast.preemptions, plain.preemptions);
+  EXPECT_EQ(fast.itl.mean, plain.itl.mean);
+  EXPECT_EQ(fast.itl.p99, plain.itl.p99);
+  EXPECT_EQ(fast.e2el.mean, plain.e2el.mean);
+  EXPECT_EQ(fast.ttft.p99, plain.ttft.p99);
+  EXPECT_EQ(fast.kv_occupancy_mean, plain.kv_occupancy_mean);
+  EXPECT_LE(fast.kv_occupancy_peak, 1.0);
+}
+
+// Plenty of room; tight memory with preemptions; pipelines; few sequences; overload.
+INSTANTIATE_TEST_SUITE_P(Cases, FastAndPlain,
+                         testing::Values(Case{1, 100000, 256, 2048, 32, 0}, Case{1, 300, 256, 512, 64, 0},
+                                         Case{3, 300, 64, 256, 48, 0}, Case{3, 5000, 64, 2048, 0, 30},
+                                         Case{2, 250, 16, 128, 0, 200}, Case{4, 400, 200, 200, 100, 0}));
+
+}  // namespace
+}  // namespace sextant

@@ -1,0 +1,23 @@
+#pragma once
+#include "sim/serving/pipeline_model.hpp"
+
+namespace sextant {
+
+/// A machine whose times can be worked out by hand: each pass takes `base`, plus `per_prompt_token` for each prompt token
+/// and `per_decode` for each decode; each hop takes `hop_time`.
+class ToyPipeline final : public PipelineModel {
+ public:
+  int stage_count = 1;
+  Time base{1'000'000}, per_prompt_token{0}, per_decode{0}, hop_time{0}, host_time{0};
+
+  int stages() const override { return stage_count; }
+  PassTime pass(int, const PassShape& shape) const override {
+    Time total = base + Time{per_decode.ns * shape.decodes};
+    for (const PrefillChunk& chunk : shape.chunks) total += Time{per_prompt_token.ns * chunk.new_tokens};
+    return {total, {}};
+  }
+  Time hop(int, std::int64_t) const override { return hop_time; }
+  Time host(std::int64_t) const override { return host_time; }
+};
+
+}  // namespace sextant
