@@ -13,7 +13,15 @@
 namespace sextant {
 
 /// Kinds of work whose prediction errors go together.
-enum class Family { gemm, attention_prefill, attention_decode, elementwise, collective, point_to_point, host };
+enum class Family {
+  gemm,
+  attention_prefill,
+  attention_decode,
+  elementwise,
+  collective,
+  point_to_point,
+  host
+};
 inline constexpr std::size_t family_count = 7;
 std::string to_string(Family);
 
@@ -26,8 +34,8 @@ struct FamilySeconds {
   FamilySeconds& operator+=(const FamilySeconds&);
 };
 
-/// Where in its 90 % interval each family is taken: 0 nominal, +1 the slow end, -1 the fast end, geometric between.
-/// Errors are fully correlated within a family.
+/// Where in its 90 % interval each family is taken: 0 nominal, +1 the slow end, -1 the fast end, geometric
+/// between. Errors are fully correlated within a family.
 struct CostLevel {
   std::array<double, family_count> level{};
   double of(Family f) const { return level[static_cast<std::size_t>(f)]; }
@@ -42,8 +50,8 @@ struct OperatorTime {
   double seconds = 0;
   Grade grade = Grade::assumed;
   Spread spread;
-  bool extrapolated = false;   ///< asked outside the fitted range
-  bool memory_bound = false;   ///< the bytes, not the arithmetic, take the time
+  bool extrapolated = false;  ///< asked outside the fitted range
+  bool memory_bound = false;  ///< the bytes, not the arithmetic, take the time
 };
 
 /// Prompt tokens of one request in a pass, after `past` tokens that are cached already.
@@ -52,40 +60,44 @@ struct PrefillChunk {
   std::int64_t past_tokens = 0;
 };
 
-// Single operators, each latency + max(flops / rate, bytes / bandwidth) / efficiency. Each throws InputError if the
-// profile lacks the type ("profile X has no gemm of type nvfp4").
+// Single operators, each latency + max(flops / rate, bytes / bandwidth) / efficiency. Each throws InputError
+// if the profile lacks the type ("profile X has no gemm of type nvfp4").
 
 /// flops = 2 m n k; bytes = inputs and weights read, 16-bit outputs written.
 OperatorTime gemm_time(const GpuProfile&, const std::string& type, double m, double n, double k);
-/// One layer's causal attention of one chunk, `heads` on this GPU. Each query sees itself and what is before it, at
-/// most `window` tokens: flops = 4 x heads x head_dim x pairs; bytes = keys and values once, queries and outputs.
+/// One layer's causal attention of one chunk, `heads` on this GPU. Each query sees itself and what is before
+/// it, at most `window` tokens: flops = 4 x heads x head_dim x pairs; bytes = keys and values once, queries
+/// and outputs.
 OperatorTime attention_prefill_time(const GpuProfile&, const AttentionShape&, PrefillChunk);
 /// The same for several sequences in one kernel: latency once, efficiency at their summed new tokens.
 OperatorTime attention_prefill_time(const GpuProfile&, const AttentionShape&, std::span<const PrefillChunk>);
-/// One layer's attention of `batch` decodes whose cached tokens sum to `context_sum` (the new token included). A window
-/// cuts the mean context.
-OperatorTime attention_decode_time(const GpuProfile&, const AttentionShape&, double batch, double context_sum);
+/// One layer's attention of `batch` decodes whose cached tokens sum to `context_sum` (the new token
+/// included). A window cuts the mean context.
+OperatorTime attention_decode_time(const GpuProfile&, const AttentionShape&, double batch,
+                                   double context_sum);
 OperatorTime elementwise_time(const GpuProfile&, double bytes);
-/// `bytes` as nccl-tests' size. ranks 1: zero. Throws InputError naming the measured groups if this one is not there.
+/// `bytes` as nccl-tests' size. ranks 1: zero. Throws InputError naming the measured groups if this one is
+/// not there.
 OperatorTime collective_time(const LinkProfile&, const std::string& op, int ranks, double bytes);
 /// One message, one way. Throws InputError if `staged` is asked of a link that has no such curve.
 OperatorTime send_time(const LinkProfile&, double bytes, bool staged);
 
 /// What a pass holds: all that its cost depends on.
 struct PassShape {
-  std::int64_t decodes = 0;               ///< sequences that compute one token
-  std::int64_t decode_context_sum = 0;    ///< their cached tokens, the new ones included
+  std::int64_t decodes = 0;             ///< sequences that compute one token
+  std::int64_t decode_context_sum = 0;  ///< their cached tokens, the new ones included
   std::span<const PrefillChunk> chunks;
-  std::int64_t samples = 0;               ///< sequences that yield a token: decodes and last chunks
+  std::int64_t samples = 0;  ///< sequences that yield a token: decodes and last chunks
 };
 
-/// Cost of the passes of one stage on one kind of GPU. Holds a cache by token count, so it is not shared between
-/// threads; copying is cheap before its first use.
+/// Cost of the passes of one stage on one kind of GPU. Holds a cache by token count, so it is not shared
+/// between threads; copying is cheap before its first use.
 class StageCost {
  public:
-  /// `link` joins the tensor-parallel group; may be null where tensor_parallel is 1. Throws InputError if the profile
-  /// lacks an operator of the stage or the link a collective of it.
-  StageCost(const StageOperators&, const GpuProfile&, const LinkProfile* link, int tensor_parallel, CostLevel = {});
+  /// `link` joins the tensor-parallel group; may be null where tensor_parallel is 1. Throws InputError if the
+  /// profile lacks an operator of the stage or the link a collective of it.
+  StageCost(const StageOperators&, const GpuProfile&, const LinkProfile* link, int tensor_parallel,
+            CostLevel = {});
 
   /// A pass without tokens costs nothing; without samples, no head.
   FamilySeconds cost(const PassShape&) const;
@@ -96,7 +108,7 @@ class StageCost {
   double memory_bound_share(const PassShape&) const;
 
  private:
-  struct Inputs;      ///< operators and profiles, shared between copies
+  struct Inputs;  ///< operators and profiles, shared between copies
   template <class Visit>
   void visit_dense(std::int64_t tokens, Visit&& visit) const;
   template <class Visit>
@@ -105,13 +117,14 @@ class StageCost {
   void visit_attention(const PassShape&, Visit&& visit) const;
   template <class Visit>
   const FamilySeconds& cached(std::vector<FamilySeconds>& cache, std::int64_t count, Visit&& compute) const;
-  const FamilySeconds& dense(std::int64_t tokens) const;     ///< GEMMs, element-wise, collectives at a token count
+  const FamilySeconds& dense(
+      std::int64_t tokens) const;  ///< GEMMs, element-wise, collectives at a token count
   const FamilySeconds& sampling(std::int64_t samples) const;
 
   std::shared_ptr<const Inputs> inputs_;
   Grade grade_ = Grade::measured;
   mutable bool extrapolated_ = false;
-  mutable std::vector<FamilySeconds> dense_;      ///< by token count; total() < 0: not computed yet
+  mutable std::vector<FamilySeconds> dense_;  ///< by token count; total() < 0: not computed yet
   mutable std::vector<FamilySeconds> sampling_;
 };
 

@@ -27,8 +27,8 @@ const OperatorModel& find_model(const GpuProfile& profile, const Models& models,
   if (found != models.end()) return found->second;
   std::vector<std::string> known;
   for (const auto& [name, model] : models) known.push_back(name);
-  throw InputError(fmt::format("profile {} has no {} of type {}, expected one of {}", profile.gpu, family, key,
-                               fmt::join(known, ", ")));
+  throw InputError(fmt::format("profile {} has no {} of type {}, expected one of {}", profile.gpu, family,
+                               key, fmt::join(known, ", ")));
 }
 
 std::string attention_key(const AttentionShape& shape) {
@@ -47,7 +47,8 @@ Work roofline_work(const Roofline& roofline, double flops, double bytes) {
   return {std::max(memory, arithmetic), memory >= arithmetic};
 }
 
-OperatorTime operator_time(const OperatorModel& model, const Work& work, std::span<const double> coordinates) {
+OperatorTime operator_time(const OperatorModel& model, const Work& work,
+                           std::span<const double> coordinates) {
   OperatorTime time{0, model.grade, model.spread, false, work.memory_bound};
   time.seconds = model.roofline.latency_us * microsecond + work.seconds / model.efficiency.at(coordinates);
   time.extrapolated = !model.efficiency.covers(coordinates, edge_slack);
@@ -104,8 +105,8 @@ OperatorTime gemm_time(const GpuProfile& profile, const std::string& type, doubl
   return operator_time(model, roofline_work(model.roofline, 2 * m * n * k, bytes), std::array{m, n, k});
 }
 
-OperatorTime attention_prefill_time(const OperatorModel& model, const AttentionShape& shape, double kv_element_bytes,
-                                    std::span<const PrefillChunk> chunks) {
+OperatorTime attention_prefill_time(const OperatorModel& model, const AttentionShape& shape,
+                                    double kv_element_bytes, std::span<const PrefillChunk> chunks) {
   const auto heads = static_cast<double>(shape.heads), head_dim = static_cast<double>(shape.head_dim);
   const double kv_bytes_per_token = 2 * static_cast<double>(shape.kv_heads) * head_dim * kv_element_bytes;
   double new_tokens = 0;
@@ -133,15 +134,17 @@ OperatorTime attention_prefill_time(const OperatorModel& model, const AttentionS
 
 OperatorTime attention_prefill_time(const GpuProfile& profile, const AttentionShape& shape,
                                     std::span<const PrefillChunk> chunks) {
-  return attention_prefill_time(attention_prefill_model(profile, shape), shape, element_bytes(shape.kv_type), chunks);
+  return attention_prefill_time(attention_prefill_model(profile, shape), shape, element_bytes(shape.kv_type),
+                                chunks);
 }
 
-OperatorTime attention_prefill_time(const GpuProfile& profile, const AttentionShape& shape, PrefillChunk chunk) {
+OperatorTime attention_prefill_time(const GpuProfile& profile, const AttentionShape& shape,
+                                    PrefillChunk chunk) {
   return attention_prefill_time(profile, shape, std::span<const PrefillChunk>(&chunk, 1));
 }
 
-OperatorTime attention_decode_time(const OperatorModel& model, const AttentionShape& shape, double kv_element_bytes,
-                                   double batch, double context_sum) {
+OperatorTime attention_decode_time(const OperatorModel& model, const AttentionShape& shape,
+                                   double kv_element_bytes, double batch, double context_sum) {
   const auto heads = static_cast<double>(shape.heads), kv_heads = static_cast<double>(shape.kv_heads);
   const auto head_dim = static_cast<double>(shape.head_dim);
   const double mean = context_sum / batch;
@@ -155,12 +158,13 @@ OperatorTime attention_decode_time(const OperatorModel& model, const AttentionSh
 
 OperatorTime attention_decode_time(const GpuProfile& profile, const AttentionShape& shape, double batch,
                                    double context_sum) {
-  return attention_decode_time(attention_decode_model(profile, shape), shape, element_bytes(shape.kv_type), batch,
-                               context_sum);
+  return attention_decode_time(attention_decode_model(profile, shape), shape, element_bytes(shape.kv_type),
+                               batch, context_sum);
 }
 
 OperatorTime elementwise_time(const GpuProfile& profile, double bytes) {
-  return operator_time(profile.elementwise, roofline_work(profile.elementwise.roofline, 0, bytes), std::array{bytes});
+  return operator_time(profile.elementwise, roofline_work(profile.elementwise.roofline, 0, bytes),
+                       std::array{bytes});
 }
 
 OperatorTime collective_time(const LinkProfile& profile, const std::string& op, int ranks, double bytes) {
@@ -171,7 +175,8 @@ OperatorTime collective_time(const LinkProfile& profile, const std::string& op, 
 OperatorTime send_time(const LinkProfile& profile, double bytes, bool staged) {
   if (!staged) return transfer_time(profile.send, bytes);
   if (!profile.staged)
-    throw InputError(fmt::format("link profile {} has no curve of transfers staged in host memory", profile.name));
+    throw InputError(
+        fmt::format("link profile {} has no curve of transfers staged in host memory", profile.name));
   return transfer_time(*profile.staged, bytes);
 }
 

@@ -3,8 +3,8 @@
 
 #include "models/cost/cost.hpp"
 
-// The same times as in cost.hpp with the operator's model already looked up: what a pass costs is asked millions of
-// times, what the profile is called only once.
+// The same times as in cost.hpp with the operator's model already looked up: what a pass costs is asked
+// millions of times, what the profile is called only once.
 namespace sextant {
 
 const OperatorModel& gemm_model(const GpuProfile&, const std::string& type);
@@ -14,7 +14,7 @@ const TransferCurve& collective_curve(const LinkProfile&, const std::string& op,
 
 OperatorTime attention_prefill_time(const OperatorModel&, const AttentionShape&, double kv_element_bytes,
                                     std::span<const PrefillChunk>);
-OperatorTime attention_decode_time(const OperatorModel&, const AttentionShape&, double kv_element_bytes, double batch,
-                                   double context_sum);
+OperatorTime attention_decode_time(const OperatorModel&, const AttentionShape&, double kv_element_bytes,
+                                   double batch, double context_sum);
 
 }  // namespace sextant

@@ -28,13 +28,15 @@ struct StageAttention {
 }  // namespace
 
 std::string to_string(Family family) {
-  constexpr std::array names = {"gemm",       "attention_prefill", "attention_decode", "elementwise",
-                                "collective", "point_to_point",    "host"};
+  constexpr std::array names = {
+      "gemm", "attention_prefill", "attention_decode", "elementwise", "collective", "point_to_point", "host"};
   static_assert(names.size() == family_count);
   return names[static_cast<std::size_t>(family)];
 }
 
-double FamilySeconds::total() const { return std::accumulate(seconds.begin(), seconds.end(), 0.0); }
+double FamilySeconds::total() const {
+  return std::accumulate(seconds.begin(), seconds.end(), 0.0);
+}
 
 FamilySeconds& FamilySeconds::operator+=(const FamilySeconds& other) {
   for (std::size_t i = 0; i < family_count; ++i) seconds[i] += other.seconds[i];
@@ -68,13 +70,16 @@ void StageCost::visit_dense(std::int64_t tokens, Visit&& visit) const {
   const StageOperators& operators = inputs_->operators;
   for (const auto& [shape, count] : operators.gemms)
     visit(Family::gemm,
-          gemm_time(inputs_->profile, shape.type, m, static_cast<double>(shape.n), static_cast<double>(shape.k)), count);
+          gemm_time(inputs_->profile, shape.type, m, static_cast<double>(shape.n),
+                    static_cast<double>(shape.k)),
+          count);
   for (const auto& [shape, count] : operators.elementwise)
     visit(Family::elementwise, elementwise_time(inputs_->profile, shape.bytes_per_token * m), count);
   if (inputs_->tensor_parallel <= 1) return;
   for (const auto& [shape, count] : operators.collectives)
     visit(Family::collective,
-          collective_time(*inputs_->link, shape.op, inputs_->tensor_parallel, shape.bytes_per_token * m), count);
+          collective_time(*inputs_->link, shape.op, inputs_->tensor_parallel, shape.bytes_per_token * m),
+          count);
 }
 
 template <class Visit>
@@ -83,13 +88,16 @@ void StageCost::visit_sampling(std::int64_t samples, Visit&& visit) const {
   const StageOperators& operators = inputs_->operators;
   for (const auto& [shape, count] : operators.sample_gemms)
     visit(Family::gemm,
-          gemm_time(inputs_->profile, shape.type, m, static_cast<double>(shape.n), static_cast<double>(shape.k)), count);
+          gemm_time(inputs_->profile, shape.type, m, static_cast<double>(shape.n),
+                    static_cast<double>(shape.k)),
+          count);
   for (const auto& [shape, count] : operators.sample_elementwise)
     visit(Family::elementwise, elementwise_time(inputs_->profile, shape.bytes_per_token * m), count);
   if (inputs_->tensor_parallel <= 1) return;
   for (const auto& [shape, count] : operators.sample_collectives)
     visit(Family::collective,
-          collective_time(*inputs_->link, shape.op, inputs_->tensor_parallel, shape.bytes_per_token * m), count);
+          collective_time(*inputs_->link, shape.op, inputs_->tensor_parallel, shape.bytes_per_token * m),
+          count);
 }
 
 // visit(family, time, count, factor): the factor of the cost level is known beforehand here.
@@ -97,13 +105,15 @@ template <class Visit>
 void StageCost::visit_attention(const PassShape& pass, Visit&& visit) const {
   for (const StageAttention& attention : inputs_->attentions) {
     if (!pass.chunks.empty())
-      visit(Family::attention_prefill,
-            attention_prefill_time(attention.prefill, attention.shape, attention.kv_element_bytes, pass.chunks),
-            attention.count, attention.prefill_factor);
+      visit(
+          Family::attention_prefill,
+          attention_prefill_time(attention.prefill, attention.shape, attention.kv_element_bytes, pass.chunks),
+          attention.count, attention.prefill_factor);
     if (pass.decodes > 0)
       visit(Family::attention_decode,
             attention_decode_time(attention.decode, attention.shape, attention.kv_element_bytes,
-                                  static_cast<double>(pass.decodes), static_cast<double>(pass.decode_context_sum)),
+                                  static_cast<double>(pass.decodes),
+                                  static_cast<double>(pass.decode_context_sum)),
             attention.count, attention.decode_factor);
   }
 }
@@ -133,13 +143,16 @@ StageCost::StageCost(const StageOperators& operators, const GpuProfile& profile,
   }
   inputs_ = std::move(inputs);
   // Any one pass touches every dense operator, and so finds what is missing before a simulation starts.
-  const auto note_grade = [&](Family, const OperatorTime& time, std::int64_t) { grade_ = weakest(grade_, time.grade); };
+  const auto note_grade = [&](Family, const OperatorTime& time, std::int64_t) {
+    grade_ = weakest(grade_, time.grade);
+  };
   visit_dense(1, note_grade);
   visit_sampling(1, note_grade);
 }
 
 template <class Visit>
-const FamilySeconds& StageCost::cached(std::vector<FamilySeconds>& cache, std::int64_t count, Visit&& compute) const {
+const FamilySeconds& StageCost::cached(std::vector<FamilySeconds>& cache, std::int64_t count,
+                                       Visit&& compute) const {
   const auto index = static_cast<std::size_t>(count);
   constexpr double unknown = -1;
   if (index >= cache.size()) {
@@ -151,7 +164,8 @@ const FamilySeconds& StageCost::cached(std::vector<FamilySeconds>& cache, std::i
   if (entry.seconds[0] >= 0) return entry;
   entry = {};
   compute([&](Family family, const OperatorTime& time, std::int64_t operators) {
-    entry[family] += time.seconds * static_cast<double>(operators) * spread_factor(time.spread, inputs_->level.of(family));
+    entry[family] +=
+        time.seconds * static_cast<double>(operators) * spread_factor(time.spread, inputs_->level.of(family));
     extrapolated_ = extrapolated_ || time.extrapolated;
   });
   return entry;
@@ -196,7 +210,8 @@ double StageCost::memory_bound_share(const PassShape& pass) const {
     if (time.memory_bound) streaming += seconds;
   };
   const auto add_at_level = [&](Family family, const OperatorTime& time, std::int64_t count) {
-    add(time, time.seconds * static_cast<double>(count) * spread_factor(time.spread, inputs_->level.of(family)));
+    add(time,
+        time.seconds * static_cast<double>(count) * spread_factor(time.spread, inputs_->level.of(family)));
   };
   visit_dense(tokens, add_at_level);
   if (pass.samples > 0) visit_sampling(pass.samples, add_at_level);

@@ -20,6 +20,7 @@ struct Price {
 struct Gpu {
   std::string name;                    ///< catalogue name: "rtx-pro-6000-server"
   std::string full_name;
+  std::string form_factor;             ///< pcie, sxm, superchip (Grace and GPUs), soc (GB10): which hosts take it
   Figure memory_bytes;                 ///< what the driver reports, not the name on the box
   std::optional<Figure> memory_gbps;   ///< 10^9 B/s
   std::map<std::string, Figure> dense_tflops;   ///< by type: bf16, fp16, fp8, int8, fp4; dense, FP32 accumulate
@@ -31,6 +32,7 @@ struct Gpu {
   int pcie_generation = 0;             ///< 0: not on PCIe
   int pcie_lanes = 0;
   std::optional<Figure> nvlink_gbps;   ///< 10^9 B/s per direction; nullopt: none
+  std::optional<Figure> host_gbps;     ///< 10^9 B/s per direction to the host where it is not PCIe (chip to chip)
   bool gpudirect_rdma = true;          ///< false where the part cannot (GB10)
   std::vector<Price> prices;
   std::vector<std::string> notes;      ///< conflicts between sources
@@ -63,10 +65,12 @@ struct NodeType {
   std::string name;                    ///< "workstation", "hgx", "dgx-spark"
   std::string description;
   std::string gpu_link;                ///< "nvlink": all GPUs on one NVSwitch; "pcie": each on its own root port
+  std::vector<std::string> form_factors;   ///< of the GPUs it takes
   bool peer_to_peer = true;            ///< PCIe: GPUs reach each other without staging in host memory
   int max_gpus = 8;
   int pcie_generation = 5;
   int pcie_lanes = 16;
+  Figure link_latency_us;              ///< of one PCIe or NVLink hop
   std::string source;
 };
 
@@ -82,10 +86,15 @@ struct HardwareCatalogue {
   std::vector<Nic> nics;
   std::vector<Switch> switches;
   std::vector<NodeType> node_types;
+  std::vector<std::string> notes;      ///< parts that fit none of the lists
 };
 const HardwareCatalogue& hardware_catalogue();
 
-/// 10^9 B/s each way of a PCIe link: lanes x GT/s x 128b/130b.
+/// The memory bandwidth in 10^9 B/s. Throws InputError for a GPU of which none is trustworthy.
+double memory_gbps(const Gpu&);
+
+/// 10^9 B/s each way of a PCIe link: lanes x GT/s x 128b/130b (8b/10b for generations 1 and 2).
+/// Throws InputError unless the generation is 1 to 6 and the lanes 1 to 16.
 double pcie_gbps(int generation, int lanes);
 
 }  // namespace sextant

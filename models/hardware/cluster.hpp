@@ -22,7 +22,7 @@ struct Device {
 struct Link {
   int from = 0;         ///< index in Cluster::devices
   int to = 0;
-  std::string kind;     ///< nvlink, pcie, ethernet, infiniband
+  std::string kind;     ///< nvlink, pcie (or the chip-to-chip link in its place), ethernet, infiniband
   double gbps = 0;      ///< 10^9 B/s each way
   double latency_us = 0;
 };

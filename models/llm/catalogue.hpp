@@ -19,6 +19,7 @@ struct ModelEntry {
     std::string source;
   };
   std::vector<Checkpoint> checkpoints;
+  std::string notes;                       ///< conflicts between sources, caveats; may be empty
 };
 
 std::vector<std::string> model_names();

@@ -43,6 +43,7 @@ Assumptions read_assumptions(const JsonValue& value) {
   assumptions.w4a16_tensor = read_bounded(w4a16.at("tensor"));
   assumptions.w4a16_bytes_per_weight = read_figure(w4a16.at("bytes_per_weight"), {0.5, 2});
   w4a16.finish();
+  assumptions.structural = read_bounded(object.at("structural"));
   object.finish();
   return assumptions;
 }
@@ -55,7 +56,8 @@ Assumptions shipped_assumptions() {
 
 OperatorModel assumed_w4a16(const OperatorModel& bf16, const Assumptions& assumptions) {
   OperatorModel model = bf16;
-  model.grade = weakest(bf16.grade, weakest(assumptions.w4a16_memory.figure.grade, assumptions.w4a16_tensor.figure.grade));
+  model.grade = weakest(
+      bf16.grade, weakest(assumptions.w4a16_memory.figure.grade, assumptions.w4a16_tensor.figure.grade));
   model.source = fmt::format("{}; bf16: {}", assumptions.w4a16_memory.figure.source, bf16.source);
   model.roofline.memory_gbps *= assumptions.w4a16_memory.figure.value;
   model.roofline.tflops *= assumptions.w4a16_tensor.figure.value;

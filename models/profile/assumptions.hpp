@@ -12,10 +12,12 @@ struct BoundedFigure {
 
 /// Rules for operators that no kernel table holds, each relative to one that the tables do hold.
 struct Assumptions {
-  /// Dense GEMM with 4-bit weights dequantised to 16 bit on the way (Marlin class), relative to the bf16 GEMM.
-  BoundedFigure w4a16_memory;       ///< share of the bf16 GEMM's reached memory rate at which packed weights stream
-  BoundedFigure w4a16_tensor;       ///< share of the bf16 GEMM's reached arithmetic rate
-  Figure w4a16_bytes_per_weight;    ///< scales and zeros included
+  /// Dense GEMM with 4-bit weights dequantised to 16 bit on the way (Marlin class), relative to the bf16
+  /// GEMM.
+  BoundedFigure
+      w4a16_memory;  ///< share of the bf16 GEMM's reached memory rate at which packed weights stream
+  BoundedFigure w4a16_tensor;     ///< share of the bf16 GEMM's reached arithmetic rate
+  Figure w4a16_bytes_per_weight;  ///< scales and zeros included
 };
 
 /// {"format": "sextant assumptions", "version": 1, …}; strict. Throws InputError.

@@ -30,6 +30,7 @@ EngineProfile read_engine_profile(const JsonValue& value) {
   profile.provenance = object.text("provenance");
   profile.step_us = read_figure(object.at("step_us"), not_negative);
   profile.step_us_per_request = read_figure(object.at("step_us_per_request"), not_negative);
+  profile.host_spread = read_spread(object.at("host_spread"));
   profile.memory = read_memory(object.at("memory"));
   profile.gpu_memory_utilization = object.number("gpu_memory_utilization", {0.01, 1});
   profile.block_size = object.integer("block_size", count);
@@ -40,7 +41,7 @@ EngineProfile read_engine_profile(const JsonValue& value) {
 }
 
 EngineProfile find_engine_profile(const std::string& name) {
-  return read_engine_profile(embedded_profile("engine", name));
+  return read_engine_profile(profile_document("engine", name));
 }
 
 }  // namespace sextant

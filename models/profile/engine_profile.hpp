@@ -4,25 +4,27 @@
 
 #include "models/base/figure.hpp"
 #include "models/base/json_reader.hpp"
+#include "models/profile/gpu_profile.hpp"
 
 namespace sextant {
 
 /// What an engine keeps in GPU memory beside weights, activations and KV.
 struct EngineMemory {
-  Figure context_bytes;            ///< CUDA context and loaded kernels
-  Figure bytes_per_communicator;   ///< NCCL buffers of one group or neighbour
-  Figure workspace_bytes;          ///< CUDA graphs, attention and GEMM workspaces
+  Figure context_bytes;           ///< CUDA context and loaded kernels
+  Figure bytes_per_communicator;  ///< NCCL buffers of one group or neighbour
+  Figure workspace_bytes;         ///< CUDA graphs, attention and GEMM workspaces
 };
 
 /// An engine's own time, apart from its kernels: host work that no kernel hides.
 struct EngineProfile {
-  std::string name;                ///< "bare", "vllm-0.19"
+  std::string name;  ///< "bare", "vllm-0.19"
   std::string provenance;
-  Figure step_us;                  ///< per scheduler step, exposed
-  Figure step_us_per_request;      ///< per request in the step, exposed
+  Figure step_us;              ///< per scheduler step, exposed
+  Figure step_us_per_request;  ///< per request in the step, exposed
+  Spread host_spread;              ///< of both, 90 % interval of true / stated
   EngineMemory memory;
   double gpu_memory_utilization = 0.9;
-  std::int64_t block_size = 16;    ///< tokens per KV block
+  std::int64_t block_size = 16;  ///< tokens per KV block
   std::int64_t max_batched_tokens = 8192;
   std::int64_t max_sequences = 256;
 };

@@ -62,6 +62,8 @@ std::string write_gpu_profile(const GpuProfile& profile) {
   return readable_json(json);
 }
 
-GpuProfile find_gpu_profile(const std::string& gpu) { return read_gpu_profile(embedded_profile("gpu", gpu)); }
+GpuProfile find_gpu_profile(const std::string& gpu) {
+  return read_gpu_profile(profile_document("gpu", gpu));
+}
 
 }  // namespace sextant

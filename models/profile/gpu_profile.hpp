@@ -12,39 +12,39 @@ namespace sextant {
 
 /// What a time may be multiplied by and still be believed: the 90 % interval of true / predicted.
 struct Spread {
-  double low = 1;    ///< <= 1
-  double high = 1;   ///< >= 1
+  double low = 1;   ///< <= 1
+  double high = 1;  ///< >= 1
 };
 
 /// The straight-line part of an operator's cost: latency + max(flops / rate, bytes / bandwidth).
 struct Roofline {
-  double tflops = 0;        ///< 10^12 FLOP/s reached at best; 0: not bound by arithmetic
-  double memory_gbps = 0;   ///< 10^9 B/s reached at best
-  double latency_us = 0;    ///< launch and tail of one kernel
+  double tflops = 0;       ///< 10^12 FLOP/s reached at best; 0: not bound by arithmetic
+  double memory_gbps = 0;  ///< 10^9 B/s reached at best
+  double latency_us = 0;   ///< launch and tail of one kernel
 };
 
-/// One operator family at one data type: time = latency + max(flops / rate, bytes / bandwidth) / efficiency(coordinates).
-/// A fit therefore stores efficiency = (roofline work time) / (measured time - latency).
-/// The coordinates of each family are stated at its field in GpuProfile.
+/// One operator family at one data type: time = latency + max(flops / rate, bytes / bandwidth) /
+/// efficiency(coordinates). A fit therefore stores efficiency = (roofline work time) / (measured time -
+/// latency). The coordinates of each family are stated at its field in GpuProfile.
 struct OperatorModel {
   Grade grade = Grade::assumed;
   std::string source;
   Roofline roofline;
-  Grid efficiency;               ///< empty: 1 everywhere
-  Spread spread;                 ///< of single operators against the data it was fitted to
-  std::optional<double> median_error;   ///< of the fit, relative
-  double bytes_per_weight = 0;   ///< GEMM only: weight bytes streamed per element, scales included
+  Grid efficiency;                     ///< empty: 1 everywhere
+  Spread spread;                       ///< of single operators against the data it was fitted to
+  std::optional<double> median_error;  ///< of the fit, relative
+  double bytes_per_weight = 0;         ///< GEMM only: weight bytes streamed per element, scales included
 };
 
 /// What a fit knows about one GPU.
 struct GpuProfile {
-  std::string gpu;                 ///< catalogue name
-  std::string scaled_from;         ///< profile this one was scaled from; empty if its own
-  std::string provenance;          ///< sources and the command that made the file
+  std::string gpu;          ///< catalogue name
+  std::string scaled_from;  ///< profile this one was scaled from; empty if its own
+  std::string provenance;   ///< sources and the command that made the file
   /// By dtype (bf16, fp8, int8, nvfp4, w4a16). Efficiency over (m, n, k).
   std::map<std::string, OperatorModel> gemm;
-  /// By "kv type/head_dim" ("bf16/128"). Efficiency over (mean causal length in tokens, query heads x new tokens / 1024),
-  /// the new tokens of all sequences of the kernel together.
+  /// By "kv type/head_dim" ("bf16/128"). Efficiency over (mean causal length in tokens, query heads x new
+  /// tokens / 1024), the new tokens of all sequences of the kernel together.
   std::map<std::string, OperatorModel> attention_prefill;
   /// By "kv type/head_dim". Efficiency over (batch x kv_heads, mean context, heads / kv_heads).
   std::map<std::string, OperatorModel> attention_decode;
@@ -58,11 +58,11 @@ using GpuProfileFinder = std::function<GpuProfile(const std::string& gpu)>;
 /// The shipped profile of a GPU. Throws InputError naming the known ones.
 GpuProfile find_gpu_profile(const std::string& gpu);
 
-/// {"format": "sextant gpu profile", "version": 1, …}; strict. A file with "scaled_from" holds ratios instead of tables
-/// and is resolved against the profile that `base` finds (the embedded one). Throws InputError.
+/// {"format": "sextant gpu profile", "version": 1, …}; strict. A file with "scaled_from" holds ratios instead
+/// of tables and is resolved against the profile that `base` finds (the embedded one). Throws InputError.
 GpuProfile read_gpu_profile(const JsonValue&, const GpuProfileFinder& base = find_gpu_profile);
-/// The profile's tables as JSON, figures rounded to four digits; a scaled profile is written resolved, with its origin
-/// in the provenance.
+/// The profile's tables as JSON, figures rounded to four digits; a scaled profile is written resolved, with
+/// its origin in the provenance.
 std::string write_gpu_profile(const GpuProfile&);
 
 }  // namespace sextant

@@ -12,7 +12,8 @@ namespace {
 constexpr std::size_t most_axes = 4;
 
 void check_axis(const std::vector<double>& axis, std::size_t index) {
-  if (axis.empty()) throw std::invalid_argument(fmt::format("axis {} is empty, expected one point or more", index));
+  if (axis.empty())
+    throw std::invalid_argument(fmt::format("axis {} is empty, expected one point or more", index));
   for (std::size_t i = 0; i < axis.size(); ++i) {
     if (!(axis[i] > 0) || !std::isfinite(axis[i]))
       throw std::invalid_argument(fmt::format("axis {} holds {}, expected positive numbers", index, axis[i]));
@@ -29,7 +30,8 @@ std::vector<double> logarithms(const std::vector<double>& numbers) {
   return result;
 }
 
-/// Where a coordinate falls on an axis: between `index` and its successor, `fraction` of the way in logarithms.
+/// Where a coordinate falls on an axis: between `index` and its successor, `fraction` of the way in
+/// logarithms.
 struct Position {
   std::size_t index = 0;
   double fraction = 0;

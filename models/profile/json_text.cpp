@@ -17,7 +17,8 @@ bool is_flat(const Json& node) {
 }
 
 bool is_numbers(const Json& node) {
-  return node.is_array() && std::all_of(node.begin(), node.end(), [](const Json& item) { return item.is_number(); });
+  return node.is_array() &&
+         std::all_of(node.begin(), node.end(), [](const Json& item) { return item.is_number(); });
 }
 
 std::string one_line(const Json& node) {

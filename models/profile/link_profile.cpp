@@ -35,7 +35,8 @@ TransferCurve read_curve(const JsonObject& object) {
   curve.spread = read_spread(object.at("spread"));
   if (curve.bytes.empty()) object.at("bytes").fail("found no sizes, expected one or more");
   if (curve.us.size() != curve.bytes.size())
-    object.at("us").fail(fmt::format("found {} times, expected {}, one for each size", curve.us.size(), curve.bytes.size()));
+    object.at("us").fail(
+        fmt::format("found {} times, expected {}, one for each size", curve.us.size(), curve.bytes.size()));
   for (std::size_t i = 1; i < curve.bytes.size(); ++i)
     if (curve.bytes[i] <= curve.bytes[i - 1])
       object.at("bytes").fail(
@@ -132,6 +133,8 @@ std::string write_link_profile(const LinkProfile& profile) {
   return readable_json(json);
 }
 
-LinkProfile find_link_profile(const std::string& name) { return read_link_profile(embedded_profile("link", name)); }
+LinkProfile find_link_profile(const std::string& name) {
+  return read_link_profile(profile_document("link", name));
+}
 
 }  // namespace sextant

@@ -12,27 +12,28 @@ namespace sextant {
 struct TransferCurve {
   Grade grade = Grade::assumed;
   std::string source;
-  std::vector<double> bytes;   ///< strictly increasing; as nccl-tests' size
-  std::vector<double> us;      ///< positive
+  std::vector<double> bytes;  ///< strictly increasing; as nccl-tests' size
+  std::vector<double> us;     ///< positive
   Spread spread;
-  /// Log-linear between points; the first point's time below them, the last one's rate above. Never falls with size.
+  /// Log-linear between points; the first point's time below them, the last one's rate above. Never falls
+  /// with size.
   double time_us(double size) const;
 };
 
 /// One collective on a group of `ranks` GPUs joined by this link.
 struct CollectiveCurve {
-  std::string op;   ///< all_reduce, all_gather, reduce_scatter, all_to_all
+  std::string op;  ///< all_reduce, all_gather, reduce_scatter, all_to_all
   int ranks = 2;
   TransferCurve curve;
 };
 
 /// What is known of one class of link: how fast NCCL moves data over it.
 struct LinkProfile {
-  std::string name;         ///< "nvlink4", "pcie-gen5", "roce-200"
-  std::string link;         ///< nvlink, pcie, roce, ib, tcp
+  std::string name;  ///< "nvlink4", "pcie-gen5", "roce-200"
+  std::string link;  ///< nvlink, pcie, roce, ib, tcp
   std::string provenance;
-  double line_gbps = 0;     ///< 10^9 B/s each way, what the wire carries
-  TransferCurve send;                   ///< one message, one way, GPU to GPU, over the direct path (P2P or GPUDirect)
+  double line_gbps = 0;  ///< 10^9 B/s each way, what the wire carries
+  TransferCurve send;    ///< one message, one way, GPU to GPU, over the direct path (P2P or GPUDirect)
   std::optional<TransferCurve> staged;  ///< the same through host memory
   std::vector<CollectiveCurve> collectives;
 

@@ -109,7 +109,8 @@ bool contains(const Words& words, const std::string& word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-/// Puts the row of that kind into `row`: true if `kind` is the name of one of variant's alternatives from Index on.
+/// Puts the row of that kind into `row`: true if `kind` is the name of one of variant's alternatives from
+/// Index on.
 template <std::size_t Index = 0>
 bool read_row(const std::string& kind, const JsonObject& object, MeasurementRow& row, Words& known) {
   if constexpr (Index + 1 < std::variant_size_v<MeasurementRow>) {
@@ -145,8 +146,8 @@ Measurement read_measurement(const JsonValue& value) {
     measurement.row = OtherRow{kind, value.dump()};
   } else if (!read_row(kind, object, measurement.row, known)) {
     known.insert(known.end(), other_kinds.begin(), other_kinds.end());
-    object.at("kind").fail(
-        fmt::format("found \"{}\", expected one of {}{}", kind, fmt::join(known, ", "), did_you_mean(kind, known)));
+    object.at("kind").fail(fmt::format("found \"{}\", expected one of {}{}", kind, fmt::join(known, ", "),
+                                       did_you_mean(kind, known)));
   }
   if (!contains(kinds_without_gpu, kind)) measurement.gpu = object.text("gpu");
   measurement.source = context ? object.text_or("source", "") : object.text("source");

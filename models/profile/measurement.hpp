@@ -12,48 +12,101 @@
 namespace sextant {
 
 // One struct per kind of DESIGN's measurement file; `us` is microseconds, one way, median.
-struct GemmRow { std::string dtype; std::int64_t m = 0, n = 0, k = 0; double us = 0; };
+struct GemmRow {
+  std::string dtype;
+  std::int64_t m = 0, n = 0, k = 0;
+  double us = 0;
+};
 struct MoeRow {
-  std::string dtype; std::int64_t tokens = 0, hidden = 0, intermediate = 0, experts = 0, topk = 0, tp = 1, ep = 1;
-  std::string distribution; double us = 0;
+  std::string dtype;
+  std::int64_t tokens = 0, hidden = 0, intermediate = 0, experts = 0, topk = 0, tp = 1, ep = 1;
+  std::string distribution;
+  double us = 0;
 };
 struct AttentionPrefillRow {
   std::int64_t heads = 0, kv_heads = 0, head_dim = 0, batch = 0, new_tokens = 0, past_tokens = 0;
-  std::string dtype, kv_dtype; double us = 0; std::int64_t window = 0;
+  std::string dtype, kv_dtype;
+  double us = 0;
+  std::int64_t window = 0;
 };
 struct AttentionDecodeRow {
   std::int64_t heads = 0, kv_heads = 0, head_dim = 0, batch = 0, context = 0;
-  std::string dtype, kv_dtype; double us = 0; std::int64_t window = 0;
+  std::string dtype, kv_dtype;
+  double us = 0;
+  std::int64_t window = 0;
 };
-struct ElementwiseRow { std::string op; std::int64_t tokens = 0, width = 0; double us = 0; };
-struct CopyRow { std::string direction; double bytes = 0, us = 0; };
+struct ElementwiseRow {
+  std::string op;
+  std::int64_t tokens = 0, width = 0;
+  double us = 0;
+};
+struct CopyRow {
+  std::string direction;
+  double bytes = 0, us = 0;
+};
 struct CollectiveRow {
-  std::string op; int ranks = 0, nodes = 1; std::string link; double bytes = 0, us = 0;
-  std::string dtype, algo, proto, impl; std::optional<bool> nvls, gdr;
+  std::string op;
+  int ranks = 0, nodes = 1;
+  std::string link;
+  double bytes = 0, us = 0;
+  std::string dtype, algo, proto, impl;
+  std::optional<bool> nvls, gdr;
 };
-struct PointToPointRow { int ranks = 2, nodes = 1; std::string link; double bytes = 0, us = 0; std::optional<bool> gdr; };
+struct PointToPointRow {
+  int ranks = 2, nodes = 1;
+  std::string link;
+  double bytes = 0, us = 0;
+  std::optional<bool> gdr;
+};
 struct RdmaRow {
-  std::string op, test; double bytes = 0; int qps = 1; std::optional<double> gbps, us;
-  std::string device; int mtu = 0; double rate_gbps = 0; std::optional<bool> gdr;
+  std::string op, test;
+  double bytes = 0;
+  int qps = 1;
+  std::optional<double> gbps, us;
+  std::string device;
+  int mtu = 0;
+  double rate_gbps = 0;
+  std::optional<bool> gdr;
 };
-struct TcpRow { int streams = 1; double gbps = 0; };
-struct PowerRow { double watts_limit = 0; std::string work; double relative_speed = 0; };
+struct TcpRow {
+  int streams = 1;
+  double gbps = 0;
+};
+struct PowerRow {
+  double watts_limit = 0;
+  std::string work;
+  double relative_speed = 0;
+};
 struct StepRow {
-  std::string model, weights, kv; int tp = 1, pp = 1; std::string phase; std::int64_t batch = 0, context = 0;
-  int microbatches = 1; double ms = 0; std::vector<double> stage_ms; std::string engine; std::optional<bool> graph;
+  std::string model, weights, kv;
+  int tp = 1, pp = 1;
+  std::string phase;
+  std::int64_t batch = 0, context = 0;
+  int microbatches = 1;
+  double ms = 0;
+  std::vector<double> stage_ms;
+  std::string engine;
+  std::optional<bool> graph;
 };
-struct ServingRow { std::string scenario; std::map<std::string, double> measured; };
-struct RequestsRow { std::string scenario, path; };
+struct ServingRow {
+  std::string scenario;
+  std::map<std::string, double> measured;
+};
+struct RequestsRow {
+  std::string scenario, path;
+};
 /// Kinds read and kept, that nothing predicts yet (mla_prefill, mla_decode, mamba), and context headers.
-struct OtherRow { std::string kind, json; };
+struct OtherRow {
+  std::string kind, json;
+};
 
-using MeasurementRow = std::variant<GemmRow, MoeRow, AttentionPrefillRow, AttentionDecodeRow, ElementwiseRow, CopyRow,
-                                    CollectiveRow, PointToPointRow, RdmaRow, TcpRow, PowerRow, StepRow, ServingRow,
-                                    RequestsRow, OtherRow>;
+using MeasurementRow = std::variant<GemmRow, MoeRow, AttentionPrefillRow, AttentionDecodeRow, ElementwiseRow,
+                                    CopyRow, CollectiveRow, PointToPointRow, RdmaRow, TcpRow, PowerRow,
+                                    StepRow, ServingRow, RequestsRow, OtherRow>;
 
 /// One line of a measurement file, complete in itself.
 struct Measurement {
-  std::string gpu;      ///< catalogue name; may be empty for rdma and tcp
+  std::string gpu;  ///< catalogue name; may be empty for rdma and tcp
   std::string source;
   std::string note;
   MeasurementRow row;
@@ -62,7 +115,8 @@ struct Measurement {
 /// Reads one line. Strict: unknown kind or key, wrong type, non-positive time throw InputError.
 Measurement read_measurement(const JsonValue&);
 /// Reads JSON Lines (gzip allowed) row by row; errors name file and line. Empty lines are skipped.
-void for_each_measurement(const std::string& path, const std::function<void(const Measurement&, std::size_t line)>&);
+void for_each_measurement(const std::string& path,
+                          const std::function<void(const Measurement&, std::size_t line)>&);
 /// One JSON line, without the line end; read_measurement gives back the same.
 std::string write_measurement(const Measurement&);
 

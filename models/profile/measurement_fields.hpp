@@ -8,21 +8,28 @@
 namespace sextant::detail {
 
 // The keys of every kind, stated once and visited by both the reader and the writer. A visitor provides
-//   text(key, string, choices)  word of a closed list; an empty list takes any text     optional_text: may be missing
-//   count(key, integer, least)  optional_count: missing means the value the row has already
-//   positive(key, number)       amount(key, number): 0 allowed                          optional_*: may be missing
-//   flag(key, optional<bool>)   numbers(key, vector)
+//   text(key, string, choices)  word of a closed list; an empty list takes any text     optional_text: may be
+//   missing count(key, integer, least)  optional_count: missing means the value the row has already
+//   positive(key, number)       amount(key, number): 0 allowed                          optional_*: may be
+//   missing flag(key, optional<bool>)   numbers(key, vector)
 // Reading takes the row by reference; writing takes it const.
 
 using Words = std::vector<std::string>;
-inline Words gemm_types() { return {"bf16", "fp16", "fp8", "fp8_block", "int8", "nvfp4", "w4a16"}; }
+inline Words gemm_types() {
+  return {"bf16", "fp16", "fp8", "fp8_block", "int8", "nvfp4", "w4a16"};
+}
 inline Words moe_types() {
   return {"bf16", "fp16", "fp8", "fp8_block", "int8", "nvfp4", "w4a16", "int4_wo", "w4a16_mxfp4"};
 }
-inline Words attention_types() { return {"bf16", "fp16", "fp8", "int8", "nvfp4"}; }
-inline Words link_classes() { return {"nvlink", "pcie", "roce", "ib", "tcp"}; }
+inline Words attention_types() {
+  return {"bf16", "fp16", "fp8", "int8", "nvfp4"};
+}
+inline Words link_classes() {
+  return {"nvlink", "pcie", "roce", "ib", "tcp"};
+}
 inline Words collective_operations() {
-  return {"all_reduce", "all_gather", "reduce_scatter", "all_to_all", "broadcast", "reduce", "gather", "scatter"};
+  return {"all_reduce", "all_gather", "reduce_scatter", "all_to_all",
+          "broadcast",  "reduce",     "gather",         "scatter"};
 }
 
 template <class Visitor, class Row>
@@ -174,20 +181,34 @@ void serving_fields(Visitor& v, Row& row) {
 template <class Visitor, class Row>
 void fields(Visitor& v, Row& row) {
   using Kind = std::remove_const_t<Row>;
-  if constexpr (std::is_same_v<Kind, GemmRow>) gemm_fields(v, row); 
-  else if constexpr (std::is_same_v<Kind, MoeRow>) moe_fields(v, row); 
-  else if constexpr (std::is_same_v<Kind, AttentionPrefillRow>) attention_prefill_fields(v, row); 
-  else if constexpr (std::is_same_v<Kind, AttentionDecodeRow>) attention_decode_fields(v, row); 
-  else if constexpr (std::is_same_v<Kind, ElementwiseRow>) elementwise_fields(v, row); 
-  else if constexpr (std::is_same_v<Kind, CopyRow>) copy_fields(v, row); 
-  else if constexpr (std::is_same_v<Kind, CollectiveRow>) collective_fields(v, row); 
-  else if constexpr (std::is_same_v<Kind, PointToPointRow>) point_to_point_fields(v, row); 
-  else if constexpr (std::is_same_v<Kind, RdmaRow>) rdma_fields(v, row); 
-  else if constexpr (std::is_same_v<Kind, TcpRow>) tcp_fields(v, row); 
-  else if constexpr (std::is_same_v<Kind, PowerRow>) power_fields(v, row); 
-  else if constexpr (std::is_same_v<Kind, StepRow>) step_fields(v, row); 
-  else if constexpr (std::is_same_v<Kind, ServingRow>) serving_fields(v, row); 
-  else if constexpr (std::is_same_v<Kind, RequestsRow>) requests_fields(v, row);
+  if constexpr (std::is_same_v<Kind, GemmRow>)
+    gemm_fields(v, row);
+  else if constexpr (std::is_same_v<Kind, MoeRow>)
+    moe_fields(v, row);
+  else if constexpr (std::is_same_v<Kind, AttentionPrefillRow>)
+    attention_prefill_fields(v, row);
+  else if constexpr (std::is_same_v<Kind, AttentionDecodeRow>)
+    attention_decode_fields(v, row);
+  else if constexpr (std::is_same_v<Kind, ElementwiseRow>)
+    elementwise_fields(v, row);
+  else if constexpr (std::is_same_v<Kind, CopyRow>)
+    copy_fields(v, row);
+  else if constexpr (std::is_same_v<Kind, CollectiveRow>)
+    collective_fields(v, row);
+  else if constexpr (std::is_same_v<Kind, PointToPointRow>)
+    point_to_point_fields(v, row);
+  else if constexpr (std::is_same_v<Kind, RdmaRow>)
+    rdma_fields(v, row);
+  else if constexpr (std::is_same_v<Kind, TcpRow>)
+    tcp_fields(v, row);
+  else if constexpr (std::is_same_v<Kind, PowerRow>)
+    power_fields(v, row);
+  else if constexpr (std::is_same_v<Kind, StepRow>)
+    step_fields(v, row);
+  else if constexpr (std::is_same_v<Kind, ServingRow>)
+    serving_fields(v, row);
+  else if constexpr (std::is_same_v<Kind, RequestsRow>)
+    requests_fields(v, row);
 }
 
 /// The word for a row's kind in the file; OtherRow has its own.

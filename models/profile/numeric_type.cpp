@@ -16,7 +16,8 @@ double element_bytes(const std::string& type) {
       {{"bf16", 2}, {"fp16", 2}, {"fp8", 1}, {"fp8_block", 1}, {"int8", 1}, {"nvfp4", nvfp4}}};
   for (const auto& [name, bytes] : known)
     if (name == type) return bytes;
-  throw InputError(fmt::format("found the type '{}', expected one of bf16, fp16, fp8, fp8_block, int8, nvfp4", type));
+  throw InputError(
+      fmt::format("found the type '{}', expected one of bf16, fp16, fp8, fp8_block, int8, nvfp4", type));
 }
 
 double activation_bytes(const std::string& gemm_type) {

@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "models/base/embedded.hpp"
@@ -48,8 +50,12 @@ void expect_format(const JsonObject& object, const std::string& format, std::int
     number.fail(fmt::format("found version {}, expected {}", number.integer(), version));
 }
 
-JsonValue embedded_profile(const std::string& kind, const std::string& name) {
+JsonValue profile_document(const std::string& kind, const std::string& name) {
   const std::string prefix = "calibrate/profiles/" + kind + ".", suffix = ".json";
+  if (const char* folder = std::getenv("SEXTANT_PROFILES")) {
+    const std::string path = fmt::format("{}/{}.{}{}", folder, kind, name, suffix);
+    if (std::filesystem::exists(path)) return JsonValue::read(path);
+  }
   std::vector<std::string> known;
   for (const EmbeddedFile& file : embedded_files(prefix)) {
     const std::string path(file.path);

@@ -9,8 +9,9 @@ namespace sextant {
 /// Checks "format" and "version" at the head of a profile file. Throws InputError.
 void expect_format(const JsonObject&, const std::string& format, std::int64_t version);
 
-/// The embedded file calibrate/profiles/KIND.NAME.json. Throws InputError naming the known profiles of that kind.
-JsonValue embedded_profile(const std::string& kind, const std::string& name);
+/// KIND.NAME.json of the folder in the environment variable SEXTANT_PROFILES (a user's own calibration), else of
+/// the embedded calibrate/profiles. Throws InputError naming the known profiles of that kind.
+JsonValue profile_document(const std::string& kind, const std::string& name);
 
 /// [low, high] with 0 < low <= 1 <= high.
 Spread read_spread(const JsonValue&);

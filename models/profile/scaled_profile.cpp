@@ -21,8 +21,10 @@ ProfileScale read_scale(const JsonObject& file) {
   return scale;
 }
 
-OperatorModel scaled(OperatorModel model, const ProfileScale& scale, const Figure& tensor, const std::string& origin) {
-  model.grade = weakest(weakest(model.grade, Grade::scaled), weakest(scale.memory.grade, scale.latency.grade));
+OperatorModel scaled(OperatorModel model, const ProfileScale& scale, const Figure& tensor,
+                     const std::string& origin) {
+  model.grade =
+      weakest(weakest(model.grade, Grade::scaled), weakest(scale.memory.grade, scale.latency.grade));
   if (model.roofline.tflops > 0) model.grade = weakest(model.grade, tensor.grade);
   model.roofline.tflops *= tensor.value;
   model.roofline.memory_gbps *= scale.memory.value;
@@ -52,7 +54,8 @@ GpuProfile scaled(const GpuProfile& base, const ProfileScale& scale) {
 GpuProfile read_scaled_profile(const JsonObject& object, const GpuProfileFinder& base) {
   const std::string gpu = object.text("gpu");
   const JsonValue origin = object.at("scaled_from");
-  if (origin.text() == gpu) origin.fail(fmt::format("found \"{}\", expected another profile than its own", gpu));
+  if (origin.text() == gpu)
+    origin.fail(fmt::format("found \"{}\", expected another profile than its own", gpu));
   const std::string provenance = object.text("provenance");
   const ProfileScale scale = read_scale(object);
   object.finish();

@@ -108,7 +108,7 @@ Time ReplicaModel::hop(int stage, std::int64_t tokens) const {
 
 Time ReplicaModel::host(std::int64_t requests) const {
   const double us = engine_.step_us.value + engine_.step_us_per_request.value * static_cast<double>(requests);
-  return Time::seconds(us * 1e-6);
+  return Time::seconds(us * 1e-6 * spread_factor(engine_.host_spread, level_.of(Family::host)));
 }
 
 Grade ReplicaModel::grade() const {

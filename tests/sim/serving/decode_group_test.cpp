@@ -61,7 +61,7 @@ TEST_P(DecodeGroupBothWays, ForgetsTheEndOfAMemberThatLeft) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, DecodeGroupBothWays, testing::Bool(),
-                         [](const auto& info) { return info.param ? "Visiting" : "Totals"; });
+                         [](const auto& way) { return way.param ? "Visiting" : "Totals"; });
 
 // Property: both implementations answer every question alike through 20,000 random operations.
 TEST(DecodeGroup, TotalsAgreeWithVisiting) {

@@ -1,0 +1,116 @@
+#include "models/hardware/cluster_reader.hpp"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "models/base/error.hpp"
+
+namespace sextant {
+namespace {
+
+constexpr std::int64_t most_gpus = 100'000;   // beyond it the graph no longer fits a laptop
+
+/// Looks a part up, so that an unknown name is reported at its place in the file.
+template <class Part>
+const Part* find_at(const JsonValue& value, const std::string& name, const Part& (*find)(const std::string&)) {
+  try {
+    return &find(name);
+  } catch (const InputError& error) {
+    value.fail(error.what());
+  }
+}
+
+void read_gpus(const JsonObject& object, NodeSpecification& node) {
+  const JsonValue gpus = object.at("gpus");
+  for (const auto& [name, value] : gpus.object().entries()) {
+    const Gpu* gpu = find_at(value, name, find_gpu);
+    const auto& accepted = node.type->form_factors;
+    if (std::find(accepted.begin(), accepted.end(), gpu->form_factor) == accepted.end())
+      value.fail(fmt::format("found a gpu of form factor {} in a node of type {}, expected form factor {}",
+                             gpu->form_factor, node.type->name, fmt::join(accepted, " or ")));
+    node.gpus.insert(node.gpus.end(), static_cast<std::size_t>(value.integer({1, most_gpus})), gpu);
+  }
+  const auto found = static_cast<int>(node.gpus.size());
+  if (found < 1 || found > node.type->max_gpus)
+    gpus.fail(fmt::format("found {} gpus, expected 1 to {} in a node of type {}", found, node.type->max_gpus,
+                          node.type->name));
+}
+
+void read_nics(const JsonObject& object, NodeSpecification& node) {
+  const auto one = object.find("nic"), several = object.find("nics");
+  if (one && several) several->fail("found both 'nic' and 'nics', expected one of them");
+  if (one) node.nics.push_back(find_at(*one, one->text(), find_nic));
+  if (!several) return;
+  for (const JsonValue& item : several->array()) node.nics.push_back(find_at(item, item.text(), find_nic));
+}
+
+NodeSpecification read_node(const JsonValue& value) {
+  const JsonObject object = value.object();
+  NodeSpecification node;
+  const JsonValue type = object.at("node");
+  node.type = find_at(type, type.text(), find_node_type);
+  node.name = object.text_or("name", "");
+  if (node.name.find('/') != std::string::npos) object.at("name").fail("found a '/', expected a name without");
+  read_gpus(object, node);
+  read_nics(object, node);
+  node.peer_to_peer = object.boolean_or("peer_to_peer", node.type->peer_to_peer);
+  node.count = object.integer_or("count", 1, {1, most_gpus});
+  object.finish();
+  return node;
+}
+
+const Gpu* gpu_without_gpudirect(const std::vector<NodeSpecification>& nodes) {
+  for (const NodeSpecification& node : nodes)
+    for (const Gpu* gpu : node.gpus)
+      if (!gpu->gpudirect_rdma) return gpu;
+  return nullptr;
+}
+
+void read_network(const JsonObject& object, ClusterSpecification& cluster) {
+  static const std::vector<std::string> transports = {"roce", "ib", "tcp"};
+  if (object.has("transport")) cluster.network.transport = transports[object.choice("transport", transports)];
+  const bool tcp = cluster.network.transport == "tcp";
+  const Gpu* incapable = gpu_without_gpudirect(cluster.nodes);
+  cluster.network.gpudirect = object.boolean_or("gpudirect", !tcp && incapable == nullptr);
+  if (cluster.network.gpudirect && incapable)
+    object.at("gpudirect").fail(fmt::format("found true, expected false: {} has no gpudirect rdma", incapable->name));
+  if (cluster.network.gpudirect && tcp) object.at("gpudirect").fail("found true, expected false over tcp");
+  cluster.network.mtu = static_cast<int>(object.integer_or("mtu", cluster.network.mtu, {256, 65536}));
+  if (const auto name = object.find("switch")) cluster.network_switch = find_at(*name, name->text(), find_switch);
+  object.finish();
+}
+
+void check_size(const JsonValue& nodes, const ClusterSpecification& cluster) {
+  std::int64_t node_count = 0, gpu_count = 0;
+  for (const NodeSpecification& node : cluster.nodes) {
+    node_count += node.count;
+    gpu_count += node.count * static_cast<std::int64_t>(node.gpus.size());
+  }
+  if (node_count == 0) nodes.fail("found no node, expected at least one");
+  if (gpu_count > most_gpus) nodes.fail(fmt::format("found {} gpus, expected at most {}", gpu_count, most_gpus));
+  if (node_count == 1) return;
+  const std::vector<JsonValue> items = nodes.array();
+  for (std::size_t i = 0; i < items.size(); ++i)
+    if (cluster.nodes[i].nics.empty())
+      items[i].fail(fmt::format("found no nic, expected 'nic' or 'nics' in each of {} nodes", node_count));
+}
+
+}  // namespace
+
+ClusterSpecification read_cluster_specification(const JsonValue& value) {
+  const JsonObject object = value.object();
+  ClusterSpecification cluster;
+  const JsonValue nodes = object.at("nodes");
+  for (const JsonValue& item : nodes.array()) cluster.nodes.push_back(read_node(item));
+  check_size(nodes, cluster);
+  if (const auto network = object.find("network"))
+    read_network(network->object(), cluster);
+  else
+    cluster.network.gpudirect = gpu_without_gpudirect(cluster.nodes) == nullptr;
+  object.finish();
+  return cluster;
+}
+
+}  // namespace sextant

@@ -1,0 +1,67 @@
+#include "models/llm/catalogue.hpp"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include "models/base/embedded.hpp"
+#include "models/base/error.hpp"
+
+namespace sextant {
+namespace {
+
+constexpr std::string_view folder = "models/llm/catalogue/";
+constexpr std::string_view config_ending = ".config.json";
+
+JsonValue embedded_json(const std::string& path) {
+  for (const EmbeddedFile& file : embedded_files(path))
+    if (file.path == path) return JsonValue::parse(file.content, path);
+  throw InputError(fmt::format("{}: not embedded in this binary", path));
+}
+
+void read_side_car(const JsonObject& object, ModelEntry& entry) {
+  entry.hugging_face_id = object.text("hugging_face_id");
+  entry.config_source = object.text("config_source");
+  entry.published_parameters = object.number_or("published_parameters", 0, {0, 1e15});
+  for (const JsonValue& item : object.at("checkpoints").array()) {
+    const JsonObject checkpoint = item.object();
+    entry.checkpoints.push_back(
+        {checkpoint.text("weights"), checkpoint.number("bytes", {1, 1e15}), checkpoint.text("source")});
+    checkpoint.finish();
+  }
+  entry.notes = object.text_or("notes", "");
+  object.finish();
+}
+
+bool is_path(const std::string& text) { return text.find('/') != std::string::npos || text.ends_with(".json"); }
+
+}  // namespace
+
+std::vector<std::string> model_names() {
+  std::vector<std::string> names;
+  for (const EmbeddedFile& file : embedded_files(folder)) {
+    if (!file.path.ends_with(config_ending)) continue;
+    names.emplace_back(file.path.substr(folder.size(), file.path.size() - folder.size() - config_ending.size()));
+  }
+  return names;
+}
+
+ModelEntry find_model(const std::string& name_or_path) {
+  ModelEntry entry;
+  if (is_path(name_or_path)) {
+    entry.architecture = read_architecture(JsonValue::read(name_or_path), name_or_path);
+    entry.config_source = name_or_path;
+    return entry;
+  }
+  const std::vector<std::string> names = model_names();
+  for (const std::string& name : names) {
+    if (name != name_or_path) continue;
+    const std::string stem = fmt::format("{}{}", folder, name);
+    entry.architecture = read_architecture(embedded_json(stem + std::string(config_ending)), name);
+    read_side_car(embedded_json(stem + ".json").object(), entry);
+    return entry;
+  }
+  throw InputError(fmt::format("model: found \"{}\", expected one of {}, or the path of a config.json{}", name_or_path,
+                               fmt::join(names, ", "), did_you_mean(name_or_path, names)));
+}
+
+}  // namespace sextant

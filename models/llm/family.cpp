@@ -1,0 +1,73 @@
+#include "models/llm/family.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace sextant {
+namespace {
+
+// Far above anything published, far below what overflows a 64-bit count of weights.
+constexpr Range sizes{1, 1 << 20};
+constexpr Range vocabularies{1, 1 << 24};
+constexpr Range layer_counts{1, 4096};
+constexpr Range contexts{1, 1 << 30};
+
+}  // namespace
+
+std::vector<ModelFamily> families() {
+  return {
+      {"LlamaForCausalLM", read_llama},
+      {"MistralForCausalLM", read_mistral},
+      {"Qwen2ForCausalLM", read_qwen2},
+      {"Qwen3ForCausalLM", read_qwen3},
+  };
+}
+
+Architecture read_model_sizes(const JsonObject& config) {
+  Architecture architecture;
+  architecture.hidden = config.integer("hidden_size", sizes);
+  architecture.vocabulary = config.integer("vocab_size", vocabularies);
+  architecture.max_position = config.integer("max_position_embeddings", contexts);
+  architecture.tied_embedding = config.boolean_or("tie_word_embeddings", false);
+  return architecture;
+}
+
+int read_layer_count(const JsonObject& config) {
+  return static_cast<int>(config.integer("num_hidden_layers", layer_counts));
+}
+
+GroupedQueryAttention read_grouped_query_attention(const JsonObject& config) {
+  GroupedQueryAttention attention;
+  attention.heads = config.integer("num_attention_heads", sizes);
+  attention.kv_heads = config.integer_or("num_key_value_heads", attention.heads, sizes);
+  if (attention.heads % attention.kv_heads != 0)
+    config.at("num_key_value_heads")
+        .fail(fmt::format("found {}, expected a divisor of the {} attention heads", attention.kv_heads,
+                          attention.heads));
+  if (const auto head_dim = config.find("head_dim")) {
+    attention.head_dim = head_dim->integer(sizes);
+    return attention;
+  }
+  const std::int64_t hidden = config.integer("hidden_size", sizes);
+  if (hidden % attention.heads != 0)
+    config.at("hidden_size")
+        .fail(fmt::format("found {}, expected a multiple of the {} attention heads, or the key 'head_dim'", hidden,
+                          attention.heads));
+  attention.head_dim = hidden / attention.heads;
+  return attention;
+}
+
+GatedMlp read_gated_mlp(const JsonObject& config) { return {config.integer("intermediate_size", sizes), false}; }
+
+void add_layer(Architecture& architecture, const LayerKind& kind) {
+  const auto found = std::find(architecture.kinds.begin(), architecture.kinds.end(), kind);
+  architecture.layers.push_back(static_cast<int>(found - architecture.kinds.begin()));
+  if (found == architecture.kinds.end()) architecture.kinds.push_back(kind);
+}
+
+void add_uniform_layers(Architecture& architecture, const LayerKind& kind, int count) {
+  for (int i = 0; i < count; ++i) add_layer(architecture, kind);
+}
+
+}  // namespace sextant

@@ -1,0 +1,106 @@
+#include "models/llm/memory.hpp"
+
+#include <algorithm>
+
+#include "models/llm/layer_parts.hpp"
+
+namespace sextant {
+namespace {
+
+/// Embedding, head, norms, biases and activations stay in 16 bit, whatever the linear layers are stored in.
+constexpr double bytes_16_bit = 2;
+constexpr double bytes_fp32 = 4;
+
+double product(std::int64_t a, std::int64_t b) { return static_cast<double>(a) * static_cast<double>(b); }
+
+/// Values per token alive at the widest moment of a part, beside hidden state and residual.
+double widest_values(const std::monostate&, std::int64_t) { return 0; }
+
+/// q, k and v are alive until attention has written its output.
+double widest_values(const GroupedQueryAttention& attention, std::int64_t tp) {
+  const GroupedQueryAttention local = local_attention(attention, tp);
+  return product(2 * local.heads + 2 * local.kv_heads, local.head_dim);
+}
+
+/// gate and up (one GEMM's output) are alive until their product is written.
+double widest_values(const GatedMlp& mlp, std::int64_t tp) {
+  return 3 * static_cast<double>(local_mlp(mlp, tp).intermediate);
+}
+
+double kv_values(const std::monostate&, std::int64_t) { return 0; }
+
+double kv_values(const GroupedQueryAttention& attention, std::int64_t tp) {
+  return 2 * product(local_attention(attention, tp).kv_heads, attention.head_dim);
+}
+
+}  // namespace
+
+StageWeights stage_weights(const Architecture& architecture, const WeightFormat& format, const StageShape& stage) {
+  StageWeights weights;
+  const double vocabulary_bytes =
+      product(local_vocabulary(architecture, stage.tensor_parallel), architecture.hidden) * bytes_16_bit;
+  if (stage.first) weights.embedding = vocabulary_bytes;
+  const bool shares_embedding = architecture.tied_embedding && stage.first;
+  if (stage.last && !shares_embedding) weights.head = vocabulary_bytes;
+  for (int i = stage.layers.begin; i < stage.layers.end; ++i) {
+    const LayerParts parts = layer_parts(architecture.layer(i), architecture.hidden, stage.tensor_parallel);
+    for (const Matrix& matrix : parts.matrices) weights.layers += format.matrix_bytes(matrix.outputs, matrix.inputs);
+    weights.norms += static_cast<double>(parts.norm_weights + parts.biases) * bytes_16_bit;
+  }
+  if (stage.last) weights.norms += static_cast<double>(architecture.hidden) * bytes_16_bit;
+  return weights;
+}
+
+double kv_bytes_per_token(const Architecture& architecture, const KvFormat& format, const StageShape& stage) {
+  double values = 0;
+  for (int i = stage.layers.begin; i < stage.layers.end; ++i)
+    values += std::visit([&](const auto& mixer) { return kv_values(mixer, stage.tensor_parallel); },
+                         architecture.layer(i).mixer);
+  return values * format.bytes;
+}
+
+// vLLM finds its peak by running one pass of max_num_batched_tokens (GPUModelRunner.profile_run) and then sampling for
+// max_num_seqs rows. In the pass, hidden state and residual stay alive beside the widest part of a layer. The sampler
+// works on fp32 logits of the full vocabulary (Sampler.forward: logits.to(torch.float32)), while the 16-bit logits it
+// came from, this GPU's share and with tensor parallelism the gathered rows, are still alive.
+// Both moments are added: the allocator keeps the pass's blocks, whose sizes rarely fit the logits.
+double activation_peak_bytes(const Architecture& architecture, const StageShape& stage, const BatchLimits& limits) {
+  double widest = 0;
+  for (int i = stage.layers.begin; i < stage.layers.end; ++i) {
+    const auto values = [&](const auto& part) { return widest_values(part, stage.tensor_parallel); };
+    const LayerKind& kind = architecture.layer(i);
+    widest = std::max({widest, std::visit(values, kind.mixer), std::visit(values, kind.feed_forward)});
+  }
+  const double hidden_and_residual = 2 * static_cast<double>(architecture.hidden);
+  const double pass = static_cast<double>(limits.max_batched_tokens) * (hidden_and_residual + widest) * bytes_16_bit;
+  if (!stage.last) return pass;
+  const auto share = static_cast<double>(local_vocabulary(architecture, stage.tensor_parallel));
+  const double gathered = stage.tensor_parallel > 1 ? share * static_cast<double>(stage.tensor_parallel) : 0;
+  const double logits_per_row =
+      (share + gathered) * bytes_16_bit + static_cast<double>(architecture.vocabulary) * bytes_fp32;
+  return pass + static_cast<double>(limits.max_sequences) * logits_per_row;
+}
+
+std::int64_t MemoryBudget::kv_tokens(std::int64_t block_size) const {
+  if (!fits()) return 0;
+  constexpr double most = 1e15;  // a stage without attention layers holds any number of tokens
+  const double tokens = kv_bytes_per_token > 0 ? std::min(most, for_kv() / kv_bytes_per_token) : most;
+  return static_cast<std::int64_t>(tokens) / block_size * block_size;
+}
+
+MemoryBudget memory_budget(const Architecture& architecture, const WeightFormat& weights, const KvFormat& kv,
+                           const StageShape& stage, const BatchLimits& limits, const EngineMemory& engine,
+                           double device_bytes, double gpu_memory_utilization, int communicators) {
+  MemoryBudget budget;
+  budget.device = device_bytes;
+  budget.usable = device_bytes * gpu_memory_utilization;
+  budget.weights = stage_weights(architecture, weights, stage).total();
+  budget.activations = activation_peak_bytes(architecture, stage, limits);
+  budget.context = engine.context_bytes.value;
+  budget.communication = engine.bytes_per_communicator.value * communicators;
+  budget.engine = engine.workspace_bytes.value;
+  budget.kv_bytes_per_token = kv_bytes_per_token(architecture, kv, stage);
+  return budget;
+}
+
+}  // namespace sextant

@@ -1,0 +1,146 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "reports/names.hpp"
+#include "reports/number_text.hpp"
+#include "reports/plan_sections.hpp"
+#include "reports/table.hpp"
+
+namespace sextant::detail {
+namespace {
+
+using NamedMetrics = std::vector<std::pair<std::string, double>>;
+
+double value_of(const NamedMetrics& metrics, const std::string& name) {
+  const auto found =
+      std::find_if(metrics.begin(), metrics.end(), [&](const auto& m) { return m.first == name; });
+  return found == metrics.end() ? 0 : found->second;
+}
+
+/// The figures every answer shows, then those that only the SLO names.
+std::vector<std::string> headline_metrics(const Scenario& scenario) {
+  std::vector<std::string> names = {"output_throughput", "request_throughput", "mean_ttft_ms", "p99_ttft_ms",
+                                    "mean_tpot_ms",      "p99_tpot_ms",        "mean_itl_ms",  "p99_itl_ms",
+                                    "mean_e2el_ms",      "p99_e2el_ms"};
+  const RequestBounds& good = scenario.goodput;
+  if (good.ttft_ms > 0 || good.tpot_ms > 0 || good.e2el_ms > 0) {
+    names.emplace_back("request_goodput");
+    names.emplace_back("goodput_fraction");
+  }
+  for (const ServiceLevel& level : scenario.slo)
+    if (std::find(names.begin(), names.end(), level.metric) == names.end()) names.push_back(level.metric);
+  return names;
+}
+
+bool meets(const ServiceLevel& level, double value) {
+  return level.at_most ? value <= level.bound : value >= level.bound;
+}
+
+/// Whether a bound is met, and whether the interval reaches to its other side.
+Table::Cell verdict(const ServiceLevel& level, double value, const Interval* interval) {
+  const bool met = meets(level, value);
+  const bool certain =
+      interval == nullptr || (meets(level, interval->low) == met && meets(level, interval->high) == met);
+  if (!certain) return {met ? "yes, not certain" : "no, not certain", Tone::caution};
+  return {met ? "yes" : "no", met ? Tone::good : Tone::bad};
+}
+
+void add_metric(Table& table, const Scenario& scenario, const Candidate& best, const std::string& name,
+                double value) {
+  const auto found = best.intervals.find(name);
+  const Interval* interval = found == best.intervals.end() ? nullptr : &found->second;
+  const std::string range =
+      interval == nullptr ? "" : number_text(interval->low) + " .. " + number_text(interval->high);
+  bool bounded = false;
+  for (const ServiceLevel& level : scenario.slo) {
+    if (level.metric != name) continue;
+    table.add({bounded ? "" : metric_label(name), bounded ? "" : number_text(value), bounded ? "" : range,
+               (level.at_most ? "<= " : ">= ") + number_text(level.bound), verdict(level, value, interval)});
+    bounded = true;
+  }
+  if (!bounded) table.add({metric_label(name), number_text(value), range});
+}
+
+std::string slo_line(const Scenario& scenario, const Candidate& best, TextStyle style) {
+  if (scenario.slo.empty() && best.missed.empty()) return wrapped("SLO: none given", "  ", style.width);
+  if (best.meets_slo) return "  " + paint("SLO: met", Tone::good, style) + "\n";
+  std::string text = "  " + paint("SLO: not met", Tone::bad, style) + "\n";
+  for (const std::string& missed : best.missed) text += wrapped(missed, "    ", style.width);
+  return text;
+}
+
+std::string trust_line(const Candidate& best, TextStyle style) {
+  std::string text = "trust: the weakest figure used is " + to_string(best.grade);
+  switch (best.grade) {
+    case Grade::measured:
+      text += " (on this hardware)";
+      break;
+    case Grade::fitted:
+      text += " (to measurements of this hardware)";
+      break;
+    case Grade::scaled:
+      text += " (from another part by a stated rule)";
+      break;
+    case Grade::datasheet:
+      text += " (the maker's number, not a measurement)";
+      break;
+    case Grade::assumed:
+      text += " (a stated rule that nobody has measured here)";
+      break;
+  }
+  if (best.extrapolated) text += "; some passes lie outside the range that was fitted";
+  return wrapped(text, "  ", style.width);
+}
+
+/// One line for each stage of each replica: which layers, on which GPUs.
+std::string placement_lines(const Scenario& scenario, const Candidate& best, TextStyle style) {
+  constexpr int most = 16;
+  std::string text;
+  int shown = 0, all = 0;
+  for (std::size_t r = 0; r < best.layout.replicas.size(); ++r) {
+    for (std::size_t s = 0; s < best.layout.replicas[r].size(); ++s) {
+      if (++all > most) continue;
+      const StagePlacement& stage = best.layout.replicas[r][s];
+      std::vector<std::string> names;
+      for (const int gpu : stage.gpus) names.push_back(device_name(scenario.cluster, gpu));
+      const std::string replica = best.layout.dp > 1 ? fmt::format("replica {}, ", r) : "";
+      text += wrapped(fmt::format("{}stage {}: layers {}-{} on {}", replica, s, stage.layers.begin,
+                                  stage.layers.end - 1, device_list(names)),
+                      "    ", style.width);
+      ++shown;
+    }
+  }
+  if (all > shown) text += fmt::format("    and {} more stages (--json has all)\n", all - shown);
+  return text;
+}
+
+}  // namespace
+
+std::string answer_section(const Scenario& scenario, const Candidate& best, TextStyle style) {
+  const Layout& layout = best.layout;
+  std::string run = fmt::format("run tp {} x pp {} x dp {}", layout.tp, layout.pp, layout.dp);
+  if (layout.pp > 1) run += ", layers " + split_text(layout);
+  std::string text = heading("Answer", style) + "  " + paint(run, Tone::strong, style) + "\n";
+  text += placement_lines(scenario, best, style) + "\n";
+
+  const bool intervals = !best.intervals.empty();
+  Table table({{"", Table::Align::left},
+               {"predicted"},
+               {intervals ? "90 % interval" : ""},
+               {scenario.slo.empty() ? "" : "bound"},
+               {scenario.slo.empty() ? "" : "met", Table::Align::left}});
+  const NamedMetrics metrics = named_metrics(best.metrics);
+  for (const std::string& name : headline_metrics(scenario))
+    add_metric(table, scenario, best, name, value_of(metrics, name));
+  text += table.text(style) + "\n";
+
+  text += slo_line(scenario, best, style);
+  text += trust_line(best, style);
+  if (best.usd_per_million_output_tokens)
+    text += fmt::format("  cost: {} USD per million output tokens\n",
+                        number_text(*best.usd_per_million_output_tokens));
+  return text;
+}
+
+}  // namespace sextant::detail

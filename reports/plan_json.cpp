@@ -1,0 +1,213 @@
+#include "reports/plan_json.hpp"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "reports/names.hpp"
+
+namespace sextant {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int schema_version = 1;
+
+Json finite(double value) {
+  return std::isfinite(value) ? Json(value) : Json(nullptr);
+}
+
+Json layers_json(const LayerRange& layers) {
+  return {{"begin", layers.begin}, {"end", layers.end}};
+}
+
+Json layout_json(const Cluster& cluster, const Layout& layout) {
+  Json replicas = Json::array();
+  for (const auto& replica : layout.replicas) {
+    Json stages = Json::array();
+    for (const StagePlacement& stage : replica) {
+      Json gpus = Json::array();
+      for (const int gpu : stage.gpus) gpus.push_back(device_name(cluster, gpu));
+      stages.push_back({{"layers", layers_json(stage.layers)}, {"gpus", gpus}});
+    }
+    replicas.push_back(stages);
+  }
+  return {{"tp", layout.tp},
+          {"pp", layout.pp},
+          {"dp", layout.dp},
+          {"split", layout.split()},
+          {"replicas", replicas}};
+}
+
+Json shares_json(const StageShares& shares) {
+  return {{"compute", finite(shares.compute)},
+          {"communication", finite(shares.communication)},
+          {"bubble", finite(shares.bubble)},
+          {"hop_busy", finite(shares.hop_busy)}};
+}
+
+Json metrics_object(const ServingMetrics& m) {
+  Json json = {{"arrived", m.arrived},
+               {"finished", m.finished},
+               {"rejected", m.rejected},
+               {"in_flight", m.in_flight},
+               {"truncated", m.truncated},
+               {"preemptions", m.preemptions},
+               {"steps", m.steps},
+               {"prompt_tokens", m.prompt_tokens},
+               {"output_tokens", m.output_tokens},
+               {"duration_s", finite(m.duration_s)}};
+  for (const auto& [name, value] : named_metrics(m)) json[name] = finite(value);
+  json["mean_running"] = finite(m.mean_running);
+  json["mean_waiting"] = finite(m.mean_waiting);
+  json["mean_batch_decodes"] = finite(m.mean_batch_decodes);
+  json["kv_occupancy_mean"] = finite(m.kv_occupancy_mean);
+  json["kv_occupancy_peak"] = finite(m.kv_occupancy_peak);
+  json["kv_blocks"] = m.kv_blocks;
+  json["limits"] = {{"kv_blocks", finite(m.limits.kv_blocks)},
+                    {"max_num_seqs", finite(m.limits.max_num_seqs)},
+                    {"max_num_batched_tokens", finite(m.limits.max_num_batched_tokens)},
+                    {"pipeline_full", finite(m.limits.pipeline_full)}};
+  json["stages"] = Json::array();
+  for (const StageShares& shares : m.stages) json["stages"].push_back(shares_json(shares));
+  json["overloaded"] = m.overloaded;
+  json["events"] = m.events;
+  json["fingerprint"] = m.fingerprint;
+  return json;
+}
+
+Json budget_json(const MemoryBudget& b, std::int64_t kv_tokens) {
+  return {{"device", finite(b.device)},   {"usable", finite(b.usable)},
+          {"weights", finite(b.weights)}, {"activations", finite(b.activations)},
+          {"context", finite(b.context)}, {"communication", finite(b.communication)},
+          {"engine", finite(b.engine)},   {"kv_bytes_per_token", finite(b.kv_bytes_per_token)},
+          {"for_kv", finite(b.for_kv())}, {"kv_tokens", kv_tokens}};
+}
+
+Json stage_json(const Cluster& cluster, const StageReport& stage) {
+  Json families = Json::object();
+  for (std::size_t f = 0; f < family_count; ++f)
+    families[to_string(static_cast<Family>(f))] = finite(1e3 * stage.decode_families.seconds[f]);
+  const StageWeights& w = stage.memory.weights;
+  return {{"layers", layers_json(stage.layers)},
+          {"gpus", stage.gpus},
+          {"gpu", stage.gpu},
+          {"memory",
+           {{"device",
+             stage.memory.device >= 0 ? Json(device_name(cluster, stage.memory.device)) : Json(nullptr)},
+            {"weights_bytes",
+             {{"embedding", finite(w.embedding)},
+              {"head", finite(w.head)},
+              {"layers", finite(w.layers)},
+              {"norms", finite(w.norms)}}},
+            {"budget_bytes", budget_json(stage.memory.budget, stage.kv_tokens)}}},
+          {"kv_tokens", stage.kv_tokens},
+          {"decode_pass_ms", finite(stage.decode_pass_ms)},
+          {"decode_families_ms", families},
+          {"chunk_pass_ms", finite(stage.chunk_pass_ms)},
+          {"hop", stage.hop},
+          {"decode_hop_ms", finite(stage.decode_hop_ms)},
+          {"chunk_hop_ms", finite(stage.chunk_hop_ms)},
+          {"decode_hop_bytes", finite(stage.decode_hop_bytes)},
+          {"chunk_hop_bytes", finite(stage.chunk_hop_bytes)},
+          {"shares", shares_json(stage.shares)}};
+}
+
+Json candidate_json(const Cluster& cluster, const Candidate& c) {
+  Json stages = Json::array();
+  for (const StageReport& stage : c.stages) stages.push_back(stage_json(cluster, stage));
+  Json intervals = Json::object();
+  for (const auto& [metric, interval] : c.intervals)
+    intervals[metric] = {{"low", finite(interval.low)},
+                         {"nominal", finite(interval.nominal)},
+                         {"high", finite(interval.high)}};
+  Json json = {{"layout", layout_json(cluster, c.layout)},
+               {"stages", stages},
+               {"kv_tokens", c.kv_tokens},
+               {"decode_batch", c.decode_batch},
+               {"decode_context", c.decode_context},
+               {"chunk_tokens", c.chunk_tokens},
+               {"estimate", finite(c.estimate)},
+               {"simulated", c.simulated},
+               {"metrics", metrics_object(c.metrics)},
+               {"meets_slo", c.meets_slo},
+               {"missed", c.missed},
+               {"intervals", intervals},
+               {"grade", to_string(c.grade)},
+               {"extrapolated", c.extrapolated}};
+  json["usd_per_million_output_tokens"] =
+      c.usd_per_million_output_tokens ? finite(*c.usd_per_million_output_tokens) : Json(nullptr);
+  return json;
+}
+
+Json plan_object(const Cluster& cluster, const Plan& plan) {
+  Json candidates = Json::array();
+  for (const Candidate& candidate : plan.candidates) candidates.push_back(candidate_json(cluster, candidate));
+  Json rejections = Json::array();
+  for (const Rejection& r : plan.rejections)
+    rejections.push_back(
+        {{"layout", r.layout}, {"reason", r.reason}, {"shortfall_bytes", finite(r.shortfall_bytes)}});
+  return {{"scenario", plan.scenario},
+          {"candidates", candidates},
+          {"considered", plan.considered},
+          {"rejections", rejections},
+          {"reasons", plan.reasons}};
+}
+
+Json header(const char* format, const Scenario& scenario) {
+  return {{"format", format},
+          {"version", schema_version},
+          {"model",
+           {{"name", scenario.model.architecture.name},
+            {"weights", scenario.model.weights.name},
+            {"kv", scenario.model.kv.name}}},
+          {"seed", scenario.workload.seed}};
+}
+
+std::string text_of(const Json& json) {
+  constexpr int indent = 1;
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+std::string plan_json(const Scenario& scenario, const Plan& plan,
+                      const std::vector<VariantResult>& variants) {
+  Json json = header("sextant plan", scenario);
+  json.update(plan_object(scenario.cluster, plan));
+  json["variants"] = Json::array();
+  for (const VariantResult& variant : variants) {
+    // A variant may have another cluster, whose names are in its stages; placements by index would mislead
+    // here.
+    json["variants"].push_back(
+        {{"name", variant.name},
+         {"changes", variant.changes},
+         {"plan", variant.plan ? plan_object(scenario.cluster, *variant.plan) : Json(nullptr)},
+         {"infeasible", variant.infeasible},
+         {"verdict", variant.verdict}});
+  }
+  return text_of(json);
+}
+
+std::string metrics_json(const Scenario& scenario, const std::vector<SimulatedRun>& runs) {
+  Json json = header("sextant metrics", scenario);
+  json["scenario"] = scenario.name;
+  json["layout"] =
+      runs.empty() ? Json(nullptr) : layout_json(scenario.cluster, runs.front().candidate.layout);
+  json["replications"] = Json::array();
+  for (const SimulatedRun& run : runs) {
+    Json entry = candidate_json(scenario.cluster, run.candidate);
+    entry.erase("layout");
+    Json replication = {{"replication", run.replication}};
+    replication.update(entry);
+    json["replications"].push_back(replication);
+  }
+  json["spread"] = Json::object();
+  for (const MetricSpread& s : spread_over(runs))
+    json["spread"][s.metric] = {{"mean", finite(s.mean)},
+                                {"deviation", finite(s.deviation)},
+                                {"low", finite(s.low)},
+                                {"high", finite(s.high)}};
+  return text_of(json);
+}
+
+}  // namespace sextant

@@ -1,0 +1,20 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "reports/metrics_text.hpp"
+#include "sim/planner/plan.hpp"
+
+namespace sextant {
+
+/// {"format": "sextant plan", "version": 1, …}: every field of the plan under its own name
+/// (reports/README.md). Numbers are finite; what is not is null.
+std::string plan_json(const Scenario&, const Plan&, const std::vector<VariantResult>&);
+
+/// {"format": "sextant metrics", "version": 1, …}: the runs of a fixed deployment and their spread.
+std::string metrics_json(const Scenario&, const std::vector<SimulatedRun>&);
+
+/// One row per candidate, best first, with a header (RFC 4180).
+std::string plan_csv(const Scenario&, const Plan&);
+
+}  // namespace sextant

@@ -1,0 +1,31 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "reports/terminal.hpp"
+#include "sim/planner/plan.hpp"
+
+// The sections of plan_text, each its own function; a section with nothing to say is empty.
+namespace sextant::detail {
+
+/// "Stages" in bold on a line of its own, after an empty line.
+std::string heading(const std::string& title, TextStyle);
+
+/// What is planned: scenario, model, cluster, workload.
+std::string question_section(const Scenario&, TextStyle);
+/// What to run, what it gives, whether that meets the SLO, how far to trust it.
+std::string answer_section(const Scenario&, const Candidate& best, TextStyle);
+/// Stages, hops, memory and families of the best candidate.
+std::string stages_section(const Candidate& best, TextStyle);
+std::string hops_section(const Candidate& best, TextStyle);
+std::string memory_section(const Candidate& best, double utilisation, TextStyle);
+std::string families_section(const Candidate& best, TextStyle);
+/// What limited the best candidate.
+std::string limits_section(const Plan&, TextStyle);
+std::string candidates_section(const Scenario&, const Plan&, TextStyle);
+std::string rejections_section(const std::vector<Rejection>&, TextStyle);
+std::string variants_section(const Scenario&, const Plan& base, const std::vector<VariantResult>&, TextStyle);
+/// Bullets that say why the head of the queue waited and how full the KV cache was.
+std::string occupancy_lines(const ServingMetrics&, TextStyle);
+
+}  // namespace sextant::detail

@@ -1,0 +1,119 @@
+#include "reports/plan_text.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <map>
+
+#include "reports/number_text.hpp"
+#include "reports/plan_sections.hpp"
+
+namespace sextant {
+namespace {
+
+std::string lengths_text(const LengthDistribution& lengths) {
+  if (lengths.kind == LengthDistribution::Kind::uniform)
+    return fmt::format("{} to {} tokens", count_text(lengths.low), count_text(lengths.high));
+  return fmt::format("{} tokens{}", number_text(lengths.mean),
+                     lengths.kind == LengthDistribution::Kind::fixed ? "" : " on average");
+}
+
+std::string arrivals_text(const Workload& workload) {
+  switch (workload.arrival) {
+    case Workload::Arrival::poisson:
+      return fmt::format("{} requests/s (Poisson)", number_text(workload.request_rate));
+    case Workload::Arrival::gamma:
+      return fmt::format("{} requests/s (gamma, burstiness {})", number_text(workload.request_rate),
+                         number_text(workload.burstiness));
+    case Workload::Arrival::concurrency:
+      return fmt::format("{} requests at once (closed loop)", count_text(workload.max_concurrency));
+    case Workload::Arrival::trace:
+      return "arrivals of the trace";
+  }
+  return {};
+}
+
+std::string workload_text(const Workload& workload) {
+  std::string text = "workload: " + arrivals_text(workload);
+  if (workload.num_prompts > 0) text += fmt::format(", {} in all", count_text(workload.num_prompts));
+  if (!workload.trace.empty()) return text + "; lengths from " + workload.trace;
+  return text + fmt::format("; prompts of {}, outputs of {}", lengths_text(workload.prompt),
+                            lengths_text(workload.output));
+}
+
+std::string cluster_text(const Cluster& cluster) {
+  std::map<std::string, int> kinds;
+  for (const Device& device : cluster.devices)
+    if (device.kind == DeviceKind::gpu) ++kinds[device.model];
+  std::string text;
+  for (const auto& [model, count] : kinds)
+    text += fmt::format("{}{} x {}", text.empty() ? "" : ", ", count, model);
+  text += fmt::format(" in {} node{}", cluster.nodes.size(), cluster.nodes.size() == 1 ? "" : "s");
+  if (cluster.nodes.size() > 1)
+    text += fmt::format(", {}, {}", cluster.network.transport,
+                        cluster.network.gpudirect ? "GPUDirect" : "staged in host memory");
+  return text;
+}
+
+std::string reproduction_section(const Scenario& scenario, const Plan& plan,
+                                 const std::vector<VariantResult>& variants, TextStyle style) {
+  std::uint64_t events = 0;
+  for (const Candidate& candidate : plan.candidates) events += candidate.metrics.events;
+  std::string text =
+      fmt::format("seed {}, {} layout{} considered, {} simulated", scenario.workload.seed,
+                  count_text(plan.considered), plan.considered == 1 ? "" : "s", plan.candidates.size());
+  if (!plan.candidates.empty())
+    text += fmt::format("; the answer's run: {} events, fingerprint {}; all simulated: {} events",
+                        count_text(static_cast<std::int64_t>(plan.candidates.front().metrics.events)),
+                        plan.candidates.front().metrics.fingerprint,
+                        count_text(static_cast<std::int64_t>(events)));
+  if (!variants.empty())
+    text += fmt::format("; {} variant{}", variants.size(), variants.size() == 1 ? "" : "s");
+  return detail::heading("To reproduce", style) + wrapped(text, "  ", style.width);
+}
+
+}  // namespace
+
+namespace detail {
+
+std::string heading(const std::string& title, TextStyle style) {
+  return "\n" + paint(title, Tone::strong, style) + "\n";
+}
+
+std::string question_section(const Scenario& scenario, TextStyle style) {
+  constexpr std::size_t longest_name = 60;
+  std::string text = paint(printable(scenario.name, longest_name), Tone::strong, style) + "\n";
+  if (!scenario.description.empty()) text += wrapped(printable(scenario.description, 300), "  ", style.width);
+  text += wrapped(fmt::format("model: {}, weights {}, KV cache {}", scenario.model.architecture.name,
+                              scenario.model.weights.name, scenario.model.kv.name),
+                  "  ", style.width);
+  text += wrapped("cluster: " + cluster_text(scenario.cluster), "  ", style.width);
+  text += wrapped(workload_text(scenario.workload), "  ", style.width);
+  return text;
+}
+
+}  // namespace detail
+
+std::string plan_text(const Scenario& scenario, const Plan& plan, const std::vector<VariantResult>& variants,
+                      TextStyle style) {
+  using namespace detail;
+  std::string text = question_section(scenario, style);
+  if (plan.candidates.empty()) {
+    text += heading("Answer", style) + "  no layout was simulated\n";
+    return text + rejections_section(plan.rejections, style) +
+           reproduction_section(scenario, plan, variants, style);
+  }
+  const Candidate& best = plan.candidates.front();
+  text += answer_section(scenario, best, style);
+  text += stages_section(best, style);
+  text += hops_section(best, style);
+  text += memory_section(best, scenario.engine.gpu_memory_utilization, style);
+  text += families_section(best, style);
+  text += limits_section(plan, style);
+  text += candidates_section(scenario, plan, style);
+  text += rejections_section(plan.rejections, style);
+  text += variants_section(scenario, plan, variants, style);
+  return text + reproduction_section(scenario, plan, variants, style);
+}
+
+}  // namespace sextant

@@ -1,0 +1,129 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "models/base/error.hpp"
+#include "tests/models/cost/toy.hpp"
+
+namespace sextant {
+namespace {
+
+constexpr double us = 1e-6;
+PassShape decodes(std::int64_t count, std::int64_t context_sum) {
+  return {count, context_sum, {}, count};
+}
+
+TEST(StageCost, AddsUpADecodePass) {
+  const StageCost stage(toy_stage(), toy_gpu(), nullptr, 1);
+  const FamilySeconds cost = stage.cost(decodes(2, 100000));
+  // Layers: m 2, n = k = 1000: 2e6 + 4e3 + 4e3 B = 2.008 us against 0.04 us of arithmetic, plus 5: 7.008 us,
+  // twice. Head: m 2, n 2000, k 1000: 4e6 + 4e3 + 8e3 B = 4.012 us, plus 5.
+  EXPECT_NEAR(cost[Family::gemm], (2 * 7.008 + 9.012) * us, 1e-15);
+  // Element-wise: 2 x 4e6 B are beyond the grid's edge, efficiency 1: 8 + 5 us, twice.
+  EXPECT_NEAR(cost[Family::elementwise], 26 * us, 1e-15);
+  // 100000 x 512 B + 2 x 2 x 512 x 2 B = 51.204096 us + 5 us, twice.
+  EXPECT_NEAR(cost[Family::attention_decode], 2 * 56.204096 * us, 1e-15);
+  EXPECT_EQ(cost[Family::attention_prefill], 0);
+  EXPECT_EQ(cost[Family::collective], 0);
+  EXPECT_NEAR(cost.total(), (23.028 + 26 + 112.408192) * us, 1e-15);
+}
+
+TEST(StageCost, DenseWorkRunsAtTheTotalTokenCount) {
+  const StageCost stage(toy_stage(), toy_gpu(), nullptr, 1);
+  const std::array chunks = {PrefillChunk{510, 0}, PrefillChunk{512, 1024}};
+  const FamilySeconds mixed = stage.cost({2, 2000, chunks, 3});
+  const FamilySeconds plain = stage.cost(decodes(1024, 2000));
+  // 2 + 510 + 512 = 1024 tokens, 3 samples: the same layers as 1024 decodes, another head.
+  EXPECT_EQ(mixed[Family::elementwise], plain[Family::elementwise]);
+  const std::array whole = {PrefillChunk{1024, 0}};
+  EXPECT_EQ(stage.cost({0, 0, whole, 0})[Family::elementwise], plain[Family::elementwise]);
+  // Prefill attention: 4 x 4 x 128 FLOP x (510 x 511 / 2 + 512 x 1024 + 512 x 513 / 2) pairs at 1e14, one
+  // latency, two layers.
+  const double pairs = 510 * 511 / 2.0 + 512 * 1024 + 512 * 513 / 2.0;
+  EXPECT_NEAR(mixed[Family::attention_prefill], 2 * (5 * us + 2048 * pairs / 1e14), 1e-12);
+}
+
+TEST(StageCost, NothingCostsNothing) {
+  const StageCost stage(toy_stage(), toy_gpu(), nullptr, 1);
+  EXPECT_EQ(stage.cost({}).total(), 0);
+  const std::array chunk = {PrefillChunk{100, 0}};
+  const double with_head = stage.cost({0, 0, chunk, 1})[Family::gemm];
+  const double without = stage.cost({0, 0, chunk, 0})[Family::gemm];
+  // The head for one sample: 4e6 + 2e3 + 4e3 B = 4.006 us + 5 us.
+  EXPECT_NEAR(with_head - without, 9.006 * us, 1e-15);
+}
+
+TEST(StageCost, NeverFallsWithTokens) {
+  const StageCost stage(toy_stage(), toy_gpu(), nullptr, 1);
+  double last = 0;
+  for (std::int64_t tokens = 1; tokens <= 4096; ++tokens) {
+    const std::array chunk = {PrefillChunk{tokens, 0}};
+    const double now = stage.cost({0, 0, chunk, 1}).total();
+    ASSERT_GE(now, last) << tokens;
+    last = now;
+  }
+}
+
+TEST(StageCost, LevelsMoveOneFamilyAtATime) {
+  const PassShape pass = decodes(8, 8000);
+  const FamilySeconds nominal = StageCost(toy_stage(), toy_gpu(), nullptr, 1).cost(pass);
+  const FamilySeconds slow =
+      StageCost(toy_stage(), toy_gpu(), nullptr, 1, CostLevel::only(Family::gemm, 1)).cost(pass);
+  const FamilySeconds fast =
+      StageCost(toy_stage(), toy_gpu(), nullptr, 1, CostLevel::only(Family::attention_decode, -1)).cost(pass);
+  EXPECT_NEAR(slow[Family::gemm] / nominal[Family::gemm], 1.25, 1e-12);
+  EXPECT_EQ(slow[Family::attention_decode], nominal[Family::attention_decode]);
+  EXPECT_NEAR(fast[Family::attention_decode] / nominal[Family::attention_decode], 0.8, 1e-12);
+  EXPECT_EQ(fast[Family::gemm], nominal[Family::gemm]);
+}
+
+TEST(StageCost, CollectivesNeedALinkAndLowerTheGrade) {
+  StageOperators operators = toy_stage();
+  operators.collectives = {{{"all_reduce", 1000}, 4}};
+  const LinkProfile link = toy_link();
+  const StageCost stage(operators, toy_gpu(), &link, 2);
+  // 100 tokens x 1000 B = 1e5 B: 100 us each, four of them.
+  EXPECT_NEAR(stage.cost(decodes(100, 1000))[Family::collective], 400 * us, 1e-12);
+  EXPECT_EQ(stage.grade(), Grade::scaled);  // the link's curve, weaker than the fitted GPU
+  EXPECT_EQ(StageCost(toy_stage(), toy_gpu(), nullptr, 1).grade(), Grade::fitted);
+  EXPECT_THROW(StageCost(operators, toy_gpu(), nullptr, 2), InputError);
+  EXPECT_THROW(StageCost(operators, toy_gpu(), &link, 4), InputError);
+}
+
+TEST(StageCost, NamesMissingTypesBeforeAnyPass) {
+  StageOperators operators = toy_stage();
+  operators.sample_gemms = {{{"nvfp4", 8, 8}, 1}};
+  EXPECT_THROW(StageCost(operators, toy_gpu(), nullptr, 1), InputError);
+}
+
+TEST(StageCost, SaysWhenItLeftTheFittedRange) {
+  GpuProfile gpu = toy_gpu();
+  gpu.elementwise.efficiency = {};
+  gpu.gemm.at("bf16").efficiency = Grid({{1, 64}, {1000}, {1000}}, {1, 1});
+  const StageCost stage(toy_stage(), gpu, nullptr, 1);
+  stage.cost(decodes(64, 6400));
+  EXPECT_FALSE(stage.extrapolated());
+  stage.cost(decodes(129, 6400));
+  EXPECT_TRUE(stage.extrapolated());
+}
+
+TEST(StageCost, ShareThatStreamsFromMemory) {
+  const StageCost stage(toy_stage(), toy_gpu(), nullptr, 1);
+  EXPECT_DOUBLE_EQ(stage.memory_bound_share(decodes(1, 1000)), 1);
+  // 4096 tokens: GEMMs (8.2e9 FLOP, 81.9 us against 18.4 us) and attention compute; only the element-wise
+  // work streams.
+  const std::array chunk = {PrefillChunk{4096, 0}};
+  const FamilySeconds cost = stage.cost({0, 0, chunk, 0});
+  EXPECT_NEAR(stage.memory_bound_share({0, 0, chunk, 0}), cost[Family::elementwise] / cost.total(), 1e-12);
+}
+
+TEST(StageCost, CopiesAgree) {
+  const StageCost stage(toy_stage(), toy_gpu(), nullptr, 1);
+  stage.cost(decodes(3, 300));
+  const StageCost copy = stage;
+  EXPECT_EQ(copy.cost(decodes(5, 700)).total(), stage.cost(decodes(5, 700)).total());
+}
+
+}  // namespace
+}  // namespace sextant

@@ -1,0 +1,184 @@
+#include "models/llm/memory.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "models/base/error.hpp"
+#include "models/llm/catalogue.hpp"
+
+namespace sextant {
+namespace {
+
+using testing::HasSubstr;
+
+Architecture model(const std::string& name) { return find_model(name).architecture; }
+
+StageShape whole(const Architecture& architecture, std::int64_t tp = 1) {
+  return {{0, architecture.layer_count()}, tp, true, true};
+}
+
+TEST(WeightFormats, StoreScalesAndZeros) {
+  // A 256 x 512 matrix: 131072 weights.
+  EXPECT_DOUBLE_EQ(weight_format("bf16").matrix_bytes(256, 512), 262'144);
+  EXPECT_DOUBLE_EQ(weight_format("fp8").matrix_bytes(256, 512), 131'072 + 4);          // one fp32 scale
+  EXPECT_DOUBLE_EQ(weight_format("int8").matrix_bytes(256, 512), 131'072 + 256 * 4);   // one fp32 scale per output
+  // Per group of 128: 64 B of weights, 2 B of scale, 0.5 B of zero: 0.5 + 2.5 / 128 B a weight.
+  EXPECT_DOUBLE_EQ(weight_format("awq-int4").matrix_bytes(256, 512), 131'072 * (0.5 + 2.5 / 128));
+  EXPECT_DOUBLE_EQ(weight_format("gptq-int4").matrix_bytes(256, 512), 131'072 * (0.5 + 2.5 / 128));
+  EXPECT_DOUBLE_EQ(weight_format("nvfp4").matrix_bytes(256, 512), 131'072 * 0.5625 + 4);
+  // 130 inputs are a whole group and a part of one.
+  EXPECT_DOUBLE_EQ(weight_format("awq-int4").matrix_bytes(1, 130), 65 + 2 * 2.5);
+}
+
+TEST(WeightFormats, NameTheGemmTheyRunAs) {
+  EXPECT_EQ(weight_format("awq-int4").gemm_type, "w4a16");
+  EXPECT_EQ(weight_format("nvfp4").gemm_type, "nvfp4");
+  EXPECT_EQ(weight_format_names().size(), 6u);
+  EXPECT_DOUBLE_EQ(kv_format("fp8").bytes, 1);
+}
+
+TEST(WeightFormats, UnknownOnesNameTheNearest) {
+  EXPECT_THROW(
+      {
+        try {
+          weight_format("awq-int8");
+        } catch (const InputError& error) {
+          EXPECT_THAT(error.what(), HasSubstr("found \"awq-int8\", expected one of bf16"));
+          EXPECT_THAT(error.what(), HasSubstr("did you mean 'awq-int4'"));
+          throw;
+        }
+      },
+      InputError);
+  EXPECT_THROW(kv_format("fp4x"), InputError);
+}
+
+// 8,030,261,248 weights of 2 B.
+TEST(StageWeights, Of8BInBf16) {
+  const Architecture llama = model("llama-3.1-8b");
+  const StageWeights weights = stage_weights(llama, weight_format("bf16"), whole(llama));
+  EXPECT_DOUBLE_EQ(weights.total(), 16'060'522'496);
+  EXPECT_DOUBLE_EQ(weights.norms, 65 * 4096 * 2);
+}
+
+// A layer's matrices hold 3,187,671,040 weights: 2 x 16384^2 + 2 x 1024 x 16384 + 3 x 16384 x 53248. At
+// 0.51953125 B each, 126 layers take 208.668 GB; embedding and head 128256 x 16384 x 2 B = 4.203 GB each: 217.1 GB.
+TEST(StageWeights, Of405BInAwq) {
+  const Architecture llama = model("llama-3.1-405b");
+  const StageWeights weights = stage_weights(llama, weight_format("awq-int4"), whole(llama));
+  EXPECT_DOUBLE_EQ(weights.layers, 126 * 3'187'671'040.0 * 0.51953125);
+  EXPECT_DOUBLE_EQ(weights.embedding, 4'202'692'608);
+  EXPECT_DOUBLE_EQ(weights.head, 4'202'692'608);
+  EXPECT_NEAR(weights.total(), 217.1e9, 0.05e9);
+}
+
+// 42 layers take 69.556 GB; the first stage adds the embedding, the last one the head.
+TEST(StageWeights, OfThreeStagesOf405B) {
+  const Architecture llama = model("llama-3.1-405b");
+  const WeightFormat awq = weight_format("awq-int4");
+  EXPECT_NEAR(stage_weights(llama, awq, {{0, 42}, 1, true, false}).total(), 73.8e9, 0.05e9);
+  EXPECT_NEAR(stage_weights(llama, awq, {{42, 84}, 1, false, false}).total(), 69.6e9, 0.05e9);
+  EXPECT_NEAR(stage_weights(llama, awq, {{84, 126}, 1, false, true}).total(), 73.8e9, 0.05e9);
+}
+
+// Two ways, everything halves but the norms, which each GPU holds whole.
+TEST(StageWeights, AreCutByTensorParallel) {
+  const Architecture llama = model("llama-3.1-8b");
+  const StageWeights one = stage_weights(llama, weight_format("bf16"), whole(llama));
+  const StageWeights two = stage_weights(llama, weight_format("bf16"), whole(llama, 2));
+  EXPECT_DOUBLE_EQ(two.layers, one.layers / 2);
+  EXPECT_DOUBLE_EQ(two.embedding, one.embedding / 2);
+  EXPECT_DOUBLE_EQ(two.norms, one.norms);
+}
+
+// At tp 16, each GPU holds one of the 8 key/value heads: k and v take 2 x 128 x 4096 weights, where a sixteenth
+// would be half that. q and o: 2 x 256 x 4096; MLP 3 x 4096 x 896. In all 14,155,776 a layer.
+TEST(StageWeights, ReplicateKeyValueHeads) {
+  const Architecture llama = model("llama-3.1-8b");
+  const StageWeights weights = stage_weights(llama, weight_format("bf16"), {{0, 1}, 16, false, false});
+  EXPECT_DOUBLE_EQ(weights.layers, 14'155'776 * 2);
+}
+
+TEST(StageWeights, RefuseAnUnevenCut) {
+  const Architecture llama = model("llama-3.1-8b");
+  EXPECT_THROW(stage_weights(llama, weight_format("bf16"), whole(llama, 3)), InputError);
+  EXPECT_THROW(stage_weights(llama, weight_format("bf16"), whole(llama, 0)), InputError);
+  EXPECT_THROW(kv_bytes_per_token(llama, kv_format("bf16"), whole(llama, 12)), InputError);
+}
+
+// 100 rows pad to 128; 128 x 64 x 2 B = 16384 B. Tied, the last of two stages needs a copy of its own, a single
+// stage does not.
+TEST(StageWeights, TiedHeadCostsAgainOnAnotherStage) {
+  const Architecture tied = read_architecture(
+      JsonValue::parse(R"({"architectures": ["Qwen2ForCausalLM"], "hidden_size": 64, "vocab_size": 100,
+        "num_hidden_layers": 2, "max_position_embeddings": 2048, "num_attention_heads": 8, "num_key_value_heads": 2,
+        "intermediate_size": 128, "tie_word_embeddings": true})",
+                       "config.json"),
+      "tied");
+  const WeightFormat bf16 = weight_format("bf16");
+  EXPECT_DOUBLE_EQ(stage_weights(tied, bf16, whole(tied)).embedding, 16384);
+  EXPECT_DOUBLE_EQ(stage_weights(tied, bf16, whole(tied)).head, 0);
+  EXPECT_DOUBLE_EQ(stage_weights(tied, bf16, {{0, 1}, 1, true, false}).head, 0);
+  EXPECT_DOUBLE_EQ(stage_weights(tied, bf16, {{1, 2}, 1, false, true}).head, 16384);
+  // Norms and biases of one layer: 2 x 64 + (64 + 16 + 16) = 224 values; the last stage adds the final norm's 64.
+  EXPECT_DOUBLE_EQ(stage_weights(tied, bf16, {{0, 1}, 1, true, false}).norms, 224 * 2);
+  EXPECT_DOUBLE_EQ(stage_weights(tied, bf16, {{1, 2}, 1, false, true}).norms, (224 + 64) * 2);
+  // Three ways the padding is to 192 rows, 64 for each (no layers here: 8 heads would not divide).
+  EXPECT_DOUBLE_EQ(stage_weights(tied, bf16, {{0, 0}, 3, true, false}).embedding, 64 * 64 * 2);
+}
+
+// Keys and values: 2 x kv heads x head_dim x bytes x layers.
+TEST(KvBytes, PerToken) {
+  const Architecture small = model("llama-3.1-8b");
+  EXPECT_DOUBLE_EQ(kv_bytes_per_token(small, kv_format("bf16"), whole(small)), 131'072);  // 2 x 8 x 128 x 2 x 32
+  EXPECT_DOUBLE_EQ(kv_bytes_per_token(small, kv_format("fp8"), whole(small)), 65'536);
+  const Architecture large = model("llama-3.1-405b");
+  EXPECT_DOUBLE_EQ(kv_bytes_per_token(large, kv_format("bf16"), {{0, 42}, 1, true, false}), 172'032);
+  EXPECT_DOUBLE_EQ(kv_bytes_per_token(large, kv_format("bf16"), {{0, 42}, 4, true, false}), 43'008);
+  // 16 GPUs share 8 heads: each keeps a whole one, an eighth and not a sixteenth.
+  EXPECT_DOUBLE_EQ(kv_bytes_per_token(large, kv_format("bf16"), {{0, 42}, 16, true, false}), 172'032 / 8);
+}
+
+// 8192 tokens x (hidden and residual 2 x 4096 + gate, up and their product 3 x 14336) x 2 B = 838,860,800 B. The last
+// stage adds 256 rows of 128256 logits in 16 bit and in fp32: 256 x 128256 x 6 B = 197,001,216 B.
+TEST(Activations, AreTheWidestMomentAndTheLogits) {
+  const Architecture llama = model("llama-3.1-8b");
+  const BatchLimits limits{8192, 256};
+  EXPECT_DOUBLE_EQ(activation_peak_bytes(llama, {{0, 16}, 1, true, false}, limits), 838'860'800);
+  EXPECT_DOUBLE_EQ(activation_peak_bytes(llama, {{16, 32}, 1, false, true}, limits), 838'860'800 + 197'001'216);
+  // Two ways the MLP halves (8192 + 21504 values); logits: half in 16 bit, the gathered rows, the fp32 copy.
+  EXPECT_DOUBLE_EQ(activation_peak_bytes(llama, {{16, 32}, 2, false, true}, limits),
+                   8192.0 * 29'696 * 2 + 256.0 * (64'128 * 2 + 128'256 * 2 + 128'256 * 4));
+}
+
+EngineMemory engine_memory() {
+  EngineMemory memory;
+  memory.context_bytes.value = 1e9;
+  memory.bytes_per_communicator.value = 0.5e9;
+  memory.workspace_bytes.value = 2e9;
+  return memory;
+}
+
+// 0.9 x 102.6e9 - 16.0605 (weights) - 1.0359 (activations) - 1 - 2 x 0.5 - 2 = 71.2436e9 B left, for tokens of
+// 131072 B in whole blocks of 16.
+TEST(MemoryBudget, AddsUp) {
+  const Architecture llama = model("llama-3.1-8b");
+  const MemoryBudget budget = memory_budget(llama, weight_format("bf16"), kv_format("bf16"), whole(llama), {8192, 256},
+                                            engine_memory(), 102.6e9, 0.9, 2);
+  EXPECT_DOUBLE_EQ(budget.usable, 92.34e9);
+  EXPECT_DOUBLE_EQ(budget.communication, 1e9);
+  const double left = 92.34e9 - 16'060'522'496.0 - 1'035'862'016.0 - 1e9 - 1e9 - 2e9;
+  EXPECT_DOUBLE_EQ(budget.for_kv(), left);
+  EXPECT_TRUE(budget.fits());
+  EXPECT_EQ(budget.kv_tokens(16), 543'536);  // floor(71,243,615,488 / 131072) = 543,545 -> 33,971 blocks
+}
+
+TEST(MemoryBudget, ThatDoesNotFitHoldsNoTokens) {
+  const Architecture llama = model("llama-3.1-405b");
+  const MemoryBudget budget = memory_budget(llama, weight_format("awq-int4"), kv_format("bf16"), whole(llama),
+                                            {8192, 256}, engine_memory(), 102.6e9, 0.9, 0);
+  EXPECT_FALSE(budget.fits());
+  EXPECT_EQ(budget.kv_tokens(16), 0);
+}
+
+}  // namespace
+}  // namespace sextant

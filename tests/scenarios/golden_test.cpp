@@ -1,0 +1,86 @@
+// Each file in scenarios/, planned with the test-only profiles of tests/fixtures/profiles (so that a better fit does not move it), against
+// the golden result of its name. After a change that is meant to move results: SEXTANT_UPDATE_GOLDEN=1 ctest -R golden, and
+// explain the difference in the commit.
+#include <fmt/core.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "models/base/text_file.hpp"
+#include "sim/planner/plan.hpp"
+
+namespace sextant {
+namespace {
+
+using Json = nlohmann::ordered_json;
+const std::string source = SEXTANT_SOURCE_DIR;
+
+/// Six significant digits: enough to catch any change, few enough not to depend on the last bit of a mathematical library.
+double rounded(double value) { return std::stod(fmt::format("{:.6g}", value)); }
+
+Json summary(const Candidate& candidate) {
+  Json stages = Json::array();
+  for (const StageReport& stage : candidate.stages)
+    stages.push_back({{"gpus", stage.gpus},
+                      {"layers", stage.layers.size()},
+                      {"weights_gb", rounded(stage.memory.budget.weights / 1e9)},
+                      {"kv_tokens", stage.kv_tokens}});
+  const ServingMetrics& m = candidate.metrics;
+  return {{"layout", candidate.layout.describe()},
+          {"stages", stages},
+          {"finished", m.finished},
+          {"rejected", m.rejected},
+          {"preemptions", m.preemptions},
+          {"steps", m.steps},
+          {"output_throughput", rounded(m.output_throughput)},
+          {"mean_ttft_ms", rounded(m.ttft.mean)},
+          {"p99_ttft_ms", rounded(m.ttft.p99)},
+          {"mean_tpot_ms", rounded(m.tpot.mean)},
+          {"p99_itl_ms", rounded(m.itl.p99)},
+          {"fingerprint", m.fingerprint}};
+}
+
+Json summary(const Plan& plan, const std::vector<VariantResult>& variants) {
+  Json json;
+  json["best"] = summary(plan.candidates.front());
+  json["candidates"] = plan.candidates.size();
+  for (const Rejection& r : plan.rejections) json["rejections"].push_back(r.layout + ": " + r.reason);
+  for (const VariantResult& v : variants)
+    json["variants"][v.name] = v.plan ? summary(v.plan->candidates.front()) : Json(v.infeasible);
+  return json;
+}
+
+class Golden : public testing::TestWithParam<std::string> {};
+
+TEST_P(Golden, IsUnchanged) {
+  setenv("SEXTANT_PROFILES", (source + "/tests/fixtures/profiles").c_str(), 1);
+  const JsonValue document = JsonValue::read(source + "/scenarios/" + GetParam() + ".json");
+  const Scenario scenario = read_scenario(document);
+  EXPECT_EQ(scenario.name, GetParam()) << "a scenario is named as its file";
+  PlanOptions options;
+  options.intervals = false;
+  const Plan plan = make_plan(scenario, options);
+  const std::string result = summary(plan, plan_variants(document, scenario, plan, options)).dump(1) + "\n";
+  const std::string path = source + "/tests/scenarios/golden/" + GetParam() + ".json";
+  if (std::getenv("SEXTANT_UPDATE_GOLDEN") != nullptr) write_text_file(path, result);
+  EXPECT_EQ(result, read_text_file(path));
+}
+
+std::vector<std::string> scenario_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(source + "/scenarios"))
+    if (entry.path().extension() == ".json") names.push_back(entry.path().stem().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Scenarios, Golden, testing::ValuesIn(scenario_names()), [](const auto& scenario) {
+  std::string name = scenario.param;
+  std::replace_if(name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
+  return name;
+});
+
+}  // namespace
+}  // namespace sextant
