@@ -93,6 +93,13 @@ std::string trust_line(const Candidate& best, TextStyle style) {
   return wrapped(text, "  ", style.width);
 }
 
+/// " (rtx-pro-6000-server)": the kind of a stage's first GPU.
+std::string kind_text(const Cluster& cluster, const StagePlacement& stage) {
+  if (stage.gpus.empty() || stage.gpus.front() < 0) return "";
+  const auto first = static_cast<std::size_t>(stage.gpus.front());
+  return first < cluster.devices.size() ? " (" + cluster.devices[first].model + ")" : "";
+}
+
 /// One line for each stage of each replica: which layers, on which GPUs.
 std::string placement_lines(const Scenario& scenario, const Candidate& best, TextStyle style) {
   constexpr int most = 16;
@@ -105,9 +112,10 @@ std::string placement_lines(const Scenario& scenario, const Candidate& best, Tex
       std::vector<std::string> names;
       for (const int gpu : stage.gpus) names.push_back(device_name(scenario.cluster, gpu));
       const std::string replica = best.layout.dp > 1 ? fmt::format("replica {}, ", r) : "";
-      text += wrapped(fmt::format("{}stage {}: layers {}-{} on {}", replica, s, stage.layers.begin,
-                                  stage.layers.end - 1, device_list(names)),
-                      "    ", style.width);
+      text +=
+          wrapped(fmt::format("{}stage {}: layers {}-{} on {}{}", replica, s, stage.layers.begin,
+                              stage.layers.end - 1, device_list(names), kind_text(scenario.cluster, stage)),
+                  "    ", style.width);
       ++shown;
     }
   }

@@ -96,8 +96,8 @@ std::string slo_section(const Scenario& scenario, const Candidate& candidate, Te
   if (scenario.slo.empty()) return "";
   std::string text = detail::heading("SLO", style);
   if (candidate.meets_slo) return text + "  " + paint("met", Tone::good, style) + "\n";
-  for (const std::string& missed : candidate.missed)
-    text += wrapped(missed, "  " + paint("missed", Tone::bad, {}) + ": ", style.width);
+  text += "  " + paint("not met", Tone::bad, style) + "\n";
+  for (const std::string& missed : candidate.missed) text += wrapped(missed, "    ", style.width);
   return text;
 }
 

@@ -68,7 +68,8 @@ std::string layout_gpus(const Cluster& cluster, const Layout& layout) {
     std::vector<std::string> names;
     for (const StagePlacement& stage : replica)
       for (const int gpu : stage.gpus) names.push_back(device_name(cluster, gpu));
-    text += (text.empty() ? "" : "; ") + device_list(names);
+    if (!text.empty()) text += "; ";
+    text += device_list(names);
   }
   return text;
 }
@@ -82,7 +83,8 @@ std::string split_text(const Layout& layout) {
   for (std::size_t begin = 0; begin < stages.size();) {
     std::size_t end = begin;
     while (end < stages.size() && stages[end].layers.size() == stages[begin].layers.size()) ++end;
-    text += (text.empty() ? "" : "/") + std::to_string(stages[begin].layers.size());
+    if (!text.empty()) text += '/';
+    text += std::to_string(stages[begin].layers.size());
     if (end - begin > 1) text += fmt::format(" x{}", end - begin);
     begin = end;
   }

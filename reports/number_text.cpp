@@ -12,7 +12,8 @@ constexpr double bytes_per_gigabyte = 1e9;
 
 std::string with_separators(std::string digits) {
   const std::size_t first = !digits.empty() && digits.front() == '-' ? 1 : 0;
-  for (std::size_t at = digits.size(); at > first + 3;) digits.insert(at -= 3, ",");
+  for (std::size_t at = digits.size(); at > first + 3;)
+    digits.insert(digits.begin() + static_cast<std::ptrdiff_t>(at -= 3), ',');
   return digits;
 }
 

@@ -11,9 +11,10 @@ namespace {
 /// A field as RFC 4180 quotes it.
 std::string quoted(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string result = "\"";
-  for (const char c : text) result += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return result + "\"";
+  std::string result(1, '"');
+  for (const char c : text) result.append(c == '"' ? 2 : 1, c);
+  result += '"';
+  return result;
 }
 
 std::string number(double value) {
@@ -31,7 +32,7 @@ std::string joined(const std::vector<std::string>& texts) {
 std::string plan_csv(const Scenario& scenario, const Plan& plan) {
   std::string text =
       "rank,tp,pp,dp,split,gpus,kv_tokens,estimate,simulated,meets_slo,missed,grade,extrapolated";
-  for (const auto& [name, unused] : named_metrics(ServingMetrics{})) text += "," + name;
+  for (const auto& [name, unused] : named_metrics(ServingMetrics{})) text.append(",").append(name);
   text += ",kv_occupancy_peak,usd_per_million_output_tokens,events,fingerprint\n";
   for (std::size_t i = 0; i < plan.candidates.size(); ++i) {
     const Candidate& c = plan.candidates[i];
@@ -39,7 +40,7 @@ std::string plan_csv(const Scenario& scenario, const Plan& plan) {
                         c.layout.dp, c.layout.split(), quoted(layout_gpus(scenario.cluster, c.layout)),
                         c.kv_tokens, number(c.estimate), c.simulated, c.meets_slo, quoted(joined(c.missed)),
                         to_string(c.grade), c.extrapolated);
-    for (const auto& [unused, value] : named_metrics(c.metrics)) text += "," + number(value);
+    for (const auto& [unused, value] : named_metrics(c.metrics)) text.append(",").append(number(value));
     text += fmt::format(",{},{},{},{}\n", number(c.metrics.kv_occupancy_peak),
                         c.usd_per_million_output_tokens ? number(*c.usd_per_million_output_tokens) : "",
                         c.metrics.events, c.metrics.fingerprint);

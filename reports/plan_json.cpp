@@ -20,13 +20,23 @@ Json layers_json(const LayerRange& layers) {
   return {{"begin", layers.begin}, {"end", layers.end}};
 }
 
-Json layout_json(const Cluster& cluster, const Layout& layout) {
+/// Without a cluster (a variant's is not known here) the first replica's names come from its stage reports.
+Json layout_json(const Cluster* cluster, const Candidate& candidate) {
+  const Layout& layout = candidate.layout;
+  const auto name_of = [&](std::size_t replica, std::size_t stage, std::size_t rank, int device) {
+    if (cluster != nullptr) return device_name(*cluster, device);
+    const bool reported =
+        replica == 0 && stage < candidate.stages.size() && rank < candidate.stages[stage].gpus.size();
+    return reported ? candidate.stages[stage].gpus[rank] : device_name({}, device);
+  };
   Json replicas = Json::array();
-  for (const auto& replica : layout.replicas) {
+  for (std::size_t r = 0; r < layout.replicas.size(); ++r) {
     Json stages = Json::array();
-    for (const StagePlacement& stage : replica) {
+    for (std::size_t s = 0; s < layout.replicas[r].size(); ++s) {
+      const StagePlacement& stage = layout.replicas[r][s];
       Json gpus = Json::array();
-      for (const int gpu : stage.gpus) gpus.push_back(device_name(cluster, gpu));
+      for (std::size_t rank = 0; rank < stage.gpus.size(); ++rank)
+        gpus.push_back(name_of(r, s, rank, stage.gpus[rank]));
       stages.push_back({{"layers", layers_json(stage.layers)}, {"gpus", gpus}});
     }
     replicas.push_back(stages);
@@ -83,17 +93,18 @@ Json budget_json(const MemoryBudget& b, std::int64_t kv_tokens) {
           {"for_kv", finite(b.for_kv())}, {"kv_tokens", kv_tokens}};
 }
 
-Json stage_json(const Cluster& cluster, const StageReport& stage) {
+Json stage_json(const Cluster* cluster, const StageReport& stage) {
   Json families = Json::object();
   for (std::size_t f = 0; f < family_count; ++f)
     families[to_string(static_cast<Family>(f))] = finite(1e3 * stage.decode_families.seconds[f]);
+  const bool known = cluster != nullptr && stage.memory.device >= 0;
+  const Json tightest = known ? Json(device_name(*cluster, stage.memory.device)) : Json(nullptr);
   const StageWeights& w = stage.memory.weights;
   return {{"layers", layers_json(stage.layers)},
           {"gpus", stage.gpus},
           {"gpu", stage.gpu},
           {"memory",
-           {{"device",
-             stage.memory.device >= 0 ? Json(device_name(cluster, stage.memory.device)) : Json(nullptr)},
+           {{"device", tightest},
             {"weights_bytes",
              {{"embedding", finite(w.embedding)},
               {"head", finite(w.head)},
@@ -112,7 +123,7 @@ Json stage_json(const Cluster& cluster, const StageReport& stage) {
           {"shares", shares_json(stage.shares)}};
 }
 
-Json candidate_json(const Cluster& cluster, const Candidate& c) {
+Json candidate_json(const Cluster* cluster, const Candidate& c) {
   Json stages = Json::array();
   for (const StageReport& stage : c.stages) stages.push_back(stage_json(cluster, stage));
   Json intervals = Json::object();
@@ -120,7 +131,7 @@ Json candidate_json(const Cluster& cluster, const Candidate& c) {
     intervals[metric] = {{"low", finite(interval.low)},
                          {"nominal", finite(interval.nominal)},
                          {"high", finite(interval.high)}};
-  Json json = {{"layout", layout_json(cluster, c.layout)},
+  Json json = {{"layout", layout_json(cluster, c)},
                {"stages", stages},
                {"kv_tokens", c.kv_tokens},
                {"decode_batch", c.decode_batch},
@@ -139,7 +150,7 @@ Json candidate_json(const Cluster& cluster, const Candidate& c) {
   return json;
 }
 
-Json plan_object(const Cluster& cluster, const Plan& plan) {
+Json plan_object(const Cluster* cluster, const Plan& plan) {
   Json candidates = Json::array();
   for (const Candidate& candidate : plan.candidates) candidates.push_back(candidate_json(cluster, candidate));
   Json rejections = Json::array();
@@ -173,17 +184,16 @@ std::string text_of(const Json& json) {
 std::string plan_json(const Scenario& scenario, const Plan& plan,
                       const std::vector<VariantResult>& variants) {
   Json json = header("sextant plan", scenario);
-  json.update(plan_object(scenario.cluster, plan));
+  json.update(plan_object(&scenario.cluster, plan));
   json["variants"] = Json::array();
   for (const VariantResult& variant : variants) {
     // A variant may have another cluster, whose names are in its stages; placements by index would mislead
     // here.
-    json["variants"].push_back(
-        {{"name", variant.name},
-         {"changes", variant.changes},
-         {"plan", variant.plan ? plan_object(scenario.cluster, *variant.plan) : Json(nullptr)},
-         {"infeasible", variant.infeasible},
-         {"verdict", variant.verdict}});
+    json["variants"].push_back({{"name", variant.name},
+                                {"changes", variant.changes},
+                                {"plan", variant.plan ? plan_object(nullptr, *variant.plan) : Json(nullptr)},
+                                {"infeasible", variant.infeasible},
+                                {"verdict", variant.verdict}});
   }
   return text_of(json);
 }
@@ -191,11 +201,10 @@ std::string plan_json(const Scenario& scenario, const Plan& plan,
 std::string metrics_json(const Scenario& scenario, const std::vector<SimulatedRun>& runs) {
   Json json = header("sextant metrics", scenario);
   json["scenario"] = scenario.name;
-  json["layout"] =
-      runs.empty() ? Json(nullptr) : layout_json(scenario.cluster, runs.front().candidate.layout);
+  json["layout"] = runs.empty() ? Json(nullptr) : layout_json(&scenario.cluster, runs.front().candidate);
   json["replications"] = Json::array();
   for (const SimulatedRun& run : runs) {
-    Json entry = candidate_json(scenario.cluster, run.candidate);
+    Json entry = candidate_json(&scenario.cluster, run.candidate);
     entry.erase("layout");
     Json replication = {{"replication", run.replication}};
     replication.update(entry);

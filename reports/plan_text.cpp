@@ -77,7 +77,7 @@ std::string reproduction_section(const Scenario& scenario, const Plan& plan,
 namespace detail {
 
 std::string heading(const std::string& title, TextStyle style) {
-  return "\n" + paint(title, Tone::strong, style) + "\n";
+  return fmt::format("\n{}\n", paint(title, Tone::strong, style));
 }
 
 std::string question_section(const Scenario& scenario, TextStyle style) {

@@ -1,5 +1,7 @@
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "reports/names.hpp"
 #include "reports/number_text.hpp"
 #include "reports/plan_sections.hpp"
@@ -27,33 +29,37 @@ std::string family_label(Family family) {
 }  // namespace
 
 std::string stages_section(const Candidate& best, TextStyle style) {
+  const bool one_kind = std::all_of(best.stages.begin(), best.stages.end(), [&](const StageReport& stage) {
+    return gpu_text(stage) == gpu_text(best.stages.front());
+  });
   std::string text = heading("Stages", style);
-  if (best.layout.dp > 1) text += "  of the first of " + std::to_string(best.layout.dp) + " replicas\n";
-  text += wrapped(
-      fmt::format(
-          "decode: a pass of {} request{} at {} cached tokens each; chunk: a prefill pass of {} tokens; "
-          "shares are of the run's duration",
-          count_text(best.decode_batch), best.decode_batch == 1 ? "" : "s", count_text(best.decode_context),
-          count_text(best.chunk_tokens)),
-      "  ", style.width);
-  Table table({{"stage"},
-               {"GPU", Table::Align::left, true},
-               {"layers"},
-               {"weights\nGB/GPU"},
-               {"KV room\nGB/GPU"},
-               {"KV room\ntokens"},
-               {"decode\nms"},
-               {"chunk\nms"},
-               {"compute\n%"},
-               {"comm.\n%"},
-               {"bubble\n%"}});
+  std::string about = fmt::format(
+      "decode: a pass of {} request{} at {} cached tokens each; chunk: a prefill pass of {} tokens; "
+      "shares are of the run's duration",
+      count_text(best.decode_batch), best.decode_batch == 1 ? "" : "s", count_text(best.decode_context),
+      count_text(best.chunk_tokens));
+  if (one_kind && !best.stages.empty()) about = "each on " + gpu_text(best.stages.front()) + "; " + about;
+  if (best.layout.dp > 1) about = fmt::format("of the first of {} replicas; {}", best.layout.dp, about);
+  text += wrapped(about, "  ", style.width);
+  // A column that says the same on every line is left out.
+  std::vector<Table::Column> columns = {{"stage"}};
+  if (!one_kind) columns.push_back({"GPU", Table::Align::left, true});
+  for (const char* header : {"layers", "weights\nGB/GPU", "KV room\nGB/GPU", "KV room\ntokens", "decode\nms",
+                             "chunk\nms", "compute\n%", "comm.\n%", "bubble\n%"})
+    columns.push_back({header});
+  Table table(columns);
   for (std::size_t s = 0; s < best.stages.size(); ++s) {
     const StageReport& stage = best.stages[s];
-    table.add({std::to_string(s), gpu_text(stage), layers_text(stage.layers),
-               gigabytes_text(stage.memory.budget.weights), gigabytes_text(stage.memory.budget.for_kv()),
-               count_text(stage.kv_tokens), number_text(stage.decode_pass_ms),
-               number_text(stage.chunk_pass_ms), percent_text(stage.shares.compute),
-               percent_text(stage.shares.communication), percent_text(stage.shares.bubble)});
+    std::vector<Table::Cell> row = {std::to_string(s)};
+    if (!one_kind) row.emplace_back(gpu_text(stage));
+    for (const std::string& cell :
+         {layers_text(stage.layers), gigabytes_text(stage.memory.budget.weights),
+          gigabytes_text(stage.memory.budget.for_kv()), count_text(stage.kv_tokens),
+          number_text(stage.decode_pass_ms), number_text(stage.chunk_pass_ms),
+          percent_text(stage.shares.compute), percent_text(stage.shares.communication),
+          percent_text(stage.shares.bubble)})
+      row.emplace_back(cell);
+    table.add(row);
   }
   return text + table.text(style);
 }

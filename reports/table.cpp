@@ -1,7 +1,6 @@
 #include "reports/table.hpp"
 
 #include <algorithm>
-#include <numeric>
 
 namespace sextant {
 namespace {
@@ -39,52 +38,62 @@ void Table::add(std::vector<Cell> row) {
   rows_.push_back(std::move(row));
 }
 
-std::vector<std::size_t> Table::widths(int width) const {
-  std::vector<std::size_t> result;
+std::vector<std::size_t> Table::shown_columns() const {
+  std::vector<std::size_t> shown;
   for (std::size_t c = 0; c < columns_.size(); ++c) {
-    std::size_t widest = 0;
+    const bool filled =
+        std::any_of(rows_.begin(), rows_.end(), [&](const auto& row) { return !row[c].text.empty(); });
+    if (filled || !columns_[c].header.empty()) shown.push_back(c);
+  }
+  return shown;
+}
+
+std::vector<std::size_t> Table::widths(const std::vector<std::size_t>& shown, int width) const {
+  std::vector<std::size_t> result(columns_.size(), 0);
+  std::size_t total = indent.size() + gap.size() * (shown.empty() ? 0 : shown.size() - 1);
+  for (const std::size_t c : shown) {
     for (const std::string& line : lines_of(columns_[c].header))
-      widest = std::max(widest, display_width(line));
-    for (const auto& row : rows_) widest = std::max(widest, display_width(row[c].text));
-    result.push_back(widest);
+      result[c] = std::max(result[c], display_width(line));
+    for (const auto& row : rows_) result[c] = std::max(result[c], display_width(row[c].text));
+    total += result[c];
   }
   const std::size_t allowed = static_cast<std::size_t>(std::max(width, 0));
-  std::size_t total =
-      std::accumulate(result.begin(), result.end(), indent.size() + gap.size() * (result.size() - 1));
-  while (total > allowed) {
-    std::size_t widest = columns_.size();
-    for (std::size_t c = 0; c < columns_.size(); ++c)
-      if (columns_[c].shrinks && result[c] > least_width &&
-          (widest == columns_.size() || result[c] > result[widest]))
-        widest = c;
-    if (widest == columns_.size()) break;
-    --result[widest];
-    --total;
+  for (; total > allowed; --total) {
+    std::size_t* widest = nullptr;
+    for (const std::size_t c : shown)
+      if (columns_[c].shrinks && result[c] > least_width && (widest == nullptr || result[c] > *widest))
+        widest = &result[c];
+    if (widest == nullptr) break;
+    --*widest;
   }
   return result;
 }
 
 std::string Table::text(TextStyle style) const {
-  const std::vector<std::size_t> width = widths(style.width);
-  std::string upper(indent), lower(indent), rule(indent);
-  bool two_lines = false;
-  for (std::size_t c = 0; c < columns_.size(); ++c) {
-    const std::string between(c + 1 < columns_.size() ? gap : "");
-    const std::vector<std::string> lines = lines_of(columns_[c].header);
-    two_lines = two_lines || !lines[0].empty();
-    upper += cell_text(lines[0], Tone::plain, columns_[c].align, width[c], style) + between;
-    lower += cell_text(lines[1], Tone::plain, columns_[c].align, width[c], style) + between;
-    rule += std::string(width[c], '-') + between;
-  }
-  std::string result = (two_lines ? finished(upper) : "") + finished(lower) + finished(rule);
-  for (const auto& row : rows_) {
+  const std::vector<std::size_t> shown = shown_columns();
+  const std::vector<std::size_t> width = widths(shown, style.width);
+  // One line of the table from what each shown column holds.
+  const auto line_of = [&](auto&& cell) {
     std::string line(indent);
-    for (std::size_t c = 0; c < columns_.size(); ++c) {
-      line += cell_text(row[c].text, row[c].tone, columns_[c].align, width[c], style);
-      if (c + 1 < columns_.size()) line += gap;
+    for (const std::size_t c : shown) {
+      if (c != shown.front()) line += gap;
+      line += cell(c);
     }
-    result += finished(line);
-  }
+    return finished(line);
+  };
+  const auto header_line = [&](std::size_t which) {
+    return line_of([&](std::size_t c) {
+      return cell_text(lines_of(columns_[c].header)[which], Tone::plain, columns_[c].align, width[c], style);
+    });
+  };
+  std::string result = header_line(0);
+  if (result == "\n") result.clear();
+  result += header_line(1);
+  result += line_of([&](std::size_t c) { return std::string(width[c], '-'); });
+  for (const auto& row : rows_)
+    result += line_of([&](std::size_t c) {
+      return cell_text(row[c].text, row[c].tone, columns_[c].align, width[c], style);
+    });
   return result;
 }
 

@@ -27,11 +27,13 @@ class Table {
   /// One row; missing cells at its end are empty.
   void add(std::vector<Cell> row);
   bool empty() const { return rows_.empty(); }
-  /// Header, rule, rows; each line indented by two and at most style.width wide where shrinking allows.
+  /// Header, rule, rows; a column without header and content is left out; each line indented by two and at
+  /// most style.width wide where shrinking allows.
   std::string text(TextStyle) const;
 
  private:
-  std::vector<std::size_t> widths(int width) const;
+  std::vector<std::size_t> shown_columns() const;
+  std::vector<std::size_t> widths(const std::vector<std::size_t>& shown, int width) const;
   std::vector<Column> columns_;
   std::vector<std::vector<Cell>> rows_;
 };

@@ -106,7 +106,8 @@ std::string wrapped(std::string_view raw, std::string_view first, int width) {
   std::string result(first);
   std::size_t column = 0;
   const auto new_line = [&] {
-    result += "\n" + std::string(indent, ' ');
+    result += '\n';
+    result.append(indent, ' ');
     column = 0;
   };
   while (!text.empty()) {

@@ -5,7 +5,9 @@ namespace {
 const std::vector<std::string> grade_names = {"measured", "fitted", "scaled", "datasheet", "assumed"};
 }
 
-std::string to_string(Grade grade) { return grade_names[static_cast<std::size_t>(grade)]; }
+std::string to_string(Grade grade) {
+  return grade_names[static_cast<std::size_t>(grade)];
+}
 
 Grade read_grade(const JsonObject& object, std::string_view key) {
   return static_cast<Grade>(object.choice(key, grade_names));

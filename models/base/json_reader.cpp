@@ -33,7 +33,8 @@ std::string describe(const Json& node) {
   if (node.is_string()) {
     std::string text = node.get<std::string>();
     if (text.size() > 60) text = text.substr(0, 57) + "...";
-    return fmt::format("found \"{}\"", text);
+    // As JSON, so that the message stays one line; a character cut in two is replaced.
+    return fmt::format("found {}", Json(text).dump(-1, ' ', false, Json::error_handler_t::replace));
   }
   if (node.is_object()) return "found an object";
   if (node.is_array()) return "found an array";
@@ -78,7 +79,8 @@ JsonValue JsonValue::parse(std::string_view text, const std::string& file) {
     if (event == Json::parse_event_t::key) {
       const std::string key = parsed.get<std::string>();
       if (!keys.back().insert(key).second)
-        throw InputError(fmt::format("{}: found the key '{}' twice in one object, expected it once", file, key));
+        throw InputError(
+            fmt::format("{}: found the key '{}' twice in one object, expected it once", file, key));
     }
     return true;
   };
@@ -110,7 +112,8 @@ void JsonValue::fail(const std::string& message) const {
 }
 
 JsonValue JsonValue::child(const Json& node, std::string_view key) const {
-  return JsonValue(document_, &node, file_, path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key));
+  return JsonValue(document_, &node, file_,
+                   path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key));
 }
 
 JsonObject JsonValue::object() const {
@@ -148,7 +151,8 @@ double JsonValue::number(Range range) const {
 std::int64_t JsonValue::integer(Range range) const {
   const bool is_number = node_->is_number();
   const double value = is_number ? node_->get<double>() : 0;
-  if (!is_number || value != std::floor(value) || std::abs(value) > 9.007e15 || value < range.low ||
+  constexpr double last_exact = 9007199254740991;  // 2^53 - 1
+  if (!is_number || value != std::floor(value) || std::abs(value) > last_exact || value < range.low ||
       value > range.high)
     fail(fmt::format("{}, expected a whole number{}", describe(*node_), range_text(range)));
   return static_cast<std::int64_t>(value);
@@ -160,12 +164,24 @@ std::vector<double> JsonValue::numbers(Range range) const {
   return values;
 }
 
-bool JsonValue::is_object() const { return node_->is_object(); }
-bool JsonValue::is_array() const { return node_->is_array(); }
-bool JsonValue::is_text() const { return node_->is_string(); }
-bool JsonValue::is_number() const { return node_->is_number(); }
-bool JsonValue::is_null() const { return node_->is_null(); }
-std::string JsonValue::dump() const { return node_->dump(); }
+bool JsonValue::is_object() const {
+  return node_->is_object();
+}
+bool JsonValue::is_array() const {
+  return node_->is_array();
+}
+bool JsonValue::is_text() const {
+  return node_->is_string();
+}
+bool JsonValue::is_number() const {
+  return node_->is_number();
+}
+bool JsonValue::is_null() const {
+  return node_->is_null();
+}
+std::string JsonValue::dump() const {
+  return node_->dump();
+}
 
 bool JsonObject::has(std::string_view key) const {
   known_.emplace(key);
@@ -231,8 +247,9 @@ void JsonObject::finish() const {
     if (known_.find(key) != known_.end()) continue;
     const std::vector<std::string> known(known_.begin(), known_.end());
     const std::string hint = did_you_mean(key, known);
-    value_.fail(fmt::format("found the unknown key '{}'{}", key,
-                            hint.empty() ? fmt::format(", expected one of {}", fmt::join(known, ", ")) : hint));
+    value_.fail(
+        fmt::format("found the unknown key '{}'{}", key,
+                    hint.empty() ? fmt::format(", expected one of {}", fmt::join(known, ", ")) : hint));
   }
 }
 

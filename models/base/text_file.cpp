@@ -22,7 +22,8 @@ class GzipReader {
     struct stat status {};
     if (stat(path.c_str(), &status) != 0)
       throw InputError(fmt::format("{}: {}", path, errno == ENOENT ? "no such file" : std::strerror(errno)));
-    if (S_ISDIR(status.st_mode)) throw InputError(fmt::format("{}: found a directory, expected a file", path));
+    if (S_ISDIR(status.st_mode))
+      throw InputError(fmt::format("{}: found a directory, expected a file", path));
     file_.reset(gzopen(path.c_str(), "rb"));
     if (!file_) throw InputError(fmt::format("{}: {}", path, std::strerror(errno)));
     gzbuffer(file_.get(), 1 << 17);

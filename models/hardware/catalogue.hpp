@@ -11,39 +11,41 @@ namespace sextant {
 /// A price seen somewhere on a date; never invented.
 struct Price {
   double amount = 0;
-  std::string currency;   ///< USD, EUR
+  std::string currency;  ///< USD, EUR
   std::string date;
   std::string source;
 };
 
 /// A GPU as its maker and its driver describe it. Rates are per GPU; efficiencies live in profiles.
 struct Gpu {
-  std::string name;                    ///< catalogue name: "rtx-pro-6000-server"
+  std::string name;  ///< catalogue name: "rtx-pro-6000-server"
   std::string full_name;
-  std::string form_factor;             ///< pcie, sxm, superchip (Grace and GPUs), soc (GB10): which hosts take it
-  Figure memory_bytes;                 ///< what the driver reports, not the name on the box
-  std::optional<Figure> memory_gbps;   ///< 10^9 B/s
-  std::map<std::string, Figure> dense_tflops;   ///< by type: bf16, fp16, fp8, int8, fp4; dense, FP32 accumulate
+  std::string form_factor;  ///< pcie, sxm, superchip (Grace and GPUs), soc (GB10): which hosts take it
+  Figure memory_bytes;      ///< what the driver reports, not the name on the box
+  std::optional<Figure> memory_gbps;  ///< 10^9 B/s
+  std::map<std::string, Figure>
+      dense_tflops;  ///< by type: bf16, fp16, fp8, int8, fp4; dense, FP32 accumulate
   std::map<std::string, Figure> sparse_tflops;
   std::optional<Figure> streaming_multiprocessors;
   std::optional<Figure> l2_bytes;
-  std::optional<Figure> power_watts;   ///< default limit
-  std::string compute_capability;      ///< "12.0"; empty if unknown
-  int pcie_generation = 0;             ///< 0: not on PCIe
+  std::optional<Figure> power_watts;  ///< default limit
+  std::string compute_capability;     ///< "12.0"; empty if unknown
+  int pcie_generation = 0;            ///< 0: not on PCIe
   int pcie_lanes = 0;
-  std::optional<Figure> nvlink_gbps;   ///< 10^9 B/s per direction; nullopt: none
-  std::optional<Figure> host_gbps;     ///< 10^9 B/s per direction to the host where it is not PCIe (chip to chip)
-  bool gpudirect_rdma = true;          ///< false where the part cannot (GB10)
+  std::optional<Figure> nvlink_gbps;  ///< 10^9 B/s per direction; nullopt: none
+  std::optional<Figure>
+      host_gbps;               ///< 10^9 B/s per direction to the host where it is not PCIe (chip to chip)
+  bool gpudirect_rdma = true;  ///< false where the part cannot (GB10)
   std::vector<Price> prices;
-  std::vector<std::string> notes;      ///< conflicts between sources
+  std::vector<std::string> notes;  ///< conflicts between sources
   std::vector<std::string> sources;
 };
 
 /// A network card, as one port configuration of it.
 struct Nic {
-  std::string name;                    ///< "connectx-7-200"
+  std::string name;  ///< "connectx-7-200"
   std::string full_name;
-  Figure rate_gbits;                   ///< Gbit/s of all its ports together
+  Figure rate_gbits;  ///< Gbit/s of all its ports together
   int ports = 1;
   int pcie_generation = 0;
   int pcie_lanes = 0;
@@ -54,7 +56,7 @@ struct Nic {
 struct Switch {
   std::string name;
   std::string full_name;
-  Figure capacity_gbits;               ///< all ports, one direction
+  Figure capacity_gbits;  ///< all ports, one direction
   std::optional<Figure> latency_us;
   std::optional<Figure> power_watts;
   std::vector<Price> prices;
@@ -62,15 +64,15 @@ struct Switch {
 
 /// A host into which GPUs are put: how they are joined inside.
 struct NodeType {
-  std::string name;                    ///< "workstation", "hgx", "dgx-spark"
+  std::string name;  ///< "workstation", "hgx", "dgx-spark"
   std::string description;
-  std::string gpu_link;                ///< "nvlink": all GPUs on one NVSwitch; "pcie": each on its own root port
-  std::vector<std::string> form_factors;   ///< of the GPUs it takes
-  bool peer_to_peer = true;            ///< PCIe: GPUs reach each other without staging in host memory
+  std::string gpu_link;  ///< "nvlink": all GPUs on one NVSwitch; "pcie": each on its own root port
+  std::vector<std::string> form_factors;  ///< of the GPUs it takes
+  bool peer_to_peer = true;               ///< PCIe: GPUs reach each other without staging in host memory
   int max_gpus = 8;
   int pcie_generation = 5;
   int pcie_lanes = 16;
-  Figure link_latency_us;              ///< of one PCIe or NVLink hop
+  Figure link_latency_us;  ///< of one PCIe or NVLink hop
   std::string source;
 };
 
@@ -86,7 +88,7 @@ struct HardwareCatalogue {
   std::vector<Nic> nics;
   std::vector<Switch> switches;
   std::vector<NodeType> node_types;
-  std::vector<std::string> notes;      ///< parts that fit none of the lists
+  std::vector<std::string> notes;  ///< parts that fit none of the lists
 };
 const HardwareCatalogue& hardware_catalogue();
 

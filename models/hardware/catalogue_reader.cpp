@@ -1,15 +1,20 @@
 #include "models/hardware/catalogue_reader.hpp"
 
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
 namespace sextant {
 namespace {
 
 // Wide enough for parts of this decade, narrow enough to catch a slip in the unit.
 constexpr Range memory_mib{1 << 10, 1 << 22};
-constexpr Range bandwidths{1, 1e5};       // 10^9 B/s
-constexpr Range arithmetic{1, 1e6};       // 10^12 FLOP/s
-constexpr Range network_rates{1, 1e6};    // Gbit/s
+constexpr Range bandwidths{1, 1e5};     // 10^9 B/s
+constexpr Range arithmetic{1, 1e6};     // 10^12 FLOP/s
+constexpr Range network_rates{1, 1e6};  // Gbit/s
 constexpr Range watts{1, 1e5};
-constexpr Range latencies{0, 100};        // microseconds
+constexpr Range latencies{0, 100};  // microseconds
 constexpr Range generations{0, 6};
 constexpr Range lane_counts{0, 16};
 const std::vector<std::string> form_factors = {"pcie", "sxm", "superchip", "soc"};
@@ -123,7 +128,12 @@ NodeType read_node_type(const JsonValue& value) {
   type.name = object.text("name");
   type.description = object.text("description");
   type.gpu_link = choice(object, "gpu_link", {"nvlink", "pcie"});
-  for (const JsonValue& item : object.at("form_factors").array()) type.form_factors.push_back(item.text());
+  for (const JsonValue& item : object.at("form_factors").array()) {
+    const std::string word = item.text();
+    if (std::find(form_factors.begin(), form_factors.end(), word) == form_factors.end())
+      item.fail(fmt::format("found \"{}\", expected one of {}", word, fmt::join(form_factors, ", ")));
+    type.form_factors.push_back(word);
+  }
   type.peer_to_peer = object.boolean("peer_to_peer");
   type.max_gpus = static_cast<int>(object.integer("max_gpus", {1, 1024}));
   read_pcie(object, type);

@@ -4,7 +4,8 @@
 
 namespace sextant {
 
-// One catalogue entry each, strict: an unknown key, an absurd value or a part at odds with itself throws InputError.
+// One catalogue entry each, strict: an unknown key, an absurd value or a part at odds with itself throws
+// InputError.
 Gpu read_gpu(const JsonValue&);
 Nic read_nic(const JsonValue&);
 Switch read_switch(const JsonValue&);

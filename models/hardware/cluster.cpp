@@ -50,9 +50,9 @@ class Expansion {
     Node node;
     node.name = specification.name;
     if (node.name.empty())
-      node.name = "node-" + letters(cluster_.nodes.size());
+      node.name = fmt::format("node-{}", letters(cluster_.nodes.size()));
     else if (specification.count > 1)
-      node.name += "-" + letters(copy);
+      node.name = fmt::format("{}-{}", node.name, letters(copy));
     if (!names_.insert(node.name).second)
       where.fail(fmt::format("found two nodes named \"{}\", expected different names", node.name));
     node.type = specification.type->name;
@@ -86,7 +86,8 @@ class Expansion {
   /// A card runs at the lesser of its own and its slot's generation and width.
   template <class Part>
   static double slot_gbps(const NodeType& type, const Part& part) {
-    return pcie_gbps(std::min(type.pcie_generation, part.pcie_generation), std::min(type.pcie_lanes, part.pcie_lanes));
+    return pcie_gbps(std::min(type.pcie_generation, part.pcie_generation),
+                     std::min(type.pcie_lanes, part.pcie_lanes));
   }
 
   double nic_gbps(int nic) const {
@@ -118,8 +119,8 @@ class Expansion {
 std::string dot_vertex(const Device& device) {
   constexpr std::array shapes = {"box", "diamond", "ellipse", "hexagon", "component", "octagon"};
   return fmt::format("\"{}\" [shape={}, label=\"{}{}{}\"];\n", device.name,
-                     shapes[static_cast<std::size_t>(device.kind)], device.name, device.model.empty() ? "" : "\\n",
-                     device.model);
+                     shapes[static_cast<std::size_t>(device.kind)], device.name,
+                     device.model.empty() ? "" : "\\n", device.model);
 }
 
 }  // namespace
@@ -142,14 +143,18 @@ Cluster read_cluster(const JsonValue& value) {
 
 std::string to_dot(const Cluster& cluster) {
   std::string text = "graph cluster {\n";
-  for (std::size_t n = 0; n < cluster.nodes.size(); ++n) {
-    text += fmt::format("  subgraph \"cluster_{}\" {{\n    label=\"{}\";\n", n, cluster.nodes[n].name);
-    for (const Device& device : cluster.devices)
-      if (device.node == static_cast<int>(n)) text += "    " + dot_vertex(device);
-    text += "  }\n";
+  std::vector<std::string> inside(cluster.nodes.size());
+  std::string outside;
+  for (const Device& device : cluster.devices) {
+    if (device.node < 0)
+      outside += fmt::format("  {}", dot_vertex(device));
+    else
+      inside[static_cast<std::size_t>(device.node)] += fmt::format("    {}", dot_vertex(device));
   }
-  for (const Device& device : cluster.devices)
-    if (device.node < 0) text += "  " + dot_vertex(device);
+  for (std::size_t n = 0; n < cluster.nodes.size(); ++n)
+    text += fmt::format("  subgraph \"cluster_{}\" {{\n    label=\"{}\";\n{}  }}\n", n, cluster.nodes[n].name,
+                        inside[n]);
+  text += outside;
   for (const Link& link : cluster.links)
     text += fmt::format("  \"{}\" -- \"{}\" [label=\"{} {:.1f} GB/s\"];\n",
                         cluster.devices[static_cast<std::size_t>(link.from)].name,

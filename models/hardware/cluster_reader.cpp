@@ -10,11 +10,12 @@
 namespace sextant {
 namespace {
 
-constexpr std::int64_t most_gpus = 100'000;   // beyond it the graph no longer fits a laptop
+constexpr std::int64_t most_gpus = 100'000;  // beyond it the graph no longer fits a laptop
 
 /// Looks a part up, so that an unknown name is reported at its place in the file.
 template <class Part>
-const Part* find_at(const JsonValue& value, const std::string& name, const Part& (*find)(const std::string&)) {
+const Part* find_at(const JsonValue& value, const std::string& name,
+                    const Part& (*find)(const std::string&)) {
   try {
     return &find(name);
   } catch (const InputError& error) {
@@ -52,7 +53,8 @@ NodeSpecification read_node(const JsonValue& value) {
   const JsonValue type = object.at("node");
   node.type = find_at(type, type.text(), find_node_type);
   node.name = object.text_or("name", "");
-  if (node.name.find('/') != std::string::npos) object.at("name").fail("found a '/', expected a name without");
+  if (node.name.find('/') != std::string::npos)
+    object.at("name").fail("found a '/', expected a name without");
   read_gpus(object, node);
   read_nics(object, node);
   node.peer_to_peer = object.boolean_or("peer_to_peer", node.type->peer_to_peer);
@@ -75,10 +77,12 @@ void read_network(const JsonObject& object, ClusterSpecification& cluster) {
   const Gpu* incapable = gpu_without_gpudirect(cluster.nodes);
   cluster.network.gpudirect = object.boolean_or("gpudirect", !tcp && incapable == nullptr);
   if (cluster.network.gpudirect && incapable)
-    object.at("gpudirect").fail(fmt::format("found true, expected false: {} has no gpudirect rdma", incapable->name));
+    object.at("gpudirect")
+        .fail(fmt::format("found true, expected false: {} has no gpudirect rdma", incapable->name));
   if (cluster.network.gpudirect && tcp) object.at("gpudirect").fail("found true, expected false over tcp");
   cluster.network.mtu = static_cast<int>(object.integer_or("mtu", cluster.network.mtu, {256, 65536}));
-  if (const auto name = object.find("switch")) cluster.network_switch = find_at(*name, name->text(), find_switch);
+  if (const auto name = object.find("switch"))
+    cluster.network_switch = find_at(*name, name->text(), find_switch);
   object.finish();
 }
 
@@ -89,7 +93,8 @@ void check_size(const JsonValue& nodes, const ClusterSpecification& cluster) {
     gpu_count += node.count * static_cast<std::int64_t>(node.gpus.size());
   }
   if (node_count == 0) nodes.fail("found no node, expected at least one");
-  if (gpu_count > most_gpus) nodes.fail(fmt::format("found {} gpus, expected at most {}", gpu_count, most_gpus));
+  if (gpu_count > most_gpus)
+    nodes.fail(fmt::format("found {} gpus, expected at most {}", gpu_count, most_gpus));
   if (node_count == 1) return;
   const std::vector<JsonValue> items = nodes.array();
   for (std::size_t i = 0; i < items.size(); ++i)

@@ -10,7 +10,7 @@ namespace sextant {
 /// One entry of "nodes", checked but not yet expanded.
 struct NodeSpecification {
   const NodeType* type = nullptr;
-  std::string name;                      ///< empty: named by its position
+  std::string name;  ///< empty: named by its position
   std::vector<const Gpu*> gpus;
   std::vector<const Nic*> nics;
   bool peer_to_peer = true;
@@ -21,7 +21,7 @@ struct NodeSpecification {
 struct ClusterSpecification {
   std::vector<NodeSpecification> nodes;
   Network network;
-  const Switch* network_switch = nullptr;   ///< null: none named
+  const Switch* network_switch = nullptr;  ///< null: none named
 };
 
 /// Throws InputError as read_cluster says.

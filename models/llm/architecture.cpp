@@ -17,7 +17,8 @@ std::vector<std::string> known_architectures() {
 Architecture read_architecture(const JsonValue& config, const std::string& name) {
   const JsonObject object = config.object();
   const std::vector<JsonValue> architectures = object.at("architectures").array();
-  if (architectures.empty()) object.at("architectures").fail("found an empty array, expected one architecture");
+  if (architectures.empty())
+    object.at("architectures").fail("found an empty array, expected one architecture");
   const std::string found = architectures.front().text();
   for (const ModelFamily& family : families()) {
     if (family.name != found) continue;

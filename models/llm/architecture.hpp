@@ -42,17 +42,19 @@ struct LayerKind {
 
 /// A decoder-only language model, as its config.json describes it.
 struct Architecture {
-  std::string name;      ///< catalogue name or path
-  std::string family;    ///< config.json's architectures[0]
+  std::string name;    ///< catalogue name or path
+  std::string family;  ///< config.json's architectures[0]
   std::int64_t hidden = 0;
   std::int64_t vocabulary = 0;
-  std::int64_t max_position = 0;   ///< longest context in tokens
-  bool tied_embedding = false;     ///< the head reuses the embedding's weights
-  std::vector<LayerKind> kinds;    ///< the distinct layers
-  std::vector<int> layers;         ///< for each layer its index in kinds
+  std::int64_t max_position = 0;  ///< longest context in tokens
+  bool tied_embedding = false;    ///< the head reuses the embedding's weights
+  std::vector<LayerKind> kinds;   ///< the distinct layers
+  std::vector<int> layers;        ///< for each layer its index in kinds
 
   int layer_count() const { return static_cast<int>(layers.size()); }
-  const LayerKind& layer(int index) const { return kinds[static_cast<std::size_t>(layers[static_cast<std::size_t>(index)])]; }
+  const LayerKind& layer(int index) const {
+    return kinds[static_cast<std::size_t>(layers[static_cast<std::size_t>(index)])];
+  }
   /// Every weight of the model (embedding, head unless tied, layers, norms).
   std::int64_t parameters() const;
 };
@@ -68,9 +70,9 @@ struct LayerRange {
 /// The architectures read_architecture knows, by config.json's name.
 std::vector<std::string> known_architectures();
 
-/// Reads a Hugging Face config.json as published (keys we have no use for are ignored, as they differ by release).
-/// Throws InputError for an unknown architecture (naming it and the known), a missing or absurd size, heads that are
-/// not a multiple of kv_heads.
+/// Reads a Hugging Face config.json as published (keys we have no use for are ignored, as they differ by
+/// release). Throws InputError for an unknown architecture (naming it and the known), a missing or absurd
+/// size, heads that are not a multiple of kv_heads.
 Architecture read_architecture(const JsonValue& config, const std::string& name);
 
 }  // namespace sextant

@@ -32,7 +32,9 @@ void read_side_car(const JsonObject& object, ModelEntry& entry) {
   object.finish();
 }
 
-bool is_path(const std::string& text) { return text.find('/') != std::string::npos || text.ends_with(".json"); }
+bool is_path(const std::string& text) {
+  return text.find('/') != std::string::npos || text.ends_with(".json");
+}
 
 }  // namespace
 
@@ -40,7 +42,8 @@ std::vector<std::string> model_names() {
   std::vector<std::string> names;
   for (const EmbeddedFile& file : embedded_files(folder)) {
     if (!file.path.ends_with(config_ending)) continue;
-    names.emplace_back(file.path.substr(folder.size(), file.path.size() - folder.size() - config_ending.size()));
+    names.emplace_back(
+        file.path.substr(folder.size(), file.path.size() - folder.size() - config_ending.size()));
   }
   return names;
 }
@@ -60,8 +63,8 @@ ModelEntry find_model(const std::string& name_or_path) {
     read_side_car(embedded_json(stem + ".json").object(), entry);
     return entry;
   }
-  throw InputError(fmt::format("model: found \"{}\", expected one of {}, or the path of a config.json{}", name_or_path,
-                               fmt::join(names, ", "), did_you_mean(name_or_path, names)));
+  throw InputError(fmt::format("model: found \"{}\", expected one of {}, or the path of a config.json{}",
+                               name_or_path, fmt::join(names, ", "), did_you_mean(name_or_path, names)));
 }
 
 }  // namespace sextant

@@ -10,8 +10,8 @@ namespace sextant {
 struct ModelEntry {
   Architecture architecture;
   std::string hugging_face_id;
-  std::string config_source;               ///< where config.json was read
-  double published_parameters = 0;         ///< as the publisher rounds it; 0 if not stated
+  std::string config_source;        ///< where config.json was read
+  double published_parameters = 0;  ///< as the publisher rounds it; 0 if not stated
   /// Published checkpoint sizes: format, bytes, source.
   struct Checkpoint {
     std::string weights;
@@ -19,7 +19,7 @@ struct ModelEntry {
     std::string source;
   };
   std::vector<Checkpoint> checkpoints;
-  std::string notes;                       ///< conflicts between sources, caveats; may be empty
+  std::string notes;  ///< conflicts between sources, caveats; may be empty
 };
 
 std::vector<std::string> model_names();

@@ -52,13 +52,15 @@ GroupedQueryAttention read_grouped_query_attention(const JsonObject& config) {
   const std::int64_t hidden = config.integer("hidden_size", sizes);
   if (hidden % attention.heads != 0)
     config.at("hidden_size")
-        .fail(fmt::format("found {}, expected a multiple of the {} attention heads, or the key 'head_dim'", hidden,
-                          attention.heads));
+        .fail(fmt::format("found {}, expected a multiple of the {} attention heads, or the key 'head_dim'",
+                          hidden, attention.heads));
   attention.head_dim = hidden / attention.heads;
   return attention;
 }
 
-GatedMlp read_gated_mlp(const JsonObject& config) { return {config.integer("intermediate_size", sizes), false}; }
+GatedMlp read_gated_mlp(const JsonObject& config) {
+  return {config.integer("intermediate_size", sizes), false};
+}
 
 void add_layer(Architecture& architecture, const LayerKind& kind) {
   const auto found = std::find(architecture.kinds.begin(), architecture.kinds.end(), kind);

@@ -6,7 +6,8 @@
 
 namespace sextant {
 
-/// Models whose config.json is read alike. A family is one reader in a file of its own and one line in family.cpp.
+/// Models whose config.json is read alike. A family is one reader in a file of its own and one line in
+/// family.cpp.
 struct ModelFamily {
   std::string name;                                ///< config.json's architectures[0]
   Architecture (*read)(const JsonObject& config);  ///< fills all but name and family

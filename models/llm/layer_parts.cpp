@@ -11,13 +11,15 @@ namespace {
 
 std::int64_t share(std::int64_t whole, std::int64_t parts, const char* what) {
   if (parts < 1 || whole % parts != 0)
-    throw InputError(fmt::format("tensor parallel: found {}, expected a divisor of the {} {}", parts, whole, what));
+    throw InputError(
+        fmt::format("tensor parallel: found {}, expected a divisor of the {} {}", parts, whole, what));
   return whole / parts;
 }
 
 void add_mixer(LayerParts&, const std::monostate&, std::int64_t, std::int64_t) {}
 
-void add_mixer(LayerParts& parts, const GroupedQueryAttention& attention, std::int64_t hidden, std::int64_t tp) {
+void add_mixer(LayerParts& parts, const GroupedQueryAttention& attention, std::int64_t hidden,
+               std::int64_t tp) {
   const GroupedQueryAttention local = local_attention(attention, tp);
   const std::int64_t query = local.heads * local.head_dim;
   const std::int64_t key_value = local.kv_heads * local.head_dim;

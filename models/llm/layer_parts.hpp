@@ -9,12 +9,13 @@ namespace sextant {
 
 /// One linear layer's weights as one GPU holds them.
 struct Matrix {
-  std::string fused;   ///< the GEMM that computes it together with its neighbours: qkv, output, gate_up, down
+  std::string fused;  ///< the GEMM that computes it together with its neighbours: qkv, output, gate_up, down
   std::int64_t outputs = 0;
   std::int64_t inputs = 0;
 };
 
-/// What one layer consists of on each GPU of a tensor-parallel group; memory and operators both count from here.
+/// What one layer consists of on each GPU of a tensor-parallel group; memory and operators both count from
+/// here.
 struct LayerParts {
   std::vector<Matrix> matrices;
   std::int64_t norm_weights = 0;
@@ -30,8 +31,8 @@ GroupedQueryAttention local_attention(const GroupedQueryAttention&, std::int64_t
 /// One GPU's share of the width.
 GatedMlp local_mlp(const GatedMlp&, std::int64_t tensor_parallel);
 
-/// One GPU's rows of embedding and head: the vocabulary padded to a multiple of 64 (vllm/model_executor/layers/
-/// vocab_parallel_embedding.py, DEFAULT_VOCAB_PADDING_SIZE) and of the group.
+/// One GPU's rows of embedding and head: the vocabulary padded to a multiple of 64
+/// (vllm/model_executor/layers/ vocab_parallel_embedding.py, DEFAULT_VOCAB_PADDING_SIZE) and of the group.
 std::int64_t local_vocabulary(const Architecture&, std::int64_t tensor_parallel);
 
 }  // namespace sextant

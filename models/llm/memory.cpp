@@ -11,10 +11,14 @@ namespace {
 constexpr double bytes_16_bit = 2;
 constexpr double bytes_fp32 = 4;
 
-double product(std::int64_t a, std::int64_t b) { return static_cast<double>(a) * static_cast<double>(b); }
+double product(std::int64_t a, std::int64_t b) {
+  return static_cast<double>(a) * static_cast<double>(b);
+}
 
 /// Values per token alive at the widest moment of a part, beside hidden state and residual.
-double widest_values(const std::monostate&, std::int64_t) { return 0; }
+double widest_values(const std::monostate&, std::int64_t) {
+  return 0;
+}
 
 /// q, k and v are alive until attention has written its output.
 double widest_values(const GroupedQueryAttention& attention, std::int64_t tp) {
@@ -27,7 +31,9 @@ double widest_values(const GatedMlp& mlp, std::int64_t tp) {
   return 3 * static_cast<double>(local_mlp(mlp, tp).intermediate);
 }
 
-double kv_values(const std::monostate&, std::int64_t) { return 0; }
+double kv_values(const std::monostate&, std::int64_t) {
+  return 0;
+}
 
 double kv_values(const GroupedQueryAttention& attention, std::int64_t tp) {
   return 2 * product(local_attention(attention, tp).kv_heads, attention.head_dim);
@@ -35,7 +41,8 @@ double kv_values(const GroupedQueryAttention& attention, std::int64_t tp) {
 
 }  // namespace
 
-StageWeights stage_weights(const Architecture& architecture, const WeightFormat& format, const StageShape& stage) {
+StageWeights stage_weights(const Architecture& architecture, const WeightFormat& format,
+                           const StageShape& stage) {
   StageWeights weights;
   const double vocabulary_bytes =
       product(local_vocabulary(architecture, stage.tensor_parallel), architecture.hidden) * bytes_16_bit;
@@ -44,7 +51,8 @@ StageWeights stage_weights(const Architecture& architecture, const WeightFormat&
   if (stage.last && !shares_embedding) weights.head = vocabulary_bytes;
   for (int i = stage.layers.begin; i < stage.layers.end; ++i) {
     const LayerParts parts = layer_parts(architecture.layer(i), architecture.hidden, stage.tensor_parallel);
-    for (const Matrix& matrix : parts.matrices) weights.layers += format.matrix_bytes(matrix.outputs, matrix.inputs);
+    for (const Matrix& matrix : parts.matrices)
+      weights.layers += format.matrix_bytes(matrix.outputs, matrix.inputs);
     weights.norms += static_cast<double>(parts.norm_weights + parts.biases) * bytes_16_bit;
   }
   if (stage.last) weights.norms += static_cast<double>(architecture.hidden) * bytes_16_bit;
@@ -59,12 +67,14 @@ double kv_bytes_per_token(const Architecture& architecture, const KvFormat& form
   return values * format.bytes;
 }
 
-// vLLM finds its peak by running one pass of max_num_batched_tokens (GPUModelRunner.profile_run) and then sampling for
-// max_num_seqs rows. In the pass, hidden state and residual stay alive beside the widest part of a layer. The sampler
-// works on fp32 logits of the full vocabulary (Sampler.forward: logits.to(torch.float32)), while the 16-bit logits it
-// came from, this GPU's share and with tensor parallelism the gathered rows, are still alive.
-// Both moments are added: the allocator keeps the pass's blocks, whose sizes rarely fit the logits.
-double activation_peak_bytes(const Architecture& architecture, const StageShape& stage, const BatchLimits& limits) {
+// vLLM finds its peak by running one pass of max_num_batched_tokens (GPUModelRunner.profile_run) and then
+// sampling for max_num_seqs rows. In the pass, hidden state and residual stay alive beside the widest part of
+// a layer. The sampler works on fp32 logits of the full vocabulary (Sampler.forward:
+// logits.to(torch.float32)), while the 16-bit logits it came from, this GPU's share and with tensor
+// parallelism the gathered rows, are still alive. Both moments are added: the allocator keeps the pass's
+// blocks, whose sizes rarely fit the logits.
+double activation_peak_bytes(const Architecture& architecture, const StageShape& stage,
+                             const BatchLimits& limits) {
   double widest = 0;
   for (int i = stage.layers.begin; i < stage.layers.end; ++i) {
     const auto values = [&](const auto& part) { return widest_values(part, stage.tensor_parallel); };
@@ -72,7 +82,8 @@ double activation_peak_bytes(const Architecture& architecture, const StageShape&
     widest = std::max({widest, std::visit(values, kind.mixer), std::visit(values, kind.feed_forward)});
   }
   const double hidden_and_residual = 2 * static_cast<double>(architecture.hidden);
-  const double pass = static_cast<double>(limits.max_batched_tokens) * (hidden_and_residual + widest) * bytes_16_bit;
+  const double pass =
+      static_cast<double>(limits.max_batched_tokens) * (hidden_and_residual + widest) * bytes_16_bit;
   if (!stage.last) return pass;
   const auto share = static_cast<double>(local_vocabulary(architecture, stage.tensor_parallel));
   const double gathered = stage.tensor_parallel > 1 ? share * static_cast<double>(stage.tensor_parallel) : 0;

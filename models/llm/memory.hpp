@@ -13,22 +13,22 @@ namespace sextant {
 struct StageShape {
   LayerRange layers;
   std::int64_t tensor_parallel = 1;
-  bool first = true;   ///< holds the embedding
-  bool last = true;    ///< holds the final norm and the head
+  bool first = true;  ///< holds the embedding
+  bool last = true;   ///< holds the final norm and the head
   bool operator==(const StageShape&) const = default;
 };
 
 /// Bytes of weights on each GPU of a stage.
 struct StageWeights {
   double embedding = 0;
-  double head = 0;       ///< a tied head costs again only where the embedding is on another stage
-  double layers = 0;     ///< linear layers with their scales and zeros
-  double norms = 0;      ///< norms and biases
+  double head = 0;    ///< a tied head costs again only where the embedding is on another stage
+  double layers = 0;  ///< linear layers with their scales and zeros
+  double norms = 0;   ///< norms and biases
   double total() const { return embedding + head + layers + norms; }
 };
 
-/// Weights of one stage, per GPU. Query heads and MLP are cut tp ways; KV heads are replicated where kv_heads < tp;
-/// embedding and head are cut along the vocabulary, padded to a multiple of 64 and of tp, as vLLM does.
+/// Weights of one stage, per GPU. Query heads and MLP are cut tp ways; KV heads are replicated where kv_heads
+/// < tp; embedding and head are cut along the vocabulary, padded to a multiple of 64 and of tp, as vLLM does.
 StageWeights stage_weights(const Architecture&, const WeightFormat&, const StageShape&);
 
 /// Bytes that one cached token takes on each GPU of the stage (keys and values of its layers).
@@ -45,8 +45,8 @@ double activation_peak_bytes(const Architecture&, const StageShape&, const Batch
 
 /// Where one GPU's memory goes; all in bytes, all explicit.
 struct MemoryBudget {
-  double device = 0;         ///< what the driver reports
-  double usable = 0;         ///< device * gpu_memory_utilization
+  double device = 0;  ///< what the driver reports
+  double usable = 0;  ///< device * gpu_memory_utilization
   double weights = 0;
   double activations = 0;
   double context = 0;        ///< CUDA context and loaded kernels
@@ -59,7 +59,8 @@ struct MemoryBudget {
   std::int64_t kv_tokens(std::int64_t block_size) const;
 };
 
-/// `communicators`: NCCL groups this GPU belongs to (tensor-parallel group of > 1 ranks, each pipeline neighbour).
+/// `communicators`: NCCL groups this GPU belongs to (tensor-parallel group of > 1 ranks, each pipeline
+/// neighbour).
 MemoryBudget memory_budget(const Architecture&, const WeightFormat&, const KvFormat&, const StageShape&,
                            const BatchLimits&, const EngineMemory&, double device_bytes,
                            double gpu_memory_utilization, int communicators);

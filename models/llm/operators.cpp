@@ -10,7 +10,9 @@ namespace {
 constexpr double bytes_16_bit = 2;
 constexpr double bytes_fp32 = 4;
 
-double product(std::int64_t a, std::int64_t b) { return static_cast<double>(a) * static_cast<double>(b); }
+double product(std::int64_t a, std::int64_t b) {
+  return static_cast<double>(a) * static_cast<double>(b);
+}
 
 template <class Shape>
 void add(std::vector<Counted<Shape>>& list, const Shape& shape) {
@@ -37,7 +39,8 @@ ElementwiseShape residual_norm(std::int64_t hidden) {
 
 void add_all_reduce(StageOperators& operators, const Context& context) {
   if (context.stage.tensor_parallel > 1)
-    add(operators.collectives, {"all_reduce", static_cast<double>(context.architecture.hidden) * bytes_16_bit});
+    add(operators.collectives,
+        {"all_reduce", static_cast<double>(context.architecture.hidden) * bytes_16_bit});
 }
 
 /// Matrices that are fused run as one GEMM of all their outputs.
@@ -46,7 +49,8 @@ void add_gemms(StageOperators& operators, const Context& context, const LayerKin
   for (std::size_t i = 0; i < parts.matrices.size();) {
     GemmShape gemm{context.weights.gemm_type, 0, parts.matrices[i].inputs};
     const std::string& fused = parts.matrices[i].fused;
-    for (; i < parts.matrices.size() && parts.matrices[i].fused == fused; ++i) gemm.n += parts.matrices[i].outputs;
+    for (; i < parts.matrices.size() && parts.matrices[i].fused == fused; ++i)
+      gemm.n += parts.matrices[i].outputs;
     add(operators.gemms, gemm);
   }
 }
@@ -78,7 +82,8 @@ void add_feed_forward(StageOperators& operators, const Context& context, const G
 
 void add_embedding(StageOperators& operators, const Context& context) {
   // Reads one row of the table, writes it.
-  add(operators.elementwise, {"embedding", 2 * static_cast<double>(context.architecture.hidden) * bytes_16_bit});
+  add(operators.elementwise,
+      {"embedding", 2 * static_cast<double>(context.architecture.hidden) * bytes_16_bit});
   add_all_reduce(operators, context);
 }
 
@@ -88,8 +93,8 @@ void add_head(StageOperators& operators, const Context& context) {
   const std::int64_t share = local_vocabulary(context.architecture, tp);
   add(operators.sample_gemms, {"bf16", share, context.architecture.hidden});
   if (tp > 1) add(operators.sample_collectives, {"all_gather", product(share, tp) * bytes_16_bit});
-  // Greedy sampling: one kernel turns the 16-bit logits into fp32 (reads 2 B, writes 4 B), one takes the maximum
-  // (reads 4 B). Temperature, top-k and top-p would add passes.
+  // Greedy sampling: one kernel turns the 16-bit logits into fp32 (reads 2 B, writes 4 B), one takes the
+  // maximum (reads 4 B). Temperature, top-k and top-p would add passes.
   const auto vocabulary = static_cast<double>(context.architecture.vocabulary);
   add(operators.sample_elementwise, {"sampling", vocabulary * (bytes_16_bit + bytes_fp32)});
   add(operators.sample_elementwise, {"sampling", vocabulary * bytes_fp32});
@@ -97,8 +102,8 @@ void add_head(StageOperators& operators, const Context& context) {
 
 }  // namespace
 
-StageOperators stage_operators(const Architecture& architecture, const WeightFormat& weights, const KvFormat& kv,
-                               const StageShape& stage) {
+StageOperators stage_operators(const Architecture& architecture, const WeightFormat& weights,
+                               const KvFormat& kv, const StageShape& stage) {
   StageOperators operators;
   const Context context{architecture, weights, kv, stage};
   if (stage.first) add_embedding(operators, context);
@@ -106,7 +111,8 @@ StageOperators stage_operators(const Architecture& architecture, const WeightFor
     const LayerKind& kind = architecture.layer(i);
     add_gemms(operators, context, kind);
     std::visit([&](const auto& mixer) { add_mixer(operators, context, mixer); }, kind.mixer);
-    std::visit([&](const auto& forward) { add_feed_forward(operators, context, forward); }, kind.feed_forward);
+    std::visit([&](const auto& forward) { add_feed_forward(operators, context, forward); },
+               kind.feed_forward);
   }
   if (stage.last)
     add_head(operators, context);
@@ -117,7 +123,8 @@ StageOperators stage_operators(const Architecture& architecture, const WeightFor
 
 double flops_per_token(const StageOperators& operators) {
   double weights = 0;
-  for (const auto& [shape, count] : operators.gemms) weights += product(shape.n, shape.k) * static_cast<double>(count);
+  for (const auto& [shape, count] : operators.gemms)
+    weights += product(shape.n, shape.k) * static_cast<double>(count);
   return 2 * weights;
 }
 

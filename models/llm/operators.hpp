@@ -11,7 +11,7 @@ namespace sextant {
 
 /// out[m, n] = in[m, k] * weight[n, k]^T on one GPU.
 struct GemmShape {
-  std::string type;   ///< profile dtype
+  std::string type;  ///< profile dtype
   std::int64_t n = 0;
   std::int64_t k = 0;
   bool operator==(const GemmShape&) const = default;
@@ -22,14 +22,14 @@ struct AttentionShape {
   std::int64_t heads = 0;
   std::int64_t kv_heads = 0;
   std::int64_t head_dim = 0;
-  std::int64_t window = 0;     ///< 0: full
-  std::string kv_type;         ///< bf16, fp8
+  std::int64_t window = 0;  ///< 0: full
+  std::string kv_type;      ///< bf16, fp8
   bool operator==(const AttentionShape&) const = default;
 };
 
 /// A memory-bound operator: reads and writes so many bytes for each token.
 struct ElementwiseShape {
-  std::string op;              ///< rmsnorm, rope, activation, residual, embedding, sampling
+  std::string op;  ///< rmsnorm, rope, activation, residual, embedding, sampling
   double bytes_per_token = 0;
   bool operator==(const ElementwiseShape&) const = default;
 };
@@ -47,8 +47,9 @@ struct Counted {
   std::int64_t count = 1;
 };
 
-/// Everything one GPU does in one pass of its stage. "Per token" operators run at the pass's total token count;
-/// "per sample" ones at the number of tokens sampled in it (the head needs one row per sequence that yields a token).
+/// Everything one GPU does in one pass of its stage. "Per token" operators run at the pass's total token
+/// count; "per sample" ones at the number of tokens sampled in it (the head needs one row per sequence that
+/// yields a token).
 struct StageOperators {
   std::vector<Counted<GemmShape>> gemms;
   std::vector<Counted<AttentionShape>> attentions;
@@ -57,11 +58,12 @@ struct StageOperators {
   std::vector<Counted<GemmShape>> sample_gemms;
   std::vector<Counted<ElementwiseShape>> sample_elementwise;
   std::vector<Counted<CollectiveShape>> sample_collectives;
-  double hop_bytes_per_token = 0;   ///< to the next stage: hidden state and residual, 2 x hidden x 2 B; 0 on the last
+  double hop_bytes_per_token =
+      0;  ///< to the next stage: hidden state and residual, 2 x hidden x 2 B; 0 on the last
 };
 
-/// The operators of a stage; equal shapes are merged and counted. q, k, v are one GEMM, gate and up are one, as serving
-/// engines fuse them.
+/// The operators of a stage; equal shapes are merged and counted. q, k, v are one GEMM, gate and up are one,
+/// as serving engines fuse them.
 StageOperators stage_operators(const Architecture&, const WeightFormat&, const KvFormat&, const StageShape&);
 
 /// FLOPs of the dense part per token (2 per weight read), for reports.

@@ -49,8 +49,8 @@ Format find_format(const std::vector<Format>& formats, const std::string& name, 
     if (format.name == name) return format;
     names.push_back(format.name);
   }
-  throw InputError(fmt::format("{} format: found \"{}\", expected one of {}{}", what, name, fmt::join(names, ", "),
-                               did_you_mean(name, names)));
+  throw InputError(fmt::format("{} format: found \"{}\", expected one of {}{}", what, name,
+                               fmt::join(names, ", "), did_you_mean(name, names)));
 }
 
 std::vector<WeightFormat> weight_formats() {
@@ -71,11 +71,14 @@ double WeightFormat::matrix_bytes(std::int64_t rows, std::int64_t columns) const
   return total_bits / 8;
 }
 
-WeightFormat weight_format(const std::string& name) { return find_format(weight_formats(), name, "weight"); }
+WeightFormat weight_format(const std::string& name) {
+  return find_format(weight_formats(), name, "weight");
+}
 
 KvFormat kv_format(const std::string& name) {
   std::vector<KvFormat> formats;
-  for (const JsonValue& item : formats_file().at("kv").array()) formats.push_back(read_kv_format(item.object()));
+  for (const JsonValue& item : formats_file().at("kv").array())
+    formats.push_back(read_kv_format(item.object()));
   return find_format(formats, name, "kv");
 }
 

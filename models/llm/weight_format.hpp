@@ -10,14 +10,14 @@ namespace sextant {
 /// How the linear layers' weights are stored. Embedding, head and norms stay in 16 bit.
 /// Source of every field: models/llm/catalogue/weight-formats.json.
 struct WeightFormat {
-  std::string name;                ///< "awq-int4"
-  double bits = 16;                ///< per weight
-  std::int64_t group = 0;          ///< weights that share one scale (and zero) along the input; 0: none
-  double scale_bits = 0;           ///< per group
-  double zero_bits = 0;            ///< per group
-  double channel_scale_bits = 0;   ///< per output channel
-  double tensor_scale_bits = 0;    ///< per matrix
-  std::string gemm_type;           ///< the profile's GEMM dtype that computes with it: bf16, fp8, int8, w4a16, nvfp4
+  std::string name;               ///< "awq-int4"
+  double bits = 16;               ///< per weight
+  std::int64_t group = 0;         ///< weights that share one scale (and zero) along the input; 0: none
+  double scale_bits = 0;          ///< per group
+  double zero_bits = 0;           ///< per group
+  double channel_scale_bits = 0;  ///< per output channel
+  double tensor_scale_bits = 0;   ///< per matrix
+  std::string gemm_type;  ///< the profile's GEMM dtype that computes with it: bf16, fp8, int8, w4a16, nvfp4
   std::string source;
 
   /// Bytes of a quantised matrix of `rows` outputs and `columns` inputs, scales and zeros included.
@@ -26,8 +26,8 @@ struct WeightFormat {
 
 /// How the cached keys and values are stored.
 struct KvFormat {
-  std::string name;        ///< "bf16", "fp8"
-  double bytes = 2;        ///< per element
+  std::string name;  ///< "bf16", "fp8"
+  double bytes = 2;  ///< per element
 };
 
 /// Throws InputError naming the known formats and the nearest.

@@ -18,6 +18,8 @@ struct Assumptions {
       w4a16_memory;  ///< share of the bf16 GEMM's reached memory rate at which packed weights stream
   BoundedFigure w4a16_tensor;     ///< share of the bf16 GEMM's reached arithmetic rate
   Figure w4a16_bytes_per_weight;  ///< scales and zeros included
+  /// What no operator's interval covers (overlap, jitter, order of batches), as a ratio of any time of a run.
+  BoundedFigure structural;
 };
 
 /// {"format": "sextant assumptions", "version": 1, …}; strict. Throws InputError.

@@ -7,8 +7,8 @@ namespace sextant {
 /// The words after a sub-command's name.
 using Arguments = std::vector<std::string>;
 
-// One function per sub-command, each in its own file. They print data on stdout and return an exit code; errors are
-// exceptions, which main() turns into one line on stderr.
+// One function per sub-command, each in its own file. They print data on stdout and return an exit code;
+// errors are exceptions, which main() turns into one line on stderr.
 
 int run_plan(const Arguments&);
 int run_simulate(const Arguments&);

@@ -53,7 +53,8 @@ void EventQueue::refill() {
 
 /// The heap has outgrown the size up to which it is best alone.
 void EventQueue::spill() {
-  near_.move_to(beyond_);
+  beyond_.insert(beyond_.end(), near_.begin(), near_.end());
+  near_.clear();
   spread_beyond();
   heap_limit_ = std::max(small, 2 * size_);
 }

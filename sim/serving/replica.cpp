@@ -10,6 +10,9 @@ namespace {
 
 enum Limit { limit_kv_blocks, limit_max_num_seqs, limit_max_num_batched_tokens, limit_pipeline_full };
 
+/// Priority of a wake: after arrivals of the same instant (simulation.cpp).
+constexpr std::uint8_t after_arrivals = 250;
+
 std::uint64_t pack(int stage, std::uint32_t batch) { return (static_cast<std::uint64_t>(stage) << 32) | batch; }
 int stage_of(std::uint64_t data) { return static_cast<int>(data >> 32); }
 std::uint32_t batch_of(std::uint64_t data) { return static_cast<std::uint32_t>(data); }
@@ -86,8 +89,12 @@ void Replica::submit(const Request& request) {
   state.prompt = state.to_prefill = request.prompt_tokens;
   state.output = output;
   waiting_.push_back(slot);
-  try_schedule();
-  if (idle_.empty() && limit_ < 0 && !waiting_.empty()) limit_ = limit_pipeline_full;
+  if (idle_.empty()) {
+    if (limit_ < 0) limit_ = limit_pipeline_full;
+  } else if (!wake_scheduled_) {
+    wake_scheduled_ = true;
+    queue_.schedule({queue_.now(), static_cast<std::uint32_t>(ReplicaEvent::wake), id_, 0}, after_arrivals);
+  }
 }
 
 void Replica::handle(const Event& event) {
@@ -104,6 +111,10 @@ void Replica::handle(const Event& event) {
       break;
     case ReplicaEvent::batch_returned:
       returned(batch);
+      break;
+    case ReplicaEvent::wake:
+      wake_scheduled_ = false;
+      try_schedule();
       break;
   }
 }

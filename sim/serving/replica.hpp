@@ -23,8 +23,9 @@ class ReplicaListener {
   virtual void request_done(Time now) = 0;
 };
 
-/// Kinds of events a replica schedules for itself; `target` is the replica, `data` a batch.
-enum class ReplicaEvent : std::uint32_t { stage_entered = 1, pass_done = 2, batch_returned = 3 };
+/// Kinds of events a replica schedules for itself; `target` is the replica, `data` a batch and stage. A wake fills batches after
+/// all arrivals of an instant, as the engine takes all that has come before it schedules.
+enum class ReplicaEvent : std::uint32_t { stage_entered = 1, pass_done = 2, batch_returned = 3, wake = 4 };
 
 /// Time-weighted totals of one replica, for shares and averages.
 struct ReplicaTotals {
@@ -135,6 +136,7 @@ class Replica {
   std::vector<Batch> batches_;
   std::vector<std::uint32_t> idle_;         // batches not in flight, the one that came back first in front
   std::vector<Stage> stages_;
+  bool wake_scheduled_ = false;
   bool preempted_in_fill_ = false;
   int limit_ = -1;                          // which limit stopped the last admission; -1: nothing waited
   std::vector<std::uint32_t> finished_;     // scratch

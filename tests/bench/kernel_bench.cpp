@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "sim/kernel/event_heap.hpp"
 #include "sim/kernel/event_queue.hpp"
 #include "sim/kernel/fingerprint.hpp"
 #include "sim/kernel/random.hpp"
@@ -27,28 +26,7 @@ class BoostQueue {
   }
 
  private:
-  struct Later {
-    bool operator()(const QueuedEvent& a, const QueuedEvent& b) const {
-      return a.time != b.time ? a.time > b.time : a.order > b.order;
-    }
-  };
   boost::heap::d_ary_heap<QueuedEvent, boost::heap::arity<Arity>, boost::heap::compare<Later>> heap_;
-  std::uint64_t sequence_ = 0;
-};
-
-/// EventHeap alone, without the buckets.
-class HeapQueue {
- public:
-  void schedule(const Event& event) {
-    heap_.push({event.time, sequence_++, event.kind, event.target, event.data});
-  }
-  Event pop() {
-    const QueuedEvent entry = heap_.pop();
-    return {entry.time, entry.kind, entry.target, entry.data};
-  }
-
- private:
-  EventHeap heap_;
   std::uint64_t sequence_ = 0;
 };
 
@@ -79,7 +57,6 @@ void hold(benchmark::State& state) {
 }
 
 BENCHMARK(hold<EventQueue>)->Arg(64)->Arg(1'000)->Arg(10'000)->Arg(100'000);
-BENCHMARK(hold<HeapQueue>)->Arg(64)->Arg(1'000)->Arg(10'000)->Arg(100'000);
 BENCHMARK(hold<BoostQueue<4>>)->Arg(64)->Arg(1'000)->Arg(10'000)->Arg(100'000);
 BENCHMARK(hold<BoostQueue<2>>)->Arg(64)->Arg(1'000)->Arg(10'000)->Arg(100'000);
 

@@ -31,9 +31,10 @@ Architecture from(const std::string& text) {
 
 /// A small model, with what the test adds.
 std::string config(const std::string& family, const std::string& more = "") {
-  return fmt::format(R"({{"architectures": ["{}"], "hidden_size": 64, "vocab_size": 100, "num_hidden_layers": 4,
+  return fmt::format(
+      R"({{"architectures": ["{}"], "hidden_size": 64, "vocab_size": 100, "num_hidden_layers": 4,
       "max_position_embeddings": 2048, "num_attention_heads": 8, "num_key_value_heads": 2, "intermediate_size": 128{}}})",
-                     family, more);
+      family, more);
 }
 
 const GroupedQueryAttention& attention(const Architecture& architecture, int layer) {
@@ -51,11 +52,12 @@ TEST(Parameters, AddUpToTheTensor) {
   EXPECT_EQ(find_model("mistral-large-2").architecture.parameters(), 122'610'069'504);
 }
 
-// Layer: q, o 2 x 64^2 = 8192; k, v 2 x 16 x 64 = 2048; MLP 3 x 64 x 128 = 24576; norms 128 -> 34944; x 4 = 139776.
-// Embedding 6400, once if tied; final norm 64.
+// Layer: q, o 2 x 64^2 = 8192; k, v 2 x 16 x 64 = 2048; MLP 3 x 64 x 128 = 24576; norms 128 -> 34944; x 4 =
+// 139776. Embedding 6400, once if tied; final norm 64.
 TEST(Parameters, CountATiedEmbeddingOnce) {
   EXPECT_EQ(from(config("LlamaForCausalLM")).parameters(), 139'776 + 2 * 6400 + 64);
-  EXPECT_EQ(from(config("LlamaForCausalLM", R"(, "tie_word_embeddings": true)")).parameters(), 139'776 + 6400 + 64);
+  EXPECT_EQ(from(config("LlamaForCausalLM", R"(, "tie_word_embeddings": true)")).parameters(),
+            139'776 + 6400 + 64);
 }
 
 TEST(Families, HeadDimDefaultsToHiddenOverHeads) {
@@ -81,7 +83,8 @@ TEST(Families, Qwen3NormsQueriesAndKeys) {
 
 TEST(SlidingWindow, FollowsWhatTheConfigActivates) {
   EXPECT_EQ(attention(from(config("MistralForCausalLM", R"(, "sliding_window": 1024)")), 3).window, 1024);
-  EXPECT_EQ(attention(from(config("MistralForCausalLM", R"(, "sliding_window": null)")), 3).window, std::nullopt);
+  EXPECT_EQ(attention(from(config("MistralForCausalLM", R"(, "sliding_window": null)")), 3).window,
+            std::nullopt);
   const std::string window = R"(, "sliding_window": 1024, "max_window_layers": 3, "use_sliding_window": )";
   EXPECT_EQ(attention(from(config("Qwen2ForCausalLM", window + "false")), 3).window, std::nullopt);
   const Architecture sliding = from(config("Qwen2ForCausalLM", window + "true"));
@@ -101,10 +104,13 @@ TEST(BadConfig, NamesFilePathFoundAndExpected) {
   EXPECT_THAT(message_of([] { from(config("LlamaForCausalLm")); }),
               AllOf(HasSubstr("config.json: architectures[0]"), HasSubstr("\"LlamaForCausalLm\""),
                     HasSubstr("did you mean 'LlamaForCausalLM'"), HasSubstr("Qwen3ForCausalLM")));
-  EXPECT_THAT(message_of([] { from(config("MambaForCausalLM")); }), HasSubstr("expected one of LlamaForCausalLM"));
-  EXPECT_THAT(message_of([] { from(R"({"architectures": ["LlamaForCausalLM"]})"); }), HasSubstr("'hidden_size'"));
+  EXPECT_THAT(message_of([] { from(config("MambaForCausalLM")); }),
+              HasSubstr("expected one of LlamaForCausalLM"));
+  EXPECT_THAT(message_of([] { from(R"({"architectures": ["LlamaForCausalLM"]})"); }),
+              HasSubstr("'hidden_size'"));
   EXPECT_THAT(message_of([] { from(R"({"hidden_size": 64})"); }), HasSubstr("'architectures'"));
-  EXPECT_THAT(message_of([] { from(R"({"architectures": []})"); }), HasSubstr("architectures: found an empty array"));
+  EXPECT_THAT(message_of([] { from(R"({"architectures": []})"); }),
+              HasSubstr("architectures: found an empty array"));
   EXPECT_THAT(message_of([] { from("[]"); }), HasSubstr("expected an object"));
 }
 
@@ -122,30 +128,32 @@ TEST(BadConfig, RefusesAbsurdSizesAndUnevenHeads) {
 }
 
 TEST(Catalogue, FindsByNameWithItsSideCar) {
-  EXPECT_THAT(model_names(), testing::ElementsAre("llama-3.1-405b", "llama-3.1-70b", "llama-3.1-8b", "mistral-large-2",
-                                                  "qwen3-32b"));
+  EXPECT_THAT(model_names(), testing::ElementsAre("llama-3.1-405b", "llama-3.1-70b", "llama-3.1-8b",
+                                                  "mistral-large-2", "qwen3-32b"));
   for (const std::string& name : model_names()) {
     const ModelEntry entry = find_model(name);
     EXPECT_EQ(entry.architecture.name, name);
     EXPECT_FALSE(entry.hugging_face_id.empty());
     EXPECT_FALSE(entry.config_source.empty());
     // Published counts are rounded names: within 3 %.
-    EXPECT_NEAR(static_cast<double>(entry.architecture.parameters()) / entry.published_parameters, 1, 0.03) << name;
+    EXPECT_NEAR(static_cast<double>(entry.architecture.parameters()) / entry.published_parameters, 1, 0.03)
+        << name;
   }
 }
 
 TEST(Catalogue, NamesTheNearestModel) {
   EXPECT_THAT(message_of([] { find_model("llama-3.1-7b"); }),
               AllOf(HasSubstr("found \"llama-3.1-7b\""), HasSubstr("did you mean 'llama-3.1-")));
-  EXPECT_THAT(message_of([] { find_model("missing/config.json"); }), HasSubstr("missing/config.json: no such file"));
+  EXPECT_THAT(message_of([] { find_model("missing/config.json"); }),
+              HasSubstr("missing/config.json: no such file"));
 }
 
 /// Published configs outside the repository: those of known families load, the others say what they are.
 TEST(Catalogue, ReadsEveryPublishedConfigOfAKnownFamily) {
   const char* shared = std::getenv("SEXTANT_SHARED");
   const std::filesystem::path folder =
-      (shared ? std::filesystem::path(shared) : std::filesystem::path(SEXTANT_SOURCE_DIR) / ".." / "shared") / "data" /
-      "configs";
+      (shared ? std::filesystem::path(shared) : std::filesystem::path(SEXTANT_SOURCE_DIR) / ".." / "shared") /
+      "data" / "configs";
   if (!std::filesystem::is_directory(folder)) GTEST_SKIP() << folder << " is absent";
   const std::vector<std::string> known = known_architectures();
   for (const auto& file : std::filesystem::directory_iterator(folder)) {
@@ -155,7 +163,8 @@ TEST(Catalogue, ReadsEveryPublishedConfigOfAKnownFamily) {
     if (std::find(known.begin(), known.end(), family) != known.end())
       EXPECT_GT(find_model(path).architecture.parameters(), 1'000'000'000) << path;
     else
-      EXPECT_THAT(message_of([&] { find_model(path); }), HasSubstr("unknown architecture \"" + family)) << path;
+      EXPECT_THAT(message_of([&] { find_model(path); }), HasSubstr("unknown architecture \"" + family))
+          << path;
   }
 }
 

@@ -8,7 +8,9 @@
 namespace sextant {
 namespace {
 
-Architecture model(const std::string& name) { return find_model(name).architecture; }
+Architecture model(const std::string& name) {
+  return find_model(name).architecture;
+}
 
 StageOperators operators(const std::string& name, const std::string& weights, const StageShape& stage) {
   return stage_operators(model(name), weight_format(weights), kv_format("bf16"), stage);
@@ -23,7 +25,8 @@ std::int64_t count(const std::vector<Counted<Shape>>& list, const Shape& shape) 
   return total;
 }
 
-// 405B, a middle stage of 42 layers: qkv has (128 + 2 x 8) x 128 = 18432 outputs, gate and up 2 x 53248 = 106496.
+// 405B, a middle stage of 42 layers: qkv has (128 + 2 x 8) x 128 = 18432 outputs, gate and up 2 x 53248 =
+// 106496.
 TEST(StageOperators, OfAMiddleStage) {
   const StageOperators stage = operators("llama-3.1-405b", "awq-int4", {{42, 84}, 1, false, false});
   ASSERT_EQ(stage.gemms.size(), 4u);
@@ -32,9 +35,9 @@ TEST(StageOperators, OfAMiddleStage) {
   EXPECT_EQ(count(stage.gemms, {"w4a16", 106'496, 16'384}), 42);
   EXPECT_EQ(count(stage.gemms, {"w4a16", 16'384, 53'248}), 42);
   EXPECT_EQ(count(stage.attentions, {128, 8, 128, 0, "bf16"}), 42);
-  EXPECT_EQ(count(stage.elementwise, {"rmsnorm", 4 * 16'384 * 2}), 84);             // x and residual, read and written
-  EXPECT_EQ(count(stage.elementwise, {"rope", 2 * (128 + 8) * 128 * 2}), 42);       // q and k, read and written
-  EXPECT_EQ(count(stage.elementwise, {"activation", 3 * 53'248 * 2}), 42);          // gate, up, product
+  EXPECT_EQ(count(stage.elementwise, {"rmsnorm", 4 * 16'384 * 2}), 84);  // x and residual, read and written
+  EXPECT_EQ(count(stage.elementwise, {"rope", 2 * (128 + 8) * 128 * 2}), 42);  // q and k, read and written
+  EXPECT_EQ(count(stage.elementwise, {"activation", 3 * 53'248 * 2}), 42);     // gate, up, product
   EXPECT_TRUE(stage.collectives.empty());
   EXPECT_TRUE(stage.sample_gemms.empty());
   EXPECT_TRUE(stage.sample_elementwise.empty());
@@ -72,7 +75,8 @@ TEST(StageOperators, ReplicateKeyValueHeads) {
   EXPECT_EQ(count(stage.attentions, {2, 1, 128, 0, "bf16"}), 32);
 }
 
-// Qwen3-32B: 64 heads of 128 over a hidden size of 5120; the head stays bf16 in a quantised model; q and k are normed.
+// Qwen3-32B: 64 heads of 128 over a hidden size of 5120; the head stays bf16 in a quantised model; q and k
+// are normed.
 TEST(StageOperators, OfQwen3) {
   const StageOperators stage = operators("qwen3-32b", "fp8", {{0, 64}, 1, true, true});
   EXPECT_EQ(count(stage.gemms, {"fp8", 5120, 8192}), 64);

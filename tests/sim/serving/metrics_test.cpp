@@ -39,7 +39,7 @@ TEST(WeightedSamples, EmptyIsZero) {
 // 300,000 samples of 1,000 distinct values merge on the way: the answer is that of the whole list, 0..999 repeated.
 TEST(WeightedSamples, MergesWithoutChangingTheAnswer) {
   WeightedSamples samples;
-  for (int i = 0; i < 300'000; ++i) samples.add(ms((i * 7919) % 1000), 1);
+  for (int i = 0; i < 300'000; ++i) samples.add(ms((i * 7) % 1000), 1);
   EXPECT_NEAR(samples.percentile_ms(0.5), 499.5, 0.5);
   EXPECT_NEAR(samples.percentile_ms(0.99), 990, 1);
   EXPECT_EQ(samples.count(), 300'000);

@@ -1,0 +1,51 @@
+#include "calibrate/fit/fit_report.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace sextant {
+
+double quantile(std::vector<double> values, double p) {
+  const double position = p * static_cast<double>(values.size() - 1);
+  const auto below = static_cast<std::size_t>(position);
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(below), values.end());
+  const double low = values[below];
+  if (below + 1 >= values.size()) return low;
+  const double high = *std::min_element(values.begin() + static_cast<std::ptrdiff_t>(below) + 1, values.end());
+  return low + (position - static_cast<double>(below)) * (high - low);
+}
+
+ErrorSummary summarise_errors(const std::vector<double>& predicted, const std::vector<double>& measured) {
+  if (predicted.empty()) return {};
+  std::vector<double> sizes, errors, ratios;
+  for (std::size_t i = 0; i < predicted.size(); ++i) {
+    errors.push_back(predicted[i] / measured[i] - 1);
+    sizes.push_back(std::abs(errors.back()));
+    ratios.push_back(measured[i] / predicted[i]);
+  }
+  ErrorSummary summary;
+  summary.median = quantile(sizes, 0.5);
+  summary.p90 = quantile(sizes, 0.9);
+  summary.worst = *std::max_element(sizes.begin(), sizes.end());
+  summary.bias = quantile(errors, 0.5);
+  summary.low = std::min(1.0, quantile(ratios, 0.05));
+  summary.high = std::max(1.0, quantile(ratios, 0.95));
+  return summary;
+}
+
+std::string report_text(const FitReport& report) {
+  std::string text = fmt::format("{:<26}{:>7}{:>9}{:>9}{:>8}{:>8}{:>9}{:>7}{:>8}{:>7}{:>14}{:>7}\n", "family", "rows",
+                                 "floored", "TFLOP/s", "GB/s", "us", "median %", "p90 %", "worst %", "bias %",
+                                 "held out: med", "p90 %");
+  for (const FitReportLine& line : report.lines)
+    text += fmt::format("{:<26}{:>7}{:>9}{:>9.1f}{:>8.0f}{:>8.2f}{:>9.2f}{:>7.2f}{:>8.1f}{:>7.2f}{:>14.2f}{:>7.2f}\n",
+                        line.family, line.rows, line.floored, line.tflops, line.memory_gbps, line.latency_us,
+                        100 * line.fitted.median, 100 * line.fitted.p90, 100 * line.fitted.worst,
+                        100 * line.fitted.bias, 100 * line.held_out.median, 100 * line.held_out.p90);
+  for (const std::string& note : report.notes) text += "note: " + note + "\n";
+  return text;
+}
+
+}  // namespace sextant

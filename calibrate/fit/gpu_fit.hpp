@@ -1,0 +1,40 @@
+#pragma once
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "calibrate/fit/fit_report.hpp"
+#include "calibrate/fit/sample.hpp"
+#include "models/profile/assumptions.hpp"
+#include "models/profile/gpu_profile.hpp"
+#include "models/profile/measurement.hpp"
+
+namespace sextant {
+
+struct GpuFitOptions {
+  std::string provenance;   ///< the command that makes the file
+  double l2_bytes = 0;      ///< of the GPU; 0: not known, then the largest quarter of the data counts as streaming
+  int folds = 5;            ///< of shapes, left out in turn to test each fit
+};
+
+/// Collects the kernel rows of one GPU and fits its profile. Rows of other GPUs and kinds, windowed attention and head
+/// sizes that are not fitted pass by.
+class GpuFit {
+ public:
+  explicit GpuFit(std::string gpu) : gpu_(std::move(gpu)) {}
+  void add(const Measurement&);
+  /// Throws InputError if no GEMM and no decode row tells what the memory reaches.
+  GpuProfile fit(const Assumptions&, const GpuFitOptions&, FitReport&) const;
+
+ private:
+  using Families = std::map<std::string, std::vector<FitSample>>;
+  std::vector<std::string> usable_gemm_types(FitReport&) const;
+  std::string source(const std::string& what) const;
+
+  std::string gpu_;
+  Families gemm_, prefill_, decode_;
+  std::map<std::string, std::vector<std::string>> sources_;   ///< by family, each named once
+};
+
+}  // namespace sextant

@@ -1,0 +1,89 @@
+#include "calibrate/import/csv_table.hpp"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "models/base/error.hpp"
+#include "models/base/json_reader.hpp"
+#include "models/base/text_file.hpp"
+
+namespace sextant {
+namespace {
+
+void split(std::string_view line, std::vector<std::string_view>& cells) {
+  cells.clear();
+  for (std::size_t comma; (comma = line.find(',')) != std::string_view::npos; line.remove_prefix(comma + 1))
+    cells.push_back(line.substr(0, comma));
+  cells.push_back(line);
+}
+
+/// The position in the header of every column asked for.
+std::vector<std::size_t> find_columns(const std::string& where, const std::vector<std::string_view>& header,
+                                      const std::vector<std::string>& columns) {
+  const std::vector<std::string> found(header.begin(), header.end());
+  std::vector<std::size_t> positions;
+  for (const std::string& column : columns) {
+    const auto at = std::find(found.begin(), found.end(), column);
+    if (at == found.end())
+      throw InputError(fmt::format("{}: found the columns {}, expected '{}' among them{}", where,
+                                   fmt::join(found, ", "), column, did_you_mean(column, found)));
+    if (std::find(at + 1, found.end(), column) != found.end())
+      throw InputError(fmt::format("{}: found the column '{}' twice, expected it once", where, column));
+    positions.push_back(static_cast<std::size_t>(at - found.begin()));
+  }
+  return positions;
+}
+
+}  // namespace
+
+void CsvRow::fail(std::size_t column, const std::string& message) const {
+  throw InputError(fmt::format("{}:{}: column '{}': {}", file_, line_, columns_[column], message));
+}
+
+std::int64_t CsvRow::count(std::size_t column, std::int64_t least) const {
+  const std::string_view cell = cells_[column];
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
+  if (error != std::errc() || end != cell.data() + cell.size() || value < least)
+    fail(column, fmt::format("found '{}', expected a whole number of at least {}", cell, least));
+  return value;
+}
+
+double CsvRow::positive(std::size_t column) const {
+  const std::string_view cell = cells_[column];
+  double value = 0;
+  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
+  if (error != std::errc() || end != cell.data() + cell.size() || !std::isfinite(value) || value <= 0)
+    fail(column, fmt::format("found '{}', expected a number above 0", cell));
+  return value;
+}
+
+void for_each_csv_row(const std::string& path, const std::vector<std::string>& columns,
+                      const std::function<void(std::string_view)>& comment,
+                      const std::function<void(const CsvRow&)>& visit) {
+  std::vector<std::string_view> cells, chosen(columns.size());
+  std::vector<std::size_t> positions;
+  std::size_t width = 0;
+  for_each_line(path, [&](std::string_view line, std::size_t number) {
+    if (line.empty()) return;
+    if (width == 0 && line.front() == '#') return comment(line.substr(1));
+    split(line, cells);
+    if (width == 0) {
+      width = cells.size();
+      positions = find_columns(fmt::format("{}:{}", path, number), cells, columns);
+      return;
+    }
+    if (cells.size() != width)
+      throw InputError(fmt::format("{}:{}: found {} cells, expected {} as in the header", path, number, cells.size(), width));
+    for (std::size_t i = 0; i < positions.size(); ++i) chosen[i] = cells[positions[i]];
+    visit(CsvRow(path, number, columns, chosen));
+  });
+  if (width == 0)
+    throw InputError(fmt::format("{}: found no header, expected the columns {}", path, fmt::join(columns, ", ")));
+}
+
+}  // namespace sextant

@@ -1,0 +1,44 @@
+#include "calibrate/import/kernel_tables.hpp"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <filesystem>
+
+#include "models/base/error.hpp"
+
+namespace sextant {
+namespace {
+
+struct TableKind {
+  const char* name;
+  void (*import)(const std::string&, const TableOrigin&, const MeasurementSink&);
+};
+
+constexpr std::array<TableKind, 5> table_kinds = {{{"gemm_perf.csv", import_gemm_table},
+                                                   {"context_attention_perf.csv", import_context_attention_table},
+                                                   {"generation_attention_perf.csv", import_generation_attention_table},
+                                                   {"nccl_perf.csv", import_nccl_table},
+                                                   {"custom_allreduce_perf.csv", import_custom_allreduce_table}}};
+
+}  // namespace
+
+std::vector<std::string> import_kernel_tables(const std::string& folder, const TableOrigin& origin,
+                                              const MeasurementSink& sink) {
+  if (!std::filesystem::is_directory(folder)) throw InputError(fmt::format("{}: found no folder of that name", folder));
+  std::vector<std::string> read;
+  for (const TableKind& kind : table_kinds) {
+    for (const char* suffix : {"", ".gz"}) {
+      const std::string path = (std::filesystem::path(folder) / kind.name).string() + suffix;
+      if (!std::filesystem::exists(path)) continue;
+      kind.import(path, origin, sink);
+      read.push_back(path);
+      break;
+    }
+  }
+  if (read.empty())
+    throw InputError(fmt::format("{}: found no kernel table, expected gemm_perf.csv.gz or another of its kind", folder));
+  return read;
+}
+
+}  // namespace sextant

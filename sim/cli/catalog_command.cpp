@@ -1,0 +1,99 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <sstream>
+
+#include "models/base/error.hpp"
+#include "sim/cli/catalog_text.hpp"
+#include "sim/cli/output.hpp"
+#include "sim/cli/scenario_input.hpp"
+
+namespace sextant {
+namespace {
+
+namespace options = boost::program_options;
+
+options::options_description catalog_options() {
+  options::options_description description("Options", 100);
+  description.add_options()("dot", "a scenario's cluster for Graphviz")("json",
+                                                                        "a scenario's cluster as JSON")(
+      "set", options::value<std::vector<std::string>>()->value_name("PATH=VALUE")->composing(),
+      "change the scenario first: --set 'cluster.nodes[*].nic=connectx-7-400'; may be repeated")("help,h",
+                                                                                                 "this text");
+  return description;
+}
+
+void print_help(const options::options_description& description) {
+  std::ostringstream list;
+  list << description;
+  print(
+      "sextant catalog [models|gpus|nics|switches|nodes|profiles] [NAME]\n"
+      "sextant catalog SCENARIO [--dot|--json]\n\n"
+      "Lists what Sextant knows, shows one entry's figures with their grades, sources and notes, or the "
+      "devices and\n"
+      "links that a scenario's cluster expands to.\n\n" +
+      list.str() +
+      "\nExamples:\n"
+      "  sextant catalog gpus rtx-pro-6000-server\n"
+      "  sextant catalog scenarios/part1-405b.json --dot\n");
+}
+
+std::string kinds_text(TextStyle style) {
+  std::string text;
+  for (const std::string& kind : catalog_kinds())
+    text += (text.empty() ? "" : "\n") + kind + "\n" + catalog_list(kind, style);
+  return text;
+}
+
+bool looks_like_file(const std::string& word) {
+  return word.find('/') != std::string::npos || word.ends_with(".json") || std::filesystem::exists(word);
+}
+
+std::string scenario_text(const std::string& path, const ParsedWords& words) {
+  const JsonValue document = read_document(path, words);
+  const Cluster cluster = read_cluster(document.object().at("cluster"));
+  if (words.has("dot")) return to_dot(cluster);
+  return words.has("json") ? cluster_json(cluster) : cluster_text(cluster, stdout_style());
+}
+
+}  // namespace
+
+int run_catalog(const Arguments& words) {
+  const options::options_description description = catalog_options();
+  const ParsedWords parsed = parse_words("catalog", words, description);
+  if (parsed.has("help")) {
+    print_help(description);
+    return 0;
+  }
+  if (parsed.has("dot") && parsed.has("json"))
+    throw InputError("catalog: found --dot and --json, expected one of them");
+  const std::vector<std::string>& arguments = parsed.arguments;
+  const std::vector<std::string> kinds = catalog_kinds();
+  const bool is_kind =
+      !arguments.empty() && std::find(kinds.begin(), kinds.end(), arguments[0]) != kinds.end();
+  const std::size_t most = is_kind ? 2 : 1;
+  if (arguments.size() > most)
+    throw InputError(fmt::format("catalog: found '{}' too many, expected a kind and a name, or a scenario",
+                                 arguments[most]));
+  const bool is_scenario = !is_kind && !arguments.empty() && looks_like_file(arguments[0]);
+  if (!is_kind && !is_scenario && !arguments.empty())
+    throw InputError(
+        fmt::format("catalog: found '{}', expected models, gpus, nics, switches, nodes, profiles or a "
+                    "scenario's file{}",
+                    arguments[0], did_you_mean(arguments[0], kinds)));
+  if (!is_scenario && (parsed.has("dot") || parsed.has("json") || parsed.has("set")))
+    throw InputError("catalog: --dot, --json and --set need a scenario");
+
+  if (is_scenario)
+    print(scenario_text(arguments[0], parsed));
+  else if (arguments.empty())
+    print(kinds_text(stdout_style()));
+  else if (arguments.size() == 1)
+    print(catalog_list(arguments[0], stdout_style()));
+  else
+    print(catalog_entry(arguments[0], arguments[1], stdout_style()));
+  return 0;
+}
+
+}  // namespace sextant

@@ -1,0 +1,116 @@
+#include <fmt/core.h>
+
+#include <functional>
+#include <map>
+
+#include "models/base/error.hpp"
+#include "models/llm/catalogue.hpp"
+#include "reports/number_text.hpp"
+#include "reports/table.hpp"
+#include "sim/cli/catalog_profiles.hpp"
+#include "sim/cli/catalog_text.hpp"
+
+namespace sextant {
+namespace {
+
+using Align = Table::Align;
+
+std::string figure_text(const std::optional<Figure>& figure) {
+  return figure ? number_text(figure->value) : "";
+}
+
+std::string rate_text(const std::map<std::string, Figure>& rates, const std::string& type) {
+  const auto found = rates.find(type);
+  return found == rates.end() ? "" : number_text(found->second.value);
+}
+
+std::string list_models(TextStyle style) {
+  Table table({{"model", Align::left, true},
+               {"parameters\n10^9"},
+               {"layers"},
+               {"hidden"},
+               {"vocabulary"},
+               {"context\ntokens"},
+               {"architecture", Align::left, true}});
+  for (const std::string& name : model_names()) {
+    const Architecture model = find_model(name).architecture;
+    table.add({name, number_text(static_cast<double>(model.parameters()) / 1e9),
+               std::to_string(model.layer_count()), count_text(model.hidden), count_text(model.vocabulary),
+               count_text(model.max_position), model.family});
+  }
+  return table.text(style);
+}
+
+std::string list_gpus(TextStyle style) {
+  Table table({{"GPU", Align::left, true},
+               {"memory\nGB"},
+               {"memory\nGB/s"},
+               {"bf16\nTFLOPS"},
+               {"fp8\nTFLOPS"},
+               {"fp4\nTFLOPS"},
+               {"PCIe", Align::left},
+               {"NVLink\nGB/s"},
+               {"power\nW"}});
+  for (const Gpu& gpu : hardware_catalogue().gpus)
+    table.add({gpu.name, gigabytes_text(gpu.memory_bytes.value), figure_text(gpu.memory_gbps),
+               rate_text(gpu.dense_tflops, "bf16"), rate_text(gpu.dense_tflops, "fp8"),
+               rate_text(gpu.dense_tflops, "fp4"),
+               gpu.pcie_generation > 0 ? fmt::format("{}.0 x{}", gpu.pcie_generation, gpu.pcie_lanes) : "",
+               figure_text(gpu.nvlink_gbps), figure_text(gpu.power_watts)});
+  return table.text(style) +
+         "  GB = 10^9 bytes as the driver reports them; TFLOPS dense; NVLink GB/s each way\n";
+}
+
+std::string list_nics(TextStyle style) {
+  Table table({{"NIC", Align::left, true},
+               {"Gbit/s"},
+               {"ports"},
+               {"PCIe", Align::left},
+               {"name", Align::left, true}});
+  for (const Nic& nic : hardware_catalogue().nics)
+    table.add({nic.name, number_text(nic.rate_gbits.value), std::to_string(nic.ports),
+               nic.pcie_generation > 0 ? fmt::format("{}.0 x{}", nic.pcie_generation, nic.pcie_lanes) : "",
+               nic.full_name});
+  return table.text(style);
+}
+
+std::string list_switches(TextStyle style) {
+  Table table({{"switch", Align::left, true},
+               {"Gbit/s"},
+               {"latency\nus"},
+               {"power\nW"},
+               {"name", Align::left, true}});
+  for (const Switch& part : hardware_catalogue().switches)
+    table.add({part.name, number_text(part.capacity_gbits.value), figure_text(part.latency_us),
+               figure_text(part.power_watts), part.full_name});
+  return table.text(style);
+}
+
+std::string list_nodes(TextStyle style) {
+  Table table({{"node", Align::left, true},
+               {"GPUs\nat most"},
+               {"joined by", Align::left},
+               {"description", Align::left, true}});
+  for (const NodeType& node : hardware_catalogue().node_types)
+    table.add({node.name, std::to_string(node.max_gpus), node.gpu_link, node.description});
+  return table.text(style);
+}
+
+const std::map<std::string, std::function<std::string(TextStyle)>>& lists() {
+  static const std::map<std::string, std::function<std::string(TextStyle)>> all = {
+      {"models", list_models},     {"gpus", list_gpus},   {"nics", list_nics},
+      {"switches", list_switches}, {"nodes", list_nodes}, {"profiles", list_profiles}};
+  return all;
+}
+
+}  // namespace
+
+std::vector<std::string> catalog_kinds() {
+  return {"models", "gpus", "nics", "switches", "nodes", "profiles"};
+}
+
+std::string catalog_list(const std::string& kind, TextStyle style) {
+  return lists().at(kind)(style);
+}
+
+}  // namespace sextant

@@ -1,0 +1,29 @@
+#pragma once
+#include <boost/program_options.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/cli/commands.hpp"
+
+namespace sextant {
+
+/// One sub-command's words, parsed. Words that are no options are its arguments.
+struct ParsedWords {
+  boost::program_options::variables_map options;
+  std::vector<std::string> arguments;
+
+  bool has(const std::string& option) const { return options.count(option) > 0; }
+  /// A text option; nullopt if not given.
+  std::optional<std::string> text(const std::string& option) const;
+  /// A whole number within [low, high]; nullopt if not given. Throws InputError.
+  std::optional<std::uint64_t> whole_number(const std::string& option, std::uint64_t low,
+                                            std::uint64_t high) const;
+};
+
+/// Parses strictly: no abbreviations; an unknown option is an InputError that names the nearest.
+ParsedWords parse_words(const std::string& command, const Arguments&,
+                        const boost::program_options::options_description&);
+
+}  // namespace sextant

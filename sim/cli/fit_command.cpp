@@ -1,0 +1,113 @@
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <filesystem>
+#include <sstream>
+
+#include "calibrate/fit/gpu_fit.hpp"
+#include "calibrate/fit/link_fit.hpp"
+#include "calibrate/import/kernel_tables.hpp"
+#include "models/base/error.hpp"
+#include "models/hardware/catalogue.hpp"
+#include "sim/cli/command_line.hpp"
+#include "sim/cli/output.hpp"
+
+namespace sextant {
+namespace {
+
+namespace options = boost::program_options;
+
+options::options_description fit_options() {
+  options::options_description description("Options", 100);
+  description.add_options()("gpu", options::value<std::string>()->value_name("NAME"),
+                            "catalogue name of the GPU whose rows are fitted")(
+      "kernel-tables", options::value<std::string>()->value_name("FOLDER"),
+      "fit a folder of kernel tables (see sextant import)")(
+      "link", options::value<std::string>()->value_name("NAME"),
+      "fit the link between its GPUs instead, under this name")(
+      "output,o", options::value<std::string>()->value_name("FILE"),
+      "where the profile goes; without it only the report is printed")("help,h", "this text");
+  return description;
+}
+
+void print_help(const options::options_description& description) {
+  std::ostringstream list;
+  list << description;
+  print("sextant fit [FILE.jsonl…] [--kernel-tables FOLDER] --gpu NAME [--link NAME] [-o FILE]\n\n"
+        "Fits a GPU's profile to kernel measurements, or a link's to collectives, and prints how well it meets them:\n"
+        "errors over rows of serving-like size, and over shapes that a fit of the others did not see.\n\n" +
+        list.str() +
+        "\nExample:\n  sextant fit --kernel-tables tables/h200_sxm --gpu h200-sxm -o gpu.h200-sxm.json\n");
+}
+
+/// The command as another could repeat it: without the folders of this machine.
+std::string repeatable_command(const ParsedWords& parsed, const std::string& gpu) {
+  std::string command = "sextant fit";
+  const auto name = [](const std::string& path) { return std::filesystem::path(path).lexically_normal().filename().string(); };
+  for (const std::string& file : parsed.arguments) command += " " + name(file);
+  if (const auto folder = parsed.text("kernel-tables")) command += " --kernel-tables " + name(*folder);
+  command += " --gpu " + gpu;
+  if (const auto link = parsed.text("link")) command += " --link " + *link;
+  return command;
+}
+
+template <class Fit>
+void add_rows(const ParsedWords& parsed, const TableOrigin& origin, Fit& fit) {
+  const auto add = [&](const Measurement& measurement) {
+    if (measurement.gpu == origin.gpu) fit.add(measurement);
+  };
+  for (const std::string& file : parsed.arguments)
+    for_each_measurement(file, [&](const Measurement& measurement, std::size_t) { add(measurement); });
+  if (const auto folder = parsed.text("kernel-tables")) import_kernel_tables(*folder, origin, add);
+}
+
+constexpr auto tables_origin = "kernel tables of ai-dynamo/aiconfigurator@095f58a51c4c, Apache-2.0; ";
+
+std::string provenance(const ParsedWords& parsed, const std::string& gpu) {
+  return (parsed.has("kernel-tables") ? std::string(tables_origin) : std::string()) + "made by: " + repeatable_command(parsed, gpu);
+}
+
+std::string fit_link_profile(const ParsedWords& parsed, const Gpu& gpu, const TableOrigin& origin) {
+  LinkFitOptions how;
+  how.name = *parsed.text("link");
+  how.link = origin.link;
+  how.line_gbps = gpu.nvlink_gbps ? gpu.nvlink_gbps->value : pcie_gbps(gpu.pcie_generation, gpu.pcie_lanes);
+  how.provenance = provenance(parsed, gpu.name);
+  LinkFit fit(how);
+  add_rows(parsed, origin, fit);
+  return write_link_profile(fit.fit());
+}
+
+}  // namespace
+
+int run_fit(const Arguments& words) {
+  const options::options_description description = fit_options();
+  const ParsedWords parsed = parse_words("fit", words, description);
+  if (parsed.has("help")) {
+    print_help(description);
+    return 0;
+  }
+  const std::optional<std::string> name = parsed.text("gpu"), output = parsed.text("output");
+  if (!name) throw InputError("fit: expected --gpu NAME; see sextant catalog gpus");
+  if (parsed.arguments.empty() && !parsed.has("kernel-tables"))
+    throw InputError("fit: expected measurement files or --kernel-tables FOLDER; see sextant fit --help");
+  check_writable("--output", output);
+  const Gpu& gpu = find_gpu(*name);
+  const TableOrigin origin{gpu.name, gpu.nvlink_gbps ? "nvlink" : "pcie"};
+  if (parsed.has("link")) {
+    write_result(output ? output : "-", fit_link_profile(parsed, gpu, origin));
+    return 0;
+  }
+  GpuFit fit(gpu.name);
+  add_rows(parsed, origin, fit);
+  FitReport report;
+  GpuFitOptions how;
+  how.provenance = provenance(parsed, gpu.name);
+  how.l2_bytes = gpu.l2_bytes ? gpu.l2_bytes->value : 0;
+  const GpuProfile profile = fit.fit(shipped_assumptions(), how, report);
+  if (output != "-") print(report_text(report));
+  write_result(output, write_gpu_profile(profile));
+  return 0;
+}
+
+}  // namespace sextant

@@ -1,0 +1,30 @@
+#pragma once
+#include <boost/program_options.hpp>
+
+#include "sim/cli/command_line.hpp"
+#include "sim/scenario/scenario.hpp"
+
+namespace sextant {
+
+/// A scenario as a command works on it: the document with every --set applied, and what it says.
+struct ScenarioInput {
+  JsonValue document;
+  Scenario scenario;
+};
+
+/// Adds --set, --seed, --threads and --quiet.
+void add_scenario_options(boost::program_options::options_description&);
+
+/// The one argument that is the scenario's file. Throws InputError if there is none or more than one.
+std::string scenario_path(const std::string& command, const ParsedWords&);
+
+/// Reads a document and applies --set. Throws InputError.
+JsonValue read_document(const std::string& path, const ParsedWords&);
+
+/// Reads the scenario of a command; --seed replaces the workload's. Throws InputError.
+ScenarioInput read_scenario_input(const std::string& command, const ParsedWords&);
+
+/// How the metrics are computed, for help texts.
+std::string metric_formulas();
+
+}  // namespace sextant

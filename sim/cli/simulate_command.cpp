@@ -1,0 +1,99 @@
+#include <fmt/core.h>
+
+#include <atomic>
+#include <sstream>
+
+#include "models/base/error.hpp"
+#include "reports/metrics_text.hpp"
+#include "reports/plan_json.hpp"
+#include "sim/cli/interrupt.hpp"
+#include "sim/cli/output.hpp"
+#include "sim/cli/scenario_input.hpp"
+#include "sim/planner/candidate.hpp"
+
+namespace sextant {
+namespace {
+
+namespace options = boost::program_options;
+
+constexpr std::uint64_t most_replications = 100000;
+
+options::options_description simulate_options() {
+  options::options_description description("Options", 100);
+  const auto text = [](const char* name) { return options::value<std::string>()->value_name(name); };
+  description.add_options()("json", text("FILE"),
+                            "every figure as JSON (reports/README.md); - is stdout, without the text")(
+      "replications", text("N"), "independent repetitions of the workload; prints their mean and spread")(
+      "step-by-step", "visit every request in every step: the same results, slower");
+  add_scenario_options(description);
+  return description;
+}
+
+void print_help(const options::options_description& description) {
+  std::ostringstream list;
+  list << description;
+  print(
+      "sextant simulate SCENARIO [options]\n\n"
+      "Runs the scenario's workload against its fixed deployment, event by event, and prints what `vllm "
+      "bench serve`\n"
+      "would. A scenario whose deployment is \"search\" needs one given with --set.\n\n" +
+      list.str() +
+      "\nExample:\n"
+      "  sextant simulate scenarios/part1-405b.json --set 'deployment={\"tp\":1,\"pp\":3}' --replications "
+      "4\n\n" +
+      metric_formulas() +
+      "\nExit codes: 0 simulated, 2 bad input, 3 the deployment does not fit in memory, 130 interrupted.\n");
+}
+
+std::vector<SimulatedRun> simulate_replications(const Scenario& scenario, std::uint64_t replications,
+                                                const PlanOptions& settings, bool quiet) {
+  std::vector<SimulatedRun> runs(replications);
+  Progress progress("simulating replications", quiet);
+  std::atomic<int> done{0};
+  const int count = static_cast<int>(replications);
+  run_parallel(count, settings.threads, [&](int i) {
+    PlanOptions one = settings;
+    one.threads = 1;
+    one.replication = static_cast<std::uint64_t>(i);
+    SimulatedRun& run = runs[static_cast<std::size_t>(i)];
+    run.replication = one.replication;
+    run.candidate = make_plan(scenario, one).candidates.front();
+    progress.show(++done, count);
+  });
+  return runs;
+}
+
+}  // namespace
+
+int run_simulate(const Arguments& words) {
+  const options::options_description description = simulate_options();
+  const ParsedWords parsed = parse_words("simulate", words, description);
+  if (parsed.has("help")) {
+    print_help(description);
+    return 0;
+  }
+  const std::uint64_t replications = parsed.whole_number("replications", 1, most_replications).value_or(1);
+  PlanOptions settings;
+  settings.threads = static_cast<int>(parsed.whole_number("threads", 1, 1024).value_or(0));
+  const ScenarioInput input = read_scenario_input("simulate", parsed);
+  if (!input.scenario.deployment)
+    throw InputError(
+        fmt::format("{}: deployment: found \"search\", expected a fixed layout; use sextant plan, or --set "
+                    "'deployment={{\"tp\":1,\"pp\":3}}'",
+                    input.document.file()));
+  const std::optional<std::string> json = parsed.text("json");
+  check_writable("--json", json);
+  settings.intervals = false;
+  settings.step_by_step = parsed.has("step-by-step");
+  settings.seed = input.scenario.workload.seed;
+  settings.stop = watch_for_interrupt();
+
+  const std::vector<SimulatedRun> runs =
+      simulate_replications(input.scenario, replications, settings, parsed.has("quiet"));
+  if (settings.stop->load()) throw Interrupted();
+  write_result(json, json ? metrics_json(input.scenario, runs) : "");
+  if (json != "-") print(metrics_text(input.scenario, runs, stdout_style()));
+  return 0;
+}
+
+}  // namespace sextant

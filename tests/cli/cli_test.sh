@@ -1,0 +1,182 @@
+#!/usr/bin/env bash
+# The sextant binary from outside: help, errors, exit codes, Ctrl-C. Needs bash, grep and sed only.
+#   cli_test.sh path/to/sextant path/to/repository
+set -u
+sextant=$1
+repository=$2
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cd "$repository" || exit 1
+failures=0
+
+fail() {
+  echo "FAILED: $1"
+  sed 's/^/  stdout: /' "$scratch/out" | sed -n 1,5p
+  sed 's/^/  stderr: /' "$scratch/err" | sed -n 1,5p
+  failures=$((failures + 1))
+}
+
+# expect CODE WORDS...: runs sextant; its output is in $scratch/out and $scratch/err.
+expect() {
+  local code=$1
+  shift
+  "$sextant" "$@" >"$scratch/out" 2>"$scratch/err"
+  local got=$?
+  [ "$got" = "$code" ] || fail "sextant $*: exit code $got, expected $code"
+}
+says() { grep -qF -- "$1" "$scratch/out" || fail "stdout lacks '$1'"; }
+# One line on stderr, which contains the words; nothing on stdout.
+complains() {
+  [ "$(grep -c '' "$scratch/err")" = 1 ] || fail "expected one line on stderr"
+  grep -qF -- "$1" "$scratch/err" || fail "stderr lacks '$1'"
+  [ ! -s "$scratch/out" ] || fail "expected nothing on stdout"
+}
+quiet() { [ ! -s "$scratch/err" ] || fail "expected nothing on stderr"; }
+# A JSON document: starts with a brace and, where it can be checked, parses.
+is_json() {
+  sed -n 1p "$scratch/out" | grep -q '^{' || fail "stdout is no JSON object"
+  sed -n '$p' "$scratch/out" | grep -q '^}' || fail "stdout is no complete JSON object"
+  if command -v python3 >/dev/null; then
+    python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$scratch/out" 2>/dev/null || fail "stdout is no valid JSON"
+  fi
+}
+
+# ---- help
+expect 0
+says "Commands:"
+expect 0 --help
+says "plan"
+expect 0 help
+says "catalog"
+expect 0 --version
+says "sextant "
+for command in plan simulate catalog; do
+  expect 0 "$command" --help
+  says "  sextant $command "
+  quiet
+  cp "$scratch/out" "$scratch/help"
+  expect 0 help "$command"
+  [ "$(cat "$scratch/help")" = "$(cat "$scratch/out")" ] || fail "help $command differs from $command --help"
+done
+for command in plan simulate; do
+  expect 0 "$command" --help
+  says "(E2EL - TTFT) / (output tokens - 1)"
+done
+
+# ---- the examples in catalog's help work as they stand
+expect 0 catalog --help
+sed -n 's/^  sextant \(catalog .*\)/\1/p' "$scratch/out" >"$scratch/examples"
+[ -s "$scratch/examples" ] || fail "catalog --help has no example"
+while read -r -a words; do
+  expect 0 "${words[@]}"
+  [ -s "$scratch/out" ] || fail "sextant ${words[*]}: printed nothing"
+  quiet
+done <"$scratch/examples"
+
+# ---- catalog
+for kind in models gpus nics switches nodes profiles; do
+  expect 0 catalog "$kind"
+  [ "$(grep -c '' "$scratch/out")" -ge 3 ] || fail "catalog $kind lists nothing"
+done
+expect 0 catalog gpus rtx-pro-6000-server
+says "source:"
+expect 2 catalog gpus rtx-pro-6000-serve
+complains "rtx-pro-6000-server"
+expect 2 catalog gpu
+complains "did you mean 'gpus'"
+expect 0 catalog scenarios/part1-405b.json
+says "node-a/gpu0"
+expect 0 catalog scenarios/part1-405b.json --dot
+says "graph"
+expect 0 catalog scenarios/part1-405b.json --json
+is_json
+
+# ---- bad usage: exit code 2, one line that names what is nearest
+expect 2 plna
+complains "did you mean 'plan'"
+expect 2 plan
+complains "found no scenario"
+expect 2 plan scenarios/part1-405b.json --thread 2
+complains "did you mean '--threads'"
+expect 2 plan scenarios/part1-405b.json --threads -1
+complains "--threads"
+expect 2 plan scenarios/part1-405b.json --threads two
+complains "found 'two'"
+expect 2 plan scenarios/part1-405b.json scenarios/part1-405b.json
+complains "expected one scenario"
+expect 2 plan scenarios/part1-405b.json --json - --csv -
+complains "one of them on stdout"
+expect 2 plan "$scratch/missing.json"
+complains "missing.json: no such file"
+expect 2 plan "$scratch"
+complains "directory"
+expect 2 plan scenarios/part1-405b.json --json "$scratch/no/such/plan.json"
+complains "no directory"
+expect 2 plan scenarios/part1-405b.json --json /dev/null
+complains "found a device"
+[ -c /dev/null ] || fail "/dev/null is no device any more"
+expect 2 plan scenarios/part1-405b.json --set workload.max_concurrency
+complains "PATH=VALUE"
+
+# ---- bad scenarios: the nearest key, and no output file
+sed 's/"max_num_seqs": 96/"max_num_seq": 96/' scenarios/part1-405b.json >"$scratch/misspelt.json"
+expect 2 plan "$scratch/misspelt.json" --json "$scratch/plan.json"
+complains "'max_num_seq'"
+complains "did you mean 'max_num_seqs'"
+for file in "$scratch"/plan.json*; do [ ! -e "$file" ] || fail "$file exists after an error"; done
+expect 2 plan scenarios/part1-405b.json --set engine.max_num_seq=4
+complains "max_num_seqs"
+printf '{"name": "cut' >"$scratch/cut.json"
+expect 2 plan "$scratch/cut.json"
+complains "cut.json"
+printf '{"name": "a\\u001b[2J", "cluster": 1, "x\\u001b[2Jy": 2}' >"$scratch/hostile.json"
+expect 2 plan "$scratch/hostile.json"
+if grep -q "$(printf '\033')" "$scratch/err"; then fail "an escape sequence reached stderr"; fi
+expect 2 simulate scenarios/part1-405b.json
+complains "sextant plan"
+
+# ---- results: JSON on stdout and nothing beside it; files whole
+fixed=(--set 'deployment={"tp":1,"pp":3}' --set workload.num_prompts=8 --set workload.max_concurrency=4)
+expect 0 simulate scenarios/part1-405b.json "${fixed[@]}"
+says "Output token throughput (tok/s):"
+says "fingerprint"
+quiet
+cp "$scratch/out" "$scratch/plain"
+expect 0 simulate scenarios/part1-405b.json "${fixed[@]}" --step-by-step
+[ "$(cat "$scratch/plain")" = "$(cat "$scratch/out")" ] || fail "--step-by-step gives other results"
+expect 0 simulate scenarios/part1-405b.json "${fixed[@]}" --replications 3
+says "Over 3 replications"
+expect 0 simulate scenarios/part1-405b.json "${fixed[@]}" --json -
+is_json
+says '"sextant metrics"'
+quiet
+expect 0 plan scenarios/part1-405b.json "${fixed[@]}" --set 'variants=[]' --no-intervals --json -
+is_json
+says '"sextant plan"'
+quiet
+expect 0 plan scenarios/part1-405b.json "${fixed[@]}" --set 'variants=[]' --no-intervals \
+  --json "$scratch/plan.json" --csv "$scratch/plan.csv"
+says "Answer"
+grep -q '"format": "sextant plan"' "$scratch/plan.json" || fail "plan.json lacks its format"
+[ "$(grep -c '' "$scratch/plan.csv")" = 2 ] || fail "plan.csv: expected a header and one row"
+if grep -q "$(printf '\033')" "$scratch/out"; then fail "colours went into a file"; fi
+expect 3 plan scenarios/part1-405b.json --set 'deployment={"tp":1,"pp":1}' --set 'variants=[]'
+complains "no layout fits"
+
+# ---- Ctrl-C ends a long run with 130 within a second
+"$sextant" simulate scenarios/part1-405b.json --set 'deployment={"tp":1,"pp":3}' --set workload.num_prompts=100000000 \
+  --step-by-step --json "$scratch/long.json" >"$scratch/out" 2>"$scratch/err" &
+run=$!
+sleep 1
+kill -INT "$run" 2>/dev/null
+( trap - EXIT; sleep 1; kill -KILL "$run" 2>/dev/null ) &
+watchdog=$!
+wait "$run"
+code=$?
+kill "$watchdog" 2>/dev/null
+[ "$code" = 130 ] || fail "Ctrl-C: exit code $code, expected 130 (137: it did not end within a second)"
+complains "interrupted"
+[ ! -e "$scratch/long.json" ] || fail "an interrupted run left a file"
+
+[ "$failures" = 0 ] && echo "all passed"
+exit $((failures > 0))
