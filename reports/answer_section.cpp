@@ -93,11 +93,12 @@ std::string trust_line(const Candidate& best, TextStyle style) {
   return wrapped(text, "  ", style.width);
 }
 
-/// " (rtx-pro-6000-server)": the kind of a stage's first GPU.
+/// " (rtx-pro-6000-server)": the kinds of a stage's GPUs.
 std::string kind_text(const Cluster& cluster, const StagePlacement& stage) {
-  if (stage.gpus.empty() || stage.gpus.front() < 0) return "";
-  const auto first = static_cast<std::size_t>(stage.gpus.front());
-  return first < cluster.devices.size() ? " (" + cluster.devices[first].model + ")" : "";
+  const bool known = std::all_of(stage.gpus.begin(), stage.gpus.end(), [&](int gpu) {
+    return gpu >= 0 && static_cast<std::size_t>(gpu) < cluster.devices.size();
+  });
+  return known && !stage.gpus.empty() ? " (" + cluster.kinds(stage.gpus) + ")" : "";
 }
 
 /// One line for each stage of each replica: which layers, on which GPUs.

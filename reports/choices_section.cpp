@@ -48,8 +48,14 @@ struct RejectionGroup {
   std::vector<std::string> layouts;
 };
 
+/// A few rejections stand each for itself; many are grouped where they differ in numbers only.
 std::vector<RejectionGroup> grouped(const std::vector<Rejection>& rejections) {
+  constexpr std::size_t few = 8;
   std::vector<RejectionGroup> groups;
+  if (rejections.size() <= few) {
+    for (const Rejection& rejection : rejections) groups.push_back({"", &rejection, {rejection.layout}});
+    return groups;
+  }
   for (const Rejection& rejection : rejections) {
     const std::string own = pattern(rejection.reason);
     auto group =

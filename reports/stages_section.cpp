@@ -15,7 +15,8 @@ std::string layers_text(const LayerRange& layers) {
 }
 
 std::string gpu_text(const StageReport& stage) {
-  return stage.gpus.size() > 1 ? fmt::format("{} x {}", stage.gpus.size(), stage.gpu) : stage.gpu;
+  const bool one_kind = stage.gpu.find(" + ") == std::string::npos;
+  return stage.gpus.size() > 1 && one_kind ? fmt::format("{} x {}", stage.gpus.size(), stage.gpu) : stage.gpu;
 }
 
 std::string family_label(Family family) {

@@ -13,7 +13,8 @@ double quantile(std::vector<double> values, double p) {
   std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(below), values.end());
   const double low = values[below];
   if (below + 1 >= values.size()) return low;
-  const double high = *std::min_element(values.begin() + static_cast<std::ptrdiff_t>(below) + 1, values.end());
+  const double high =
+      *std::min_element(values.begin() + static_cast<std::ptrdiff_t>(below) + 1, values.end());
   return low + (position - static_cast<double>(below)) * (high - low);
 }
 
@@ -36,14 +37,15 @@ ErrorSummary summarise_errors(const std::vector<double>& predicted, const std::v
 }
 
 std::string report_text(const FitReport& report) {
-  std::string text = fmt::format("{:<26}{:>7}{:>9}{:>9}{:>8}{:>8}{:>9}{:>7}{:>8}{:>7}{:>14}{:>7}\n", "family", "rows",
-                                 "floored", "TFLOP/s", "GB/s", "us", "median %", "p90 %", "worst %", "bias %",
-                                 "held out: med", "p90 %");
+  std::string text = fmt::format("{:<26}{:>7}{:>9}{:>9}{:>8}{:>8}{:>9}{:>7}{:>8}{:>7}{:>14}{:>7}\n", "family",
+                                 "rows", "floored", "TFLOP/s", "GB/s", "us", "median %", "p90 %", "worst %",
+                                 "bias %", "held out: med", "p90 %");
   for (const FitReportLine& line : report.lines)
-    text += fmt::format("{:<26}{:>7}{:>9}{:>9.1f}{:>8.0f}{:>8.2f}{:>9.2f}{:>7.2f}{:>8.1f}{:>7.2f}{:>14.2f}{:>7.2f}\n",
-                        line.family, line.rows, line.floored, line.tflops, line.memory_gbps, line.latency_us,
-                        100 * line.fitted.median, 100 * line.fitted.p90, 100 * line.fitted.worst,
-                        100 * line.fitted.bias, 100 * line.held_out.median, 100 * line.held_out.p90);
+    text += fmt::format(
+        "{:<26}{:>7}{:>9}{:>9.1f}{:>8.0f}{:>8.2f}{:>9.2f}{:>7.2f}{:>8.1f}{:>7.2f}{:>14.2f}{:>7.2f}\n",
+        line.family, line.rows, line.floored, line.tflops, line.memory_gbps, line.latency_us,
+        100 * line.fitted.median, 100 * line.fitted.p90, 100 * line.fitted.worst, 100 * line.fitted.bias,
+        100 * line.held_out.median, 100 * line.held_out.p90);
   for (const std::string& note : report.notes) text += "note: " + note + "\n";
   return text;
 }

@@ -6,11 +6,11 @@ namespace sextant {
 
 /// Errors of predicted times, relative; over the rows of serving-like sizes.
 struct ErrorSummary {
-  double median = 0;   ///< of |predicted / measured - 1|
+  double median = 0;  ///< of |predicted / measured - 1|
   double p90 = 0;
   double worst = 0;
-  double bias = 0;     ///< median of predicted / measured - 1
-  double low = 1, high = 1;   ///< 5 % and 95 % quantiles of measured / predicted
+  double bias = 0;           ///< median of predicted / measured - 1
+  double low = 1, high = 1;  ///< 5 % and 95 % quantiles of measured / predicted
 };
 
 /// `predicted` and `measured` pairwise; empty input gives zeros.
@@ -20,17 +20,17 @@ double quantile(std::vector<double> values, double p);
 
 /// How one operator model came out.
 struct FitReportLine {
-  std::string family;        ///< "gemm bf16"
+  std::string family;  ///< "gemm bf16"
   std::size_t rows = 0;
-  std::size_t floored = 0;   ///< raised to the time DRAM needs: their data had stayed in the L2
+  std::size_t floored = 0;  ///< raised to the time DRAM needs: their data had stayed in the L2
   double tflops = 0, memory_gbps = 0, latency_us = 0;
-  ErrorSummary fitted;       ///< the profile against the rows it was fitted to
-  ErrorSummary held_out;     ///< shapes that the fit did not see
+  ErrorSummary fitted;    ///< the profile against the rows it was fitted to
+  ErrorSummary held_out;  ///< shapes that the fit did not see
 };
 
 struct FitReport {
   std::vector<FitReportLine> lines;
-  std::vector<std::string> notes;   ///< what was left out and why
+  std::vector<std::string> notes;  ///< what was left out and why
 };
 
 /// The report as a table for a terminal.

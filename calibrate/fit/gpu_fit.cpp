@@ -15,24 +15,27 @@ namespace {
 
 using Axes = std::vector<std::vector<double>>;
 
-// Where the efficiency is stored: fine where kernels change (tiles of 16, 32, 64, 128 and 256 rows), coarse elsewhere,
-// so that a profile stays a small file.
-const std::vector<double> widths = {128,  512,  1024, 1536, 2048, 2560,  3072,  3584, 4096,
+// Where the efficiency is stored: fine where kernels change (tiles of 16, 32, 64, 128 and 256 rows), coarse
+// elsewhere, so that a profile stays a small file.
+const std::vector<double> widths = {128,  512,  1024, 1536, 2048,  2560,  3072,  3584, 4096,
                                     5120, 6144, 7168, 8192, 10240, 12288, 16384, 51200};
 const Axes gemm_axes = {{2,   4,   8,   16,  17,   32,   33,   64,   65,   96,   128,  129,  192,  256,
                          257, 512, 513, 768, 1024, 1025, 1536, 2048, 2560, 3072, 4096, 4352, 8192, 16384},
-                        widths, widths};
-const Axes prefill_axes = {{8.5, 16.5, 32.5, 64.5, 128.5, 256.5, 512.5, 768.5, 1024.5, 1536.5, 2048.5, 3072.5, 4096.5, 5120.5, 6144.5},
-                           {0.0625, 0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096, 8192}};
+                        widths,
+                        widths};
+const Axes prefill_axes = {{8.5, 16.5, 32.5, 64.5, 128.5, 256.5, 512.5, 768.5, 1024.5, 1536.5, 2048.5, 3072.5,
+                            4096.5, 5120.5, 6144.5},
+                           {0.0625, 0.125, 0.25, 0.5, 1,   2,   4,   8,   16,   24,   32,   48,
+                            64,     96,    128,  192, 256, 384, 512, 768, 1024, 2048, 4096, 8192}};
 const Axes decode_axes = {{2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192},
                           {4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536},
                           {2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 64}};
 const std::set<std::int64_t> fitted_head_sizes = {64, 128};
 
-constexpr double kernel_floor_us = 2.5;        // of a small kernel within a CUDA graph
+constexpr double kernel_floor_us = 2.5;  // of a small kernel within a CUDA graph
 constexpr Spread elementwise_spread = {0.8, 1.5};
-constexpr double host_bound = 10;              // times the fastest type's floor
-constexpr double broad_enough = 0.1;           // share of the rows of the type that has most
+constexpr double host_bound = 10;     // times the fastest type's floor
+constexpr double broad_enough = 0.1;  // share of the rows of the type that has most
 
 std::string attention_key(const std::string& kv_dtype, std::int64_t head_dim) {
   return fmt::format("{}/{}", kv_dtype, head_dim);
@@ -47,7 +50,10 @@ double floor_us(const std::vector<FitSample>& samples) {
 OperatorModel elementwise_model(double memory_gbps) {
   OperatorModel model;
   model.grade = Grade::assumed;
-  model.source = fmt::format("no table of small kernels: the memory rate that GEMM or decode attention reaches, and {} us a kernel within a CUDA graph", kernel_floor_us);
+  model.source = fmt::format(
+      "no table of small kernels: the memory rate that GEMM or decode attention reaches, and {} us a kernel "
+      "within a CUDA graph",
+      kernel_floor_us);
   model.roofline = {0, memory_gbps, kernel_floor_us};
   model.spread = elementwise_spread;
   return model;
@@ -57,7 +63,8 @@ OperatorModel elementwise_model(double memory_gbps) {
 
 void GpuFit::add(const Measurement& measurement) {
   if (measurement.gpu != gpu_) return;
-  const auto keep = [&](Families& families, const std::string& family, const std::string& key, const auto& row) {
+  const auto keep = [&](Families& families, const std::string& family, const std::string& key,
+                        const auto& row) {
     families[key].push_back(sample_of(row));
     std::vector<std::string>& sources = sources_[family];
     if (sources.empty() || (sources.back() != measurement.source &&
@@ -75,7 +82,9 @@ void GpuFit::add(const Measurement& measurement) {
   }
 }
 
-std::string GpuFit::source(const std::string& family) const { return fmt::format("{}", fmt::join(sources_.at(family), "; ")); }
+std::string GpuFit::source(const std::string& family) const {
+  return fmt::format("{}", fmt::join(sources_.at(family), "; "));
+}
 
 std::vector<std::string> GpuFit::usable_gemm_types(FitReport& report) const {
   std::size_t most = 0;
@@ -88,28 +97,35 @@ std::vector<std::string> GpuFit::usable_gemm_types(FitReport& report) const {
   std::vector<std::string> types;
   for (const auto& [type, samples] : gemm_) {
     if (static_cast<double>(samples.size()) < broad_enough * static_cast<double>(most))
-      report.notes.push_back(fmt::format("gemm {} left out: {} rows against {} of another type", type, samples.size(), most));
+      report.notes.push_back(
+          fmt::format("gemm {} left out: {} rows against {} of another type", type, samples.size(), most));
     else if (const double floor = floor_us(samples); floor > host_bound * fastest)
-      report.notes.push_back(fmt::format("gemm {} left out: its smallest shapes take {:.1f} us against {:.1f} us of another type, the time of launches from the host and not of kernels", type, floor, fastest));
+      report.notes.push_back(
+          fmt::format("gemm {} left out: its smallest shapes take {:.1f} us against {:.1f} us of another "
+                      "type, the time of launches from the host and not of kernels",
+                      type, floor, fastest));
     else
       types.push_back(type);
   }
   return types;
 }
 
-GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& options, FitReport& report) const {
+GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& options,
+                       FitReport& report) const {
   GpuProfile profile;
   profile.gpu = gpu_;
   profile.provenance = options.provenance;
   double memory_gbps = 0;
-  const auto fit_family = [&](const std::string& family, const std::string& key, const std::vector<FitSample>& samples, OperatorFitOptions how) {
+  const auto fit_family = [&](const std::string& family, const std::string& key,
+                              const std::vector<FitSample>& samples, OperatorFitOptions how) {
     how.family = family + " " + key;
     how.l2_bytes = options.l2_bytes;
     how.folds = options.folds;
     FitReportLine line;
     OperatorModel model = fit_operator(samples, how, line);
     model.source = source(family);
-    if (line.floored > 0) model.source += fmt::format("; {} of {} rows raised to the time DRAM needs", line.floored, line.rows);
+    if (line.floored > 0)
+      model.source += fmt::format("; {} of {} rows raised to the time DRAM needs", line.floored, line.rows);
     if (how.floor_at_memory) memory_gbps = std::max(memory_gbps, model.roofline.memory_gbps);
     report.lines.push_back(line);
     return model;
@@ -120,11 +136,15 @@ GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& opti
     profile.gemm[type] = std::move(model);
   }
   for (const auto& [key, samples] : decode_)
-    profile.attention_decode[key] = fit_family("attention_decode", key, samples, {"", decode_axes, false, {}, 0, true, 0});
+    profile.attention_decode[key] =
+        fit_family("attention_decode", key, samples, {"", decode_axes, false, {}, 0, true, 0});
   if (memory_gbps == 0)
-    throw InputError(fmt::format("{}: found no gemm and no decode attention rows of it, expected some to tell what its memory reaches", gpu_));
+    throw InputError(fmt::format(
+        "{}: found no gemm and no decode attention rows of it, expected some to tell what its memory reaches",
+        gpu_));
   for (const auto& [key, samples] : prefill_)
-    profile.attention_prefill[key] = fit_family("attention_prefill", key, samples, {"", prefill_axes, true, memory_gbps, 0, false, 0});
+    profile.attention_prefill[key] =
+        fit_family("attention_prefill", key, samples, {"", prefill_axes, true, memory_gbps, 0, false, 0});
   if (const auto bf16 = profile.gemm.find("bf16"); bf16 != profile.gemm.end())
     profile.gemm["w4a16"] = assumed_w4a16(bf16->second, assumptions);
   profile.elementwise = elementwise_model(memory_gbps);

@@ -13,13 +13,13 @@
 namespace sextant {
 
 struct GpuFitOptions {
-  std::string provenance;   ///< the command that makes the file
-  double l2_bytes = 0;      ///< of the GPU; 0: not known, then the largest quarter of the data counts as streaming
-  int folds = 5;            ///< of shapes, left out in turn to test each fit
+  std::string provenance;  ///< the command that makes the file
+  double l2_bytes = 0;     ///< of the GPU; 0: not known (see OperatorFitOptions)
+  int folds = 5;           ///< of shapes, left out in turn to test each fit
 };
 
-/// Collects the kernel rows of one GPU and fits its profile. Rows of other GPUs and kinds, windowed attention and head
-/// sizes that are not fitted pass by.
+/// Collects the kernel rows of one GPU and fits its profile. Rows of other GPUs and kinds, windowed attention
+/// and head sizes that are not fitted pass by.
 class GpuFit {
  public:
   explicit GpuFit(std::string gpu) : gpu_(std::move(gpu)) {}
@@ -34,7 +34,7 @@ class GpuFit {
 
   std::string gpu_;
   Families gemm_, prefill_, decode_;
-  std::map<std::string, std::vector<std::string>> sources_;   ///< by family, each named once
+  std::map<std::string, std::vector<std::string>> sources_;  ///< by family, each named once
 };
 
 }  // namespace sextant

@@ -9,8 +9,10 @@ namespace sextant {
 namespace {
 
 constexpr int reweightings = 3;
-constexpr double least_residual = 0.01;   // below, residuals count squared: keeps the weights finite
-constexpr double smoothness = 1e-3;       // of a sample's weight: decides only where no sample does
+constexpr double least_residual = 0.01;  // below, residuals count squared: keeps the weights finite
+constexpr double smoothness = 1e-4;      // of a sample's weight: decides only where no sample does
+// Points as near as 64 and 65 rows stand on both sides of a step between kernels: no spring may close it.
+constexpr double shortest_spring = 0.1;
 constexpr std::size_t most_corners = 16;
 
 /// The nodes a sample lies between, with their shares.
@@ -27,7 +29,8 @@ Stencil stencil_of(const std::vector<std::vector<double>>& axes, const std::vect
     const double x = std::clamp(coordinates[d], axis.front(), axis.back());
     const auto above = std::upper_bound(axis.begin(), axis.end(), x);
     const auto index = static_cast<std::size_t>(above - axis.begin()) - 1;
-    const double fraction = index + 1 < axis.size() ? std::log(x / axis[index]) / std::log(axis[index + 1] / axis[index]) : 0;
+    const double fraction =
+        index + 1 < axis.size() ? std::log(x / axis[index]) / std::log(axis[index + 1] / axis[index]) : 0;
     for (std::size_t c = 0; c < stencil.corners; ++c)
       stencil.node[c] = stencil.node[c] * static_cast<int>(axis.size()) + static_cast<int>(index);
     if (fraction == 0) continue;
@@ -56,7 +59,7 @@ Triplets smoothness_terms(const std::vector<std::vector<double>>& axes, double s
       const int position = node / stride % length;
       if (position + 1 >= length) continue;
       const auto at = static_cast<std::size_t>(position);
-      const double spring = strength / std::log(axis[at + 1] / axis[at]);
+      const double spring = strength / std::max(std::log(axis[at + 1] / axis[at]), shortest_spring);
       terms.emplace_back(node, node, spring);
       terms.emplace_back(node + stride, node + stride, spring);
       terms.emplace_back(node + stride, node, -spring);
@@ -90,12 +93,14 @@ Grid fit_grid(const std::vector<std::vector<double>>& axes, const std::vector<Gr
       const Stencil& stencil = stencils[i];
       const double seen = std::log(samples[i].value);
       const double residual = round == 0 ? 0 : std::abs(interpolated(stencil, x) - seen);
-      const double weight = samples[i].weight * (round == 0 ? 1 : least_residual / std::max(residual, least_residual));
+      const double weight =
+          samples[i].weight * (round == 0 ? 1 : least_residual / std::max(residual, least_residual));
       for (std::size_t a = 0; a < stencil.corners; ++a) {
         right[stencil.node[a]] += weight * stencil.share[a] * seen;
         for (std::size_t b = 0; b < stencil.corners; ++b)
           if (stencil.node[a] >= stencil.node[b])
-            terms.emplace_back(stencil.node[a], stencil.node[b], weight * stencil.share[a] * stencil.share[b]);
+            terms.emplace_back(stencil.node[a], stencil.node[b],
+                               weight * stencil.share[a] * stencil.share[b]);
       }
     }
     Eigen::SparseMatrix<double> matrix(nodes, nodes);
@@ -111,9 +116,9 @@ Grid fit_grid(const std::vector<std::vector<double>>& axes, const std::vector<Gr
 
 std::vector<double> clipped_axis(const std::vector<double>& preferred, const std::vector<GridSample>& samples,
                                  std::size_t d) {
-  const auto [least, most] = std::minmax_element(samples.begin(), samples.end(), [&](const auto& a, const auto& b) {
-    return a.coordinates[d] < b.coordinates[d];
-  });
+  const auto [least, most] =
+      std::minmax_element(samples.begin(), samples.end(),
+                          [&](const auto& a, const auto& b) { return a.coordinates[d] < b.coordinates[d]; });
   const double low = least->coordinates[d], high = most->coordinates[d];
   std::vector<double> axis = {low};
   for (const double point : preferred)

@@ -16,6 +16,13 @@ constexpr Spread same_machine = {0.9, 1.1};
 /// The other way's traffic at the same time may have cost up to a third of the rate.
 constexpr Spread from_both_ways = {0.7, 1.1};
 
+/// Whether an all-reduce's bus bandwidth, 2 (n - 1) / n of size / time, exceeds what the line carries.
+bool beyond_ring(const CollectiveCurve& collective, double line_gbps) {
+  if (collective.op != "all_reduce") return false;
+  const double share = 2.0 * (collective.ranks - 1) / collective.ranks;
+  return share * collective.curve.bytes.back() / collective.curve.us.back() / 1e3 > line_gbps;
+}
+
 }  // namespace
 
 void LinkFit::add(const Measurement& measurement) {
@@ -59,15 +66,24 @@ LinkProfile LinkFit::fit() const {
   } else {
     const auto pair = collectives_.find({"all_to_all", 2});
     if (pair == collectives_.end())
-      throw InputError(fmt::format("link {}: found no p2p rows and no all_to_all of 2 ranks over {}, expected either for send", options_.name, options_.link));
+      throw InputError(fmt::format(
+          "link {}: found no p2p rows and no all_to_all of 2 ranks over {}, expected either for send",
+          options_.name, options_.link));
     Times halves;
     for (const auto& [bytes, us] : pair->second) halves[bytes / 2] = us;
-    profile.send = curve(halves, "half the buffer of a 2-rank all_to_all, both ways at once: a lower bound of the rate of one way; " + source);
+    profile.send = curve(
+        halves,
+        "half the buffer of a 2-rank all_to_all, both ways at once: a lower bound of the rate of one way; " +
+            source);
     profile.send.grade = Grade::fitted;
     profile.send.spread = from_both_ways;
   }
-  for (const auto& [key, times] : collectives_)
-    profile.collectives.push_back({key.first, key.second, curve(times, source)});
+  for (const auto& [key, times] : collectives_) {
+    CollectiveCurve collective{key.first, key.second, curve(times, source)};
+    if (beyond_ring(collective, options_.line_gbps))
+      collective.curve.source += "; faster than a ring over this line can be: reduced in the switch (NVLS)";
+    profile.collectives.push_back(std::move(collective));
+  }
   return profile;
 }
 

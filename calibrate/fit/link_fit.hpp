@@ -11,25 +11,25 @@ namespace sextant {
 
 /// What a link profile is to be called and what its wire carries.
 struct LinkFitOptions {
-  std::string name;         ///< "pcie-gen5"
-  std::string link;         ///< class of the rows to take: nvlink, pcie, roce, ib, tcp
-  double line_gbps = 0;     ///< 10^9 B/s each way
+  std::string name;      ///< "pcie-gen5"
+  std::string link;      ///< class of the rows to take: nvlink, pcie, roce, ib, tcp
+  double line_gbps = 0;  ///< 10^9 B/s each way
   std::string provenance;
-  std::string dtype = "fp16";   ///< of the collective rows to take; empty: any
+  std::string dtype = "fp16";  ///< of the collective rows to take; empty: any
 };
 
-/// Collects collective and point-to-point rows of one link class and makes its curves: the median of equal sizes. NCCL's
-/// rows only: a custom all-reduce is another implementation.
+/// Collects collective and point-to-point rows of one link class and makes its curves: the median of equal
+/// sizes. NCCL's rows only: a custom all-reduce is another implementation.
 class LinkFit {
  public:
   explicit LinkFit(LinkFitOptions options) : options_(std::move(options)) {}
   void add(const Measurement&);
-  /// `send` is from p2p rows; without any, from the all-to-all of two ranks, in which each sends half of its buffer,
-  /// both ways at once. Throws InputError if neither is there.
+  /// `send` is from p2p rows; without any, from the all-to-all of two ranks, in which each sends half of its
+  /// buffer, both ways at once. Throws InputError if neither is there.
   LinkProfile fit() const;
 
  private:
-  using Times = std::map<double, std::vector<double>>;   ///< microseconds by bytes
+  using Times = std::map<double, std::vector<double>>;  ///< microseconds by bytes
   TransferCurve curve(const Times&, const std::string& source) const;
 
   LinkFitOptions options_;

@@ -12,13 +12,15 @@ namespace sextant {
 namespace {
 
 constexpr std::size_t fewest_rows = 8;
-constexpr double reached_best = 0.98;      // quantile of rates: a few outliers above do not count
-constexpr double smallest_times = 0.01;    // quantile of times that stands for an empty kernel
-constexpr double latency_share = 0.8;      // of it: the rest grows with the work, and no row's time may fall below
+constexpr double reached_best = 0.98;    // quantile of rates: a few outliers above do not count
+constexpr double smallest_times = 0.01;  // quantile of times that stands for an empty kernel
+constexpr double latency_share =
+    0.8;  // of it: the rest grows with the work, and no row's time may fall below
 constexpr double least_work_share = 0.02;  // of a row's time above the latency
-constexpr double beyond_l2 = 4;            // times the L2: less than a quarter can be found there again
+constexpr double beyond_l2 = 2;            // times the L2: reading in a circle then finds little of it again
+constexpr double unknown_l2_share = 1.0 / 16;  // of the largest data counts as beyond an L2 of unknown size
 constexpr double extreme_quarter = 0.25;
-constexpr double small_size_weight = 0.05; // of rows too small for serving
+constexpr double small_size_weight = 0.05;  // of rows too small for serving
 
 double latency_of(const std::vector<FitSample>& samples) {
   std::vector<double> times;
@@ -26,7 +28,9 @@ double latency_of(const std::vector<FitSample>& samples) {
   return latency_share * quantile(times, smallest_times);
 }
 
-double work_us(double us, double latency_us) { return std::max(us - latency_us, us * least_work_share); }
+double work_us(double us, double latency_us) {
+  return std::max(us - latency_us, us * least_work_share);
+}
 
 double tflops_of(const std::vector<FitSample>& samples, double latency_us) {
   std::vector<double> flops, rates;
@@ -41,7 +45,8 @@ double tflops_of(const std::vector<FitSample>& samples, double latency_us) {
 double memory_gbps_of(const std::vector<FitSample>& samples, double latency_us, double l2_bytes) {
   double largest = 0;
   for (const FitSample& sample : samples) largest = std::max(largest, sample.resident_bytes);
-  const double streaming = std::min(beyond_l2 * l2_bytes, largest * extreme_quarter);
+  const double streaming =
+      l2_bytes > 0 ? std::min(beyond_l2 * l2_bytes, largest) : largest * unknown_l2_share;
   std::vector<double> intensities, rates;
   for (const FitSample& sample : samples)
     if (sample.resident_bytes >= streaming) intensities.push_back(sample.flops / sample.bytes);
@@ -73,7 +78,7 @@ std::vector<GridSample> grid_samples(const std::vector<FitSample>& samples, cons
   result.reserve(samples.size());
   for (const FitSample& sample : samples) {
     const double work = work_us(sample.us, roofline.latency_us);
-    const double share = work / sample.us;   // an error of the efficiency counts as much in the time
+    const double share = work / sample.us;  // an error of the efficiency counts as much in the time
     result.push_back({sample.coordinates, roofline_us(roofline, sample) / work,
                       share * share * (sample.serving ? 1 : small_size_weight)});
   }
@@ -84,7 +89,8 @@ struct Comparison {
   std::vector<double> predicted, measured;
   void add(const FitSample& sample, const Roofline& roofline, const Grid& efficiency) {
     if (!sample.serving) return;
-    predicted.push_back(roofline.latency_us + roofline_us(roofline, sample) / efficiency.at(sample.coordinates));
+    predicted.push_back(roofline.latency_us +
+                        roofline_us(roofline, sample) / efficiency.at(sample.coordinates));
     measured.push_back(sample.us);
   }
   ErrorSummary summary() const { return summarise_errors(predicted, measured); }
@@ -92,7 +98,8 @@ struct Comparison {
 
 /// Errors on shapes that a fit did not see.
 ErrorSummary held_out_errors(const std::vector<FitSample>& samples, const std::vector<GridSample>& points,
-                             const std::vector<std::vector<double>>& axes, const Roofline& roofline, int folds) {
+                             const std::vector<std::vector<double>>& axes, const Roofline& roofline,
+                             int folds) {
   Comparison comparison;
   const auto count = static_cast<std::uint64_t>(std::max(folds, 1));
   for (std::uint64_t fold = 0; folds >= 2 && fold < count; ++fold) {
@@ -108,9 +115,11 @@ ErrorSummary held_out_errors(const std::vector<FitSample>& samples, const std::v
 
 }  // namespace
 
-OperatorModel fit_operator(std::vector<FitSample> samples, const OperatorFitOptions& options, FitReportLine& line) {
+OperatorModel fit_operator(std::vector<FitSample> samples, const OperatorFitOptions& options,
+                           FitReportLine& line) {
   if (samples.size() < fewest_rows)
-    throw InputError(fmt::format("{}: found {} rows, expected {} or more to fit", options.family, samples.size(), fewest_rows));
+    throw InputError(fmt::format("{}: found {} rows, expected {} or more to fit", options.family,
+                                 samples.size(), fewest_rows));
   OperatorModel model;
   model.grade = Grade::fitted;
   Roofline& roofline = model.roofline;
@@ -124,7 +133,8 @@ OperatorModel fit_operator(std::vector<FitSample> samples, const OperatorFitOpti
 
   const std::vector<GridSample> points = grid_samples(samples, roofline);
   std::vector<std::vector<double>> axes;
-  for (std::size_t d = 0; d < options.axes.size(); ++d) axes.push_back(clipped_axis(options.axes[d], points, d));
+  for (std::size_t d = 0; d < options.axes.size(); ++d)
+    axes.push_back(clipped_axis(options.axes[d], points, d));
   model.efficiency = fit_grid(axes, points);
 
   Comparison fitted;

@@ -11,20 +11,22 @@ namespace sextant {
 
 /// How one family of operators is to be fitted.
 struct OperatorFitOptions {
-  std::string family;                        ///< for the report
-  std::vector<std::vector<double>> axes;     ///< preferred points of the efficiency grid, clipped to the data
-  bool arithmetic = true;                    ///< false: the roofline has no arithmetic part
+  std::string family;                     ///< for the report
+  std::vector<std::vector<double>> axes;  ///< preferred points of the efficiency grid, clipped to the data
+  bool arithmetic = true;                 ///< false: the roofline has no arithmetic part
   /// A memory rate known from other operators; nullopt: the one that these reach on data beyond the L2.
   std::optional<double> memory_gbps;
-  /// Data of several times this size cannot have stayed in the L2 between repeats of a benchmark.
+  /// Data of twice this size cannot have stayed in the L2 between repeats of a benchmark; 0: not known, then
+  /// those of a sixteenth of the largest and more count as beyond it.
   double l2_bytes = 0;
   /// Whether rows faster than DRAM allows are raised to what it needs.
   bool floor_at_memory = true;
-  int folds = 5;                             ///< of shapes, left out in turn to test the fit; below 2: no test
+  int folds = 5;  ///< of shapes, left out in turn to test the fit; below 2: no test
 };
 
-/// Fits time = latency + max(flops / rate, bytes / bandwidth) / efficiency. Rates are the 98 % quantile reached by the
-/// largest rows, the latency just below that of the smallest. Throws InputError for fewer rows than a fit can use.
+/// Fits time = latency + max(flops / rate, bytes / bandwidth) / efficiency. Rates are the 98 % quantile
+/// reached by the largest rows, the latency just below that of the smallest. Throws InputError for fewer rows
+/// than a fit can use.
 OperatorModel fit_operator(std::vector<FitSample> samples, const OperatorFitOptions&, FitReportLine&);
 
 }  // namespace sextant

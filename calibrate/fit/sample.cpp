@@ -5,8 +5,8 @@
 namespace sextant {
 namespace {
 
-constexpr double prefill_fill_unit = 1024;           // gpu_profile.hpp, second coordinate of prefill
-constexpr std::int64_t smallest_serving_width = 1024;   // n and k of a layer's GEMM, per GPU
+constexpr double prefill_fill_unit = 1024;             // gpu_profile.hpp, second coordinate of prefill
+constexpr std::int64_t smallest_serving_width = 1024;  // n and k of a layer's GEMM, per GPU
 constexpr std::int64_t smallest_serving_context = 128;
 constexpr std::int64_t smallest_serving_prompt = 16;
 
@@ -16,7 +16,9 @@ std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
   return x ^ (x >> 31);
 }
 
-std::uint64_t word(std::int64_t number) { return static_cast<std::uint64_t>(number); }
+std::uint64_t word(std::int64_t number) {
+  return static_cast<std::uint64_t>(number);
+}
 
 }  // namespace
 
@@ -41,7 +43,8 @@ FitSample sample_of(const AttentionPrefillRow& row) {
   FitSample sample;
   sample.coordinates = {pairs / fresh, heads * fresh * batch / prefill_fill_unit};
   sample.flops = 4 * heads * head_dim * pairs * batch;
-  const double kv_bytes_per_token = 2 * static_cast<double>(row.kv_heads) * head_dim * element_bytes(row.kv_dtype);
+  const double kv_bytes_per_token =
+      2 * static_cast<double>(row.kv_heads) * head_dim * element_bytes(row.kv_dtype);
   sample.bytes = batch * ((past + fresh) * kv_bytes_per_token + 2 * fresh * heads * head_dim * output_bytes);
   sample.us = row.us;
   sample.shape = mix(mix(word(row.new_tokens), word(row.past_tokens)), word(row.heads * row.batch));

@@ -6,7 +6,19 @@
 namespace sextant {
 namespace {
 
-enum Column : std::size_t { kernel, batch, isl, heads, kv_heads, head_dim, dtype, kv_dtype, step, window, latency };
+enum Column : std::size_t {
+  kernel,
+  batch,
+  isl,
+  heads,
+  kv_heads,
+  head_dim,
+  dtype,
+  kv_dtype,
+  step,
+  window,
+  latency
+};
 
 /// Fills what both attention kinds share.
 template <class Row>
@@ -15,7 +27,8 @@ Row attention_row(const CsvRow& cells) {
   row.heads = cells.count(heads, 1);
   row.kv_heads = cells.count(kv_heads, 1);
   if (row.heads % row.kv_heads != 0)
-    cells.fail(kv_heads, fmt::format("found {} for {} heads, expected a divisor of it", row.kv_heads, row.heads));
+    cells.fail(kv_heads,
+               fmt::format("found {} for {} heads, expected a divisor of it", row.kv_heads, row.heads));
   row.head_dim = cells.count(head_dim, 1);
   row.batch = cells.count(batch, 1);
   row.dtype = detail::dtype_word(cells, dtype);
@@ -26,7 +39,8 @@ Row attention_row(const CsvRow& cells) {
 }
 
 template <class Visit>
-void for_each_attention(const std::string& path, const TableOrigin& origin, const MeasurementSink& sink, Visit&& visit) {
+void for_each_attention(const std::string& path, const TableOrigin& origin, const MeasurementSink& sink,
+                        Visit&& visit) {
   Measurement measurement{origin.gpu, path, "", {}};
   for_each_csv_row(
       path,
@@ -42,18 +56,21 @@ void for_each_attention(const std::string& path, const TableOrigin& origin, cons
 
 }  // namespace
 
-void import_context_attention_table(const std::string& path, const TableOrigin& origin, const MeasurementSink& sink) {
+void import_context_attention_table(const std::string& path, const TableOrigin& origin,
+                                    const MeasurementSink& sink) {
   for_each_attention(path, origin, sink, [](const CsvRow& cells) {
     auto row = attention_row<AttentionPrefillRow>(cells);
     row.new_tokens = cells.count(isl, 1);
     row.past_tokens = cells.count(step, 0);
     if (row.past_tokens != 0)
-      cells.fail(step, fmt::format("found {}, expected 0: whether isl counts a cached past is not known", row.past_tokens));
+      cells.fail(step, fmt::format("found {}, expected 0: whether isl counts a cached past is not known",
+                                   row.past_tokens));
     return row;
   });
 }
 
-void import_generation_attention_table(const std::string& path, const TableOrigin& origin, const MeasurementSink& sink) {
+void import_generation_attention_table(const std::string& path, const TableOrigin& origin,
+                                       const MeasurementSink& sink) {
   for_each_attention(path, origin, sink, [](const CsvRow& cells) {
     auto row = attention_row<AttentionDecodeRow>(cells);
     const std::int64_t fresh = cells.count(isl, 1);

@@ -13,7 +13,9 @@ namespace {
 
 std::string operation_word(const CsvRow& row, std::size_t column) {
   constexpr std::array<std::pair<std::string_view, std::string_view>, 4> words = {
-      {{"all_reduce", "all_reduce"}, {"all_gather", "all_gather"}, {"reduce_scatter", "reduce_scatter"},
+      {{"all_reduce", "all_reduce"},
+       {"all_gather", "all_gather"},
+       {"reduce_scatter", "reduce_scatter"},
        {"alltoall", "all_to_all"}}};
   for (const auto& [theirs, ours] : words)
     if (row.text(column) == theirs) return std::string(ours);
@@ -25,19 +27,22 @@ constexpr std::int64_t most_ranks = 1 << 20;
 
 int rank_count(const CsvRow& row, std::size_t column) {
   const std::int64_t ranks = row.count(column, 2);
-  if (ranks > most_ranks) row.fail(column, fmt::format("found {} GPUs, expected at most {}", ranks, most_ranks));
+  if (ranks > most_ranks)
+    row.fail(column, fmt::format("found {} GPUs, expected at most {}", ranks, most_ranks));
   return static_cast<int>(ranks);
 }
 
 void require_link(const std::string& path, const TableOrigin& origin) {
-  if (origin.link.empty()) throw InputError(fmt::format("{}: the link between the GPUs is not known, expected nvlink or pcie", path));
+  if (origin.link.empty())
+    throw InputError(
+        fmt::format("{}: the link between the GPUs is not known, expected nvlink or pcie", path));
 }
 
 }  // namespace
 
-// The whole buffer, not a rank's part of it, in each operation: at the largest size two ranks over PCIe 5 x16 (63 GB/s
-// one way) would otherwise move 64.6 GB/s in all_gather, eight ranks 184 GB/s; as a whole buffer the bus bandwidths are
-// 32.3, 23.4 and 23.0 GB/s for 2, 4 and 8 ranks.
+// The whole buffer, not a rank's part of it, in each operation: at the largest size two ranks over PCIe 5 x16
+// (63 GB/s one way) would otherwise move 64.6 GB/s in all_gather, eight ranks 184 GB/s; as a whole buffer the
+// bus bandwidths are 32.3, 23.4 and 23.0 GB/s for 2, 4 and 8 ranks.
 void import_nccl_table(const std::string& path, const TableOrigin& origin, const MeasurementSink& sink) {
   enum Column : std::size_t { operation, dtype, ranks, elements, latency };
   require_link(path, origin);
@@ -59,7 +64,8 @@ void import_nccl_table(const std::string& path, const TableOrigin& origin, const
       });
 }
 
-void import_custom_allreduce_table(const std::string& path, const TableOrigin& origin, const MeasurementSink& sink) {
+void import_custom_allreduce_table(const std::string& path, const TableOrigin& origin,
+                                   const MeasurementSink& sink) {
   enum Column : std::size_t { kernel, dtype, ranks, elements, latency, backend };
   require_link(path, origin);
   Measurement measurement{origin.gpu, path, "", {}};

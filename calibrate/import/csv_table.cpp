@@ -78,12 +78,14 @@ void for_each_csv_row(const std::string& path, const std::vector<std::string>& c
       return;
     }
     if (cells.size() != width)
-      throw InputError(fmt::format("{}:{}: found {} cells, expected {} as in the header", path, number, cells.size(), width));
+      throw InputError(fmt::format("{}:{}: found {} cells, expected {} as in the header", path, number,
+                                   cells.size(), width));
     for (std::size_t i = 0; i < positions.size(); ++i) chosen[i] = cells[positions[i]];
     visit(CsvRow(path, number, columns, chosen));
   });
   if (width == 0)
-    throw InputError(fmt::format("{}: found no header, expected the columns {}", path, fmt::join(columns, ", ")));
+    throw InputError(
+        fmt::format("{}: found no header, expected the columns {}", path, fmt::join(columns, ", ")));
 }
 
 }  // namespace sextant

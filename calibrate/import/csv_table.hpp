@@ -29,9 +29,10 @@ class CsvRow {
   const std::vector<std::string_view>& cells_;
 };
 
-/// Reads a CSV file (gzip allowed) row by row. Lines that begin with '#' before the header are comments, passed to
-/// `comment` without the '#'. Columns are matched by name; others are ignored. Throws InputError for a missing or
-/// repeated column, a row with more or fewer cells than the header, and a file without a header.
+/// Reads a CSV file (gzip allowed) row by row. Lines that begin with '#' before the header are comments,
+/// passed to `comment` without the '#'. Columns are matched by name; others are ignored. Throws InputError
+/// for a missing or repeated column, a row with more or fewer cells than the header, and a file without a
+/// header.
 void for_each_csv_row(const std::string& path, const std::vector<std::string>& columns,
                       const std::function<void(std::string_view)>& comment,
                       const std::function<void(const CsvRow&)>& visit);

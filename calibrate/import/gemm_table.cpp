@@ -11,8 +11,9 @@ void import_gemm_table(const std::string& path, const TableOrigin& origin, const
       [&](std::string_view comment) { detail::note_source(comment, measurement.source); },
       [&](const CsvRow& row) {
         measurement.note = row.text(kernel);
-        measurement.row = GemmRow{detail::dtype_word(row, dtype), row.count(m, 1), row.count(n, 1), row.count(k, 1),
-                                  row.positive(latency) * detail::microseconds_per_millisecond};
+        measurement.row =
+            GemmRow{detail::dtype_word(row, dtype), row.count(m, 1), row.count(n, 1), row.count(k, 1),
+                    row.positive(latency) * detail::microseconds_per_millisecond};
         sink(measurement);
       });
 }

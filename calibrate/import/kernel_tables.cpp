@@ -15,17 +15,19 @@ struct TableKind {
   void (*import)(const std::string&, const TableOrigin&, const MeasurementSink&);
 };
 
-constexpr std::array<TableKind, 5> table_kinds = {{{"gemm_perf.csv", import_gemm_table},
-                                                   {"context_attention_perf.csv", import_context_attention_table},
-                                                   {"generation_attention_perf.csv", import_generation_attention_table},
-                                                   {"nccl_perf.csv", import_nccl_table},
-                                                   {"custom_allreduce_perf.csv", import_custom_allreduce_table}}};
+constexpr std::array<TableKind, 5> table_kinds = {
+    {{"gemm_perf.csv", import_gemm_table},
+     {"context_attention_perf.csv", import_context_attention_table},
+     {"generation_attention_perf.csv", import_generation_attention_table},
+     {"nccl_perf.csv", import_nccl_table},
+     {"custom_allreduce_perf.csv", import_custom_allreduce_table}}};
 
 }  // namespace
 
 std::vector<std::string> import_kernel_tables(const std::string& folder, const TableOrigin& origin,
                                               const MeasurementSink& sink) {
-  if (!std::filesystem::is_directory(folder)) throw InputError(fmt::format("{}: found no folder of that name", folder));
+  if (!std::filesystem::is_directory(folder))
+    throw InputError(fmt::format("{}: found no folder of that name", folder));
   std::vector<std::string> read;
   for (const TableKind& kind : table_kinds) {
     for (const char* suffix : {"", ".gz"}) {
@@ -37,7 +39,8 @@ std::vector<std::string> import_kernel_tables(const std::string& folder, const T
     }
   }
   if (read.empty())
-    throw InputError(fmt::format("{}: found no kernel table, expected gemm_perf.csv.gz or another of its kind", folder));
+    throw InputError(
+        fmt::format("{}: found no kernel table, expected gemm_perf.csv.gz or another of its kind", folder));
   return read;
 }
 

@@ -11,14 +11,14 @@ using MeasurementSink = std::function<void(const Measurement&)>;
 
 /// Whose kernel times a table holds.
 struct TableOrigin {
-  std::string gpu;    ///< catalogue name
-  std::string link;   ///< how its GPUs were joined: nvlink or pcie; for the communication tables
+  std::string gpu;   ///< catalogue name
+  std::string link;  ///< how its GPUs were joined: nvlink or pcie; for the communication tables
 };
 
-/// Reads the kernel tables that are present in a folder (ai-dynamo/aiconfigurator's, as CSV, gzip allowed) and passes
-/// their rows on one by one: gemm, context_attention, generation_attention, nccl and custom_allreduce; other files are
-/// left alone. `nccl` without a link class in `origin` throws. Returns the paths read. Throws InputError if there is
-/// none, or for a bad table, naming file, row and column.
+/// Reads the kernel tables that are present in a folder (ai-dynamo/aiconfigurator's, as CSV, gzip allowed)
+/// and passes their rows on one by one: gemm, context_attention, generation_attention, nccl and
+/// custom_allreduce; other files are left alone. `nccl` without a link class in `origin` throws. Returns the
+/// paths read. Throws InputError if there is none, or for a bad table, naming file, row and column.
 std::vector<std::string> import_kernel_tables(const std::string& folder, const TableOrigin& origin,
                                               const MeasurementSink& sink);
 
@@ -28,7 +28,8 @@ void import_gemm_table(const std::string& path, const TableOrigin&, const Measur
 void import_context_attention_table(const std::string& path, const TableOrigin&, const MeasurementSink&);
 /// context = step + isl: `step` tokens are cached and the isl = 1 new one attends to itself as well.
 void import_generation_attention_table(const std::string& path, const TableOrigin&, const MeasurementSink&);
-/// message_size is in elements of nccl_dtype, of the whole buffer as nccl-tests counts it, for every operation.
+/// message_size is in elements of nccl_dtype, of the whole buffer as nccl-tests counts it, for every
+/// operation.
 void import_nccl_table(const std::string& path, const TableOrigin&, const MeasurementSink&);
 /// Only the rows that ran inside a CUDA graph; eager ones hold the host's launch time.
 void import_custom_allreduce_table(const std::string& path, const TableOrigin&, const MeasurementSink&);

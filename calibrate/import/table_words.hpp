@@ -6,7 +6,8 @@
 
 namespace sextant::detail {
 
-/// The project's word for a table's dtype (bfloat16 -> bf16, half -> fp16, …). Throws InputError for an unknown one.
+/// The project's word for a table's dtype (bfloat16 -> bf16, half -> fp16, …). Throws InputError for an
+/// unknown one.
 std::string dtype_word(const CsvRow&, std::size_t column);
 /// Remembers the "source: …" comment of a table.
 void note_source(std::string_view comment, std::string& source);

@@ -85,10 +85,13 @@ void for_each_line(const std::string& path, const std::function<void(std::string
 
 void write_text_file(const std::string& path, std::string_view content) {
   if (path == "-") {
-    std::fwrite(content.data(), 1, content.size(), stdout);
-    std::fflush(stdout);
+    const bool written = std::fwrite(content.data(), 1, content.size(), stdout) == content.size();
+    if (!written || std::fflush(stdout) != 0) throw Error(ExitCode::failure, "cannot write to stdout");
     return;
   }
+  struct stat existing {};
+  if (stat(path.c_str(), &existing) == 0 && !S_ISREG(existing.st_mode))
+    throw InputError(fmt::format("{}: found a directory or device, expected a file to write", path));
   const std::string aside = fmt::format("{}.{}.part", path, getpid());
   std::FILE* file = std::fopen(aside.c_str(), "wb");
   if (file == nullptr)

@@ -38,6 +38,7 @@ struct FamilySeconds {
 /// between. Errors are fully correlated within a family.
 struct CostLevel {
   std::array<double, family_count> level{};
+  double scale = 1;  ///< of every time of a run: what no operator's interval covers
   double of(Family f) const { return level[static_cast<std::size_t>(f)]; }
   static CostLevel only(Family f, double level);
 };

@@ -1,6 +1,7 @@
 #include "models/hardware/cluster.hpp"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -128,6 +129,15 @@ std::string dot_vertex(const Device& device) {
 std::string to_string(DeviceKind kind) {
   constexpr std::array names = {"gpu", "pcie switch", "root complex", "nvswitch", "nic", "network switch"};
   return names[static_cast<std::size_t>(kind)];
+}
+
+std::string Cluster::kinds(const std::vector<int>& gpu_devices) const {
+  std::vector<std::string> names;
+  for (const int index : gpu_devices) {
+    const std::string& name = devices[static_cast<std::size_t>(index)].model;
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  return fmt::format("{}", fmt::join(names, " + "));
 }
 
 std::vector<int> Cluster::gpus() const {

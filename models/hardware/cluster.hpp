@@ -50,6 +50,8 @@ struct Cluster {
   Network network;
 
   std::vector<int> gpus() const;  ///< device indices of all GPUs, node by node
+  /// The catalogue names of these GPUs, each once: "rtx-pro-6000-workstation + dgx-spark-gb10".
+  std::string kinds(const std::vector<int>& gpu_devices) const;
   const Gpu& gpu(int device) const { return find_gpu(devices[static_cast<std::size_t>(device)].model); }
 };
 

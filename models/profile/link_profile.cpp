@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "models/base/error.hpp"
 #include "models/profile/json_text.hpp"
 #include "models/profile/profile_file.hpp"
 
@@ -90,6 +91,25 @@ const TransferCurve* LinkProfile::collective(const std::string& op, int ranks) c
   for (const CollectiveCurve& item : collectives)
     if (item.op == op && item.ranks == ranks) return &item.curve;
   return nullptr;
+}
+
+LinkProfile through_host_memory(const LinkProfile& direct) {
+  if (!direct.staged)
+    throw InputError(
+        fmt::format("link profile {} has no curve for transfers staged through host memory", direct.name));
+  LinkProfile result = direct;
+  result.send = *direct.staged;
+  for (CollectiveCurve& collective : result.collectives) {
+    const double steps = (collective.op == "all_reduce" ? 2 : 1) * (collective.ranks - 1);
+    TransferCurve& curve = collective.curve;
+    for (std::size_t i = 0; i < curve.bytes.size(); ++i) {
+      const double part = curve.bytes[i] / collective.ranks;
+      curve.us[i] += steps * std::max(0.0, direct.staged->time_us(part) - direct.send.time_us(part));
+    }
+    curve.grade = weakest(curve.grade, Grade::assumed);
+    curve.source += "; each ring step staged through host memory";
+  }
+  return result;
 }
 
 LinkProfile read_link_profile(const JsonValue& value) {

@@ -33,17 +33,21 @@ options::options_description fit_options() {
 void print_help(const options::options_description& description) {
   std::ostringstream list;
   list << description;
-  print("sextant fit [FILE.jsonl…] [--kernel-tables FOLDER] --gpu NAME [--link NAME] [-o FILE]\n\n"
-        "Fits a GPU's profile to kernel measurements, or a link's to collectives, and prints how well it meets them:\n"
-        "errors over rows of serving-like size, and over shapes that a fit of the others did not see.\n\n" +
-        list.str() +
-        "\nExample:\n  sextant fit --kernel-tables tables/h200_sxm --gpu h200-sxm -o gpu.h200-sxm.json\n");
+  print(
+      "sextant fit [FILE.jsonl…] [--kernel-tables FOLDER] --gpu NAME [--link NAME] [-o FILE]\n\n"
+      "Fits a GPU's profile to kernel measurements, or a link's to collectives, and prints how well it meets "
+      "them:\n"
+      "errors over rows of serving-like size, and over shapes that a fit of the others did not see.\n\n" +
+      list.str() +
+      "\nExample:\n  sextant fit --kernel-tables tables/h200_sxm --gpu h200-sxm -o gpu.h200-sxm.json\n");
 }
 
 /// The command as another could repeat it: without the folders of this machine.
 std::string repeatable_command(const ParsedWords& parsed, const std::string& gpu) {
   std::string command = "sextant fit";
-  const auto name = [](const std::string& path) { return std::filesystem::path(path).lexically_normal().filename().string(); };
+  const auto name = [](const std::string& path) {
+    return std::filesystem::path(path).lexically_normal().filename().string();
+  };
   for (const std::string& file : parsed.arguments) command += " " + name(file);
   if (const auto folder = parsed.text("kernel-tables")) command += " --kernel-tables " + name(*folder);
   command += " --gpu " + gpu;
@@ -64,7 +68,8 @@ void add_rows(const ParsedWords& parsed, const TableOrigin& origin, Fit& fit) {
 constexpr auto tables_origin = "kernel tables of ai-dynamo/aiconfigurator@095f58a51c4c, Apache-2.0; ";
 
 std::string provenance(const ParsedWords& parsed, const std::string& gpu) {
-  return (parsed.has("kernel-tables") ? std::string(tables_origin) : std::string()) + "made by: " + repeatable_command(parsed, gpu);
+  return (parsed.has("kernel-tables") ? std::string(tables_origin) : std::string()) +
+         "made by: " + repeatable_command(parsed, gpu);
 }
 
 std::string fit_link_profile(const ParsedWords& parsed, const Gpu& gpu, const TableOrigin& origin) {

@@ -25,9 +25,12 @@ options::options_description import_options() {
 void print_help(const options::options_description& description) {
   std::ostringstream list;
   list << description;
-  print("sextant import kernel-tables FOLDER --gpu NAME [-o FILE]\n\n"
-        "Turns a folder of kernel tables (gemm_perf.csv.gz and its like) into a measurement file, JSON Lines.\n\n" +
-        list.str() + "\nExample:\n  sextant import kernel-tables tables/h200_sxm --gpu h200-sxm -o h200.jsonl\n");
+  print(
+      "sextant import kernel-tables FOLDER --gpu NAME [-o FILE]\n\n"
+      "Turns a folder of kernel tables (gemm_perf.csv.gz and its like) into a measurement file, JSON "
+      "Lines.\n\n" +
+      list.str() +
+      "\nExample:\n  sextant import kernel-tables tables/h200_sxm --gpu h200-sxm -o h200.jsonl\n");
 }
 
 }  // namespace
@@ -46,8 +49,9 @@ int run_import(const Arguments& words) {
   check_writable("--output", output);
   const TableOrigin origin{*gpu, find_gpu(*gpu).nvlink_gbps ? "nvlink" : "pcie"};
   std::string lines;
-  import_kernel_tables(parsed.arguments[1], origin,
-                       [&](const Measurement& measurement) { lines += write_measurement(measurement) + "\n"; });
+  import_kernel_tables(parsed.arguments[1], origin, [&](const Measurement& measurement) {
+    lines += write_measurement(measurement) + "\n";
+  });
   write_result(output, lines);
   return 0;
 }

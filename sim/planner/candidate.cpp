@@ -22,7 +22,7 @@ StageReport report_stage(const SearchContext& context, const Candidate& candidat
   report.layers = placement.layers;
   for (const int gpu : placement.gpus)
     report.gpus.push_back(scenario.cluster.devices[static_cast<std::size_t>(gpu)].name);
-  report.gpu = scenario.cluster.devices[static_cast<std::size_t>(placement.gpus.front())].model;
+  report.gpu = scenario.cluster.kinds(placement.gpus);
   report.memory = memory;
   report.kv_tokens = memory.budget.kv_tokens(scenario.engine.block_size);
   report.decode_families = model.families(stage, typical.decode);

@@ -9,6 +9,13 @@ namespace {
 
 constexpr double GB = 1e9;
 
+/// 96608 as "96,608".
+std::string grouped(std::int64_t number) {
+  std::string text = std::to_string(number);
+  for (int at = static_cast<int>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<std::size_t>(at), ",");
+  return text;
+}
+
 bool same_degrees(const Layout& a, const Layout& b) { return a.tp == b.tp && a.pp == b.pp && a.dp == b.dp; }
 
 std::string figures(const Candidate& c) {
@@ -59,8 +66,8 @@ void explain_split(const Plan& plan, std::vector<std::string>& reasons) {
   reasons.push_back(fmt::format(
       "the split {} has its slowest decode pass on stage {} ({:.1f} ms) and caches {} tokens: {:.1f} tokens/s; {} has it on "
       "stage {} ({:.1f} ms), caches {} tokens: {:.1f} tokens/s",
-      own, a - best.stages.begin(), a->decode_pass_ms, best.kv_tokens, best.metrics.output_throughput,
-      rival->layout.split(), b - rival->stages.begin(), b->decode_pass_ms, rival->kv_tokens,
+      own, a - best.stages.begin(), a->decode_pass_ms, grouped(best.kv_tokens), best.metrics.output_throughput,
+      rival->layout.split(), b - rival->stages.begin(), b->decode_pass_ms, grouped(rival->kv_tokens),
       rival->metrics.output_throughput));
 }
 
@@ -98,27 +105,16 @@ void explain_hops(const Candidate& best, std::vector<std::string>& reasons) {
       hops, hops + passes, 100 * hops / (hops + passes)));
 }
 
+/// What no table of the report says.
 void explain_limits(const SearchContext& context, const Candidate& best, std::vector<std::string>& reasons) {
   const ServingMetrics& m = best.metrics;
-  const AdmissionLimits& limits = m.limits;
-  if (m.mean_waiting >= 0.5) {
-    const double largest = std::max({limits.kv_blocks, limits.max_num_seqs, limits.max_num_batched_tokens, limits.pipeline_full});
-    const char* what = largest == limits.kv_blocks      ? "KV blocks (memory limits how many requests run at once)"
-                       : largest == limits.max_num_seqs ? "max_num_seqs"
-                       : largest == limits.pipeline_full
-                           ? "a batch to come back (every place in the pipeline is taken)"
-                           : "max_num_batched_tokens (prompts fill the steps' token budget)";
-    reasons.push_back(fmt::format("{:.1f} requests wait on average, {:.0f} % of that time for {}", m.mean_waiting,
-                                  100 * largest, what));
-  }
-  if (m.preemptions > 0)
-    reasons.push_back(fmt::format("{} preemptions: requests lost their KV blocks and were recomputed", m.preemptions));
-  if (m.rejected > 0)
-    reasons.push_back(fmt::format("{} requests were rejected: longer than max_model_len ({}) or than all KV blocks", m.rejected,
-                                  context.scenario.engine.max_model_len));
+  const std::int64_t longest = context.scenario.engine.max_model_len;
+  if (longest > best.kv_tokens)
+    reasons.push_back(fmt::format("vLLM will refuse to start with max_model_len {}: a replica caches {} tokens; set "
+                                  "engine.max_model_len to that or less", grouped(longest), grouped(best.kv_tokens)));
   if (m.overloaded)
-    reasons.push_back(fmt::format("overloaded: requests arrive faster than the {:.2f} requests/s served; latencies grow "
-                                  "with the length of the run", m.request_throughput));
+    reasons.push_back(fmt::format("overloaded: requests arrive faster than the {:.2f} a second that are served; latencies "
+                                  "grow with the length of the run", m.request_throughput));
   if (m.kv_occupancy_peak < 0.5 && m.mean_waiting < 0.5)
     reasons.push_back(fmt::format("KV occupancy peaks at {:.0f} %: the load, not the memory, sets the throughput",
                                   100 * m.kv_occupancy_peak));

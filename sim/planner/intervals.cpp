@@ -22,24 +22,28 @@ std::vector<std::pair<std::string, double>> perturbed(const SearchContext& conte
 
 std::map<std::string, Interval> metric_intervals(const SearchContext& context, const Candidate& candidate,
                                                  const PlanOptions& options) {
-  constexpr int family_number = static_cast<int>(std::size(families));
-  std::vector<std::vector<std::pair<std::string, double>>> runs(2 * family_number);
-  run_parallel(2 * family_number, options.threads, [&](int i) {
-    const double level = i % 2 == 0 ? 1.0 : -1.0;
-    runs[static_cast<std::size_t>(i)] =
-        perturbed(context, candidate.layout, CostLevel::only(families[i / 2], level), options);
+  // Pairs of runs: each family slow and fast, and everything slow and fast for what no family covers.
+  std::vector<CostLevel> levels;
+  for (const Family family : families)
+    for (const double level : {1.0, -1.0}) levels.push_back(CostLevel::only(family, level));
+  const BoundedFigure structural = shipped_assumptions().structural;
+  for (const double scale : {structural.high, structural.low}) {
+    levels.emplace_back();
+    levels.back().scale = scale;
+  }
+  std::vector<std::vector<std::pair<std::string, double>>> runs(levels.size());
+  run_parallel(static_cast<int>(levels.size()), options.threads, [&](int i) {
+    const auto at = static_cast<std::size_t>(i);
+    runs[at] = perturbed(context, candidate.layout, levels[at], options);
   });
 
   const auto nominal = named_metrics(candidate.metrics);
-  const BoundedFigure structural = shipped_assumptions().structural;
   std::map<std::string, Interval> intervals;
   for (std::size_t m = 0; m < nominal.size(); ++m) {
     const double value = nominal[m].second;
-    // Rates fall where times grow, so the structural term's sides swap for them; both are taken as ratios.
-    double below = std::pow(value * (1 - 1 / structural.high), 2), above = std::pow(value * (structural.high - 1), 2);
-    for (int f = 0; f < family_number; ++f) {
-      const double slow = runs[static_cast<std::size_t>(2 * f)][m].second - value;
-      const double fast = runs[static_cast<std::size_t>(2 * f + 1)][m].second - value;
+    double below = 0, above = 0;
+    for (std::size_t pair = 0; pair < runs.size(); pair += 2) {
+      const double slow = runs[pair][m].second - value, fast = runs[pair + 1][m].second - value;
       below += std::pow(std::min({slow, fast, 0.0}), 2);
       above += std::pow(std::max({slow, fast, 0.0}), 2);
     }

@@ -62,8 +62,8 @@ std::vector<EstimatedLayout> layouts_to_simulate(const SearchContext& context, c
   return std::move(found.layouts);
 }
 
-/// `name: 400G` -> what the variant moves, and whether anyone would notice.
-std::string verdict(const Plan& base, const Plan& variant) {
+/// What a variant moves, and whether anyone would notice.
+std::string verdict(const Plan& base, const Plan& variant, bool same_workload) {
   const ServingMetrics& a = base.candidates.front().metrics;
   const ServingMetrics& b = variant.candidates.front().metrics;
   const auto percent = [](double from, double to) { return from > 0 ? 100 * (to / from - 1) : 0.0; };
@@ -72,7 +72,9 @@ std::string verdict(const Plan& base, const Plan& variant) {
   std::string text = fmt::format("output throughput {:+.2f} %, mean TTFT {:+.2f} %, mean TPOT {:+.2f} %", throughput,
                                  ttft, tpot);
   const double largest = std::max({std::abs(throughput), std::abs(ttft), std::abs(tpot)});
-  if (largest < 0.5)
+  if (!same_workload)
+    text = "another load, so not a gain or a loss: read its figures for themselves";
+  else if (largest < 0.5)
     text += ": under 0.5 %, nothing anyone would notice";
   else if (largest < 3)
     text += ": a small change, within the error of the prediction";
@@ -109,6 +111,7 @@ void run_parallel(int count, int threads, const std::function<void(int)>& task) 
 Plan make_plan(const Scenario& given, const PlanOptions& options) {
   Scenario scenario = given;
   if (options.seed) scenario.workload.seed = *options.seed;
+  load_trace(scenario.workload);
   const Machine machine(scenario.cluster, scenario.engine.profile);
   const SearchContext context{scenario, machine, summarise_workload(scenario.workload)};
 
@@ -143,7 +146,9 @@ std::vector<VariantResult> plan_variants(const JsonValue& document, const Scenar
       PlanOptions quick = options;
       quick.intervals = false;
       result.plan = make_plan(read_scenario(with_changes(document, variant.changes)), quick);
-      result.verdict = verdict(base, *result.plan);
+      const bool same_workload = std::none_of(variant.changes.begin(), variant.changes.end(),
+                                              [](const auto& c) { return c.first.starts_with("workload"); });
+      result.verdict = verdict(base, *result.plan, same_workload);
     } catch (const InfeasibleError& error) {
       result.infeasible = error.what();
       result.verdict = "no layout fits";

@@ -21,7 +21,7 @@ struct Rejection {
 struct StageReport {
   LayerRange layers;
   std::vector<std::string> gpus;      ///< device names
-  std::string gpu;                    ///< catalogue name
+  std::string gpu;                    ///< catalogue name; several joined by " + " in a mixed group
   StageMemory memory;
   std::int64_t kv_tokens = 0;
   double decode_pass_ms = 0;          ///< at the run's mean batch and context

@@ -48,8 +48,8 @@ std::vector<StageLine> stage_lines(const SearchContext& context, const std::vect
   for (std::size_t s = 0; s < pipeline.size(); ++s) {
     const bool first = s == 0, last = s + 1 == pipeline.size();
     const GpuGroup& group = pipeline[s];
-    const Route route = tp > 1 ? context.machine.topology().slowest_route(group.gpus) : Route{};
-    const LinkProfile* link = tp > 1 ? &route.profile : nullptr;
+    const LinkProfile joined = tp > 1 ? group_link(context.machine.topology(), group.gpus) : LinkProfile{};
+    const LinkProfile* link = tp > 1 ? &joined : nullptr;
     StageLine line;
     for (const int device : group.gpus) {
       const double inner = request_work(context, {{0, layers}, tp, false, false}, device, link);

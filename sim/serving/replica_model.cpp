@@ -23,6 +23,12 @@ Machine::Machine(const Cluster& cluster, const std::string& engine_profile)
   }
 }
 
+LinkProfile group_link(const Topology& topology, const std::vector<int>& gpus) {
+  const Route slowest = topology.slowest_route(gpus);
+  const bool staged = slowest.kind == RouteKind::pcie_staged || slowest.kind == RouteKind::network_staged;
+  return staged ? through_host_memory(slowest.profile) : slowest.profile;
+}
+
 const GpuProfile& Machine::profile(int device) const {
   return profiles_.at(cluster().devices[static_cast<std::size_t>(device)].model);
 }
@@ -66,13 +72,13 @@ ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine, con
         stage_operators(model.architecture, model.weights, model.kv, shape_of(stages, s, tp));
     Stage stage;
     stage.hop_bytes_per_token = s + 1 < stages.size() ? operators.hop_bytes_per_token : bytes_per_token_id;
-    const Route group = tp > 1 ? machine.topology().slowest_route(stages[s].gpus) : Route{};
+    const LinkProfile group = tp > 1 ? group_link(machine.topology(), stages[s].gpus) : LinkProfile{};
     std::vector<std::string> kinds;
     for (const int device : stages[s].gpus) {
       const std::string& kind = cluster.devices[static_cast<std::size_t>(device)].model;
       if (std::find(kinds.begin(), kinds.end(), kind) != kinds.end()) continue;
       kinds.push_back(kind);
-      stage.costs.emplace_back(operators, machine.profile(device), tp > 1 ? &group.profile : nullptr, tp, level);
+      stage.costs.emplace_back(operators, machine.profile(device), tp > 1 ? &group : nullptr, tp, level);
     }
     if (stages.size() > 1) {
       const std::vector<int>& target = stages[(s + 1) % stages.size()].gpus;
@@ -84,7 +90,7 @@ ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine, con
 
 PassTime ReplicaModel::pass(int stage, const PassShape& shape) const {
   const FamilySeconds seconds = families(stage, shape);
-  return {Time::seconds(seconds.total()), Time::seconds(seconds[Family::collective])};
+  return {Time::seconds(seconds.total() * level_.scale), Time::seconds(seconds[Family::collective] * level_.scale)};
 }
 
 FamilySeconds ReplicaModel::families(int stage, const PassShape& shape) const {
@@ -103,12 +109,12 @@ double ReplicaModel::hop_bytes(int stage, std::int64_t tokens) const {
 Time ReplicaModel::hop(int stage, std::int64_t tokens) const {
   const Route& next = stages_[static_cast<std::size_t>(stage)].next;
   if (next.kind == RouteKind::same_gpu) return {};
-  return Time::seconds(next.seconds(hop_bytes(stage, tokens), level_.of(Family::point_to_point)));
+  return Time::seconds(next.seconds(hop_bytes(stage, tokens), level_.of(Family::point_to_point)) * level_.scale);
 }
 
 Time ReplicaModel::host(std::int64_t requests) const {
   const double us = engine_.step_us.value + engine_.step_us_per_request.value * static_cast<double>(requests);
-  return Time::seconds(us * 1e-6 * spread_factor(engine_.host_spread, level_.of(Family::host)));
+  return Time::seconds(us * 1e-6 * spread_factor(engine_.host_spread, level_.of(Family::host)) * level_.scale);
 }
 
 Grade ReplicaModel::grade() const {

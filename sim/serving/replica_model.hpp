@@ -38,6 +38,9 @@ class Machine {
   std::map<std::string, GpuProfile> profiles_;
 };
 
+/// What a tensor-parallel group's collectives cost: the profile of the slowest route among its GPUs.
+LinkProfile group_link(const Topology&, const std::vector<int>& gpus);
+
 /// Memory of one stage on its tightest GPU.
 struct StageMemory {
   StageShape shape;

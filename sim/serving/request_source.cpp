@@ -1,6 +1,10 @@
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 
+#include "models/base/error.hpp"
+#include "sim/kernel/portable_math.hpp"
 #include "sim/kernel/random.hpp"
 #include "sim/serving/workload.hpp"
 
@@ -12,21 +16,23 @@ class LengthStream {
  public:
   LengthStream(const LengthDistribution& distribution, RandomStream random)
       : distribution_(distribution),
-        median_(distribution.mean / std::exp(distribution.sigma * distribution.sigma / 2)),
+        median_(distribution.mean / portable_exp(distribution.sigma * distribution.sigma / 2)),
         random_(random) {}
 
   std::int64_t next() {
-    const LengthDistribution& d = distribution_;
-    switch (d.kind) {
+    switch (distribution_.kind) {
       case LengthDistribution::Kind::fixed:
-        return std::llround(d.mean);
+        return std::llround(distribution_.mean);
       case LengthDistribution::Kind::uniform:
-        return d.low + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(d.high - d.low) + 1));
+        return distribution_.low +
+               static_cast<std::int64_t>(
+                   random_.below(static_cast<std::uint64_t>(distribution_.high - distribution_.low) + 1));
       case LengthDistribution::Kind::lognormal:
         break;
     }
-    const double drawn = random_.lognormal(median_, d.sigma);
-    return std::clamp<std::int64_t>(drawn < 9e15 ? std::llround(drawn) : d.high, d.low, d.high);
+    const double drawn = random_.lognormal(median_, distribution_.sigma);
+    return std::llround(
+        std::clamp(drawn, static_cast<double>(distribution_.low), static_cast<double>(distribution_.high)));
   }
 
  private:
@@ -35,28 +41,39 @@ class LengthStream {
   RandomStream random_;
 };
 
-/// Draws the times of arrivals. Gaps are rounded to whole nanoseconds and summed exactly, so that nothing drifts.
+/// Draws the times of arrivals, exact to the nanosecond over any number of them.
 class ArrivalStream {
  public:
-  ArrivalStream(const Workload& workload, RandomStream random) : workload_(workload), random_(random) {}
+  ArrivalStream(const Workload& workload, RandomStream random)
+      : at_once_(workload.arrival == Workload::Arrival::concurrency || std::isinf(workload.request_rate)),
+        poisson_(workload.arrival == Workload::Arrival::poisson),
+        mean_ns_(1e9 / workload.request_rate),
+        shape_(workload.burstiness),
+        random_(random) {}
 
   Time next() {
-    if (workload_.arrival == Workload::Arrival::concurrency || std::isinf(workload_.request_rate)) return {};
-    const double mean = 1 / workload_.request_rate;
-    const double shape = workload_.burstiness;
-    // As vLLM: gamma gaps of this shape, whose mean is 1 / rate; shape 1 is the exponential.
-    const double gap = workload_.arrival == Workload::Arrival::gamma ? random_.gamma(shape, mean / shape)
-                                                                     : random_.exponential(mean);
-    now_ += Time::seconds(gap);
+    if (at_once_) return {};
+    // As vLLM: gamma gaps of this shape whose mean is 1 / rate; shape 1 is the exponential.
+    const double gap = poisson_ ? random_.exponential(mean_ns_) : random_.gamma(shape_, mean_ns_ / shape_);
+    const double whole = std::floor(gap + fraction_);
+    fraction_ += gap - whole;
+    if (whole >= static_cast<double>(Time::max().ns - now_.ns))
+      throw InputError("workload: found arrivals beyond 292 years, expected a higher request_rate");
+    now_ += Time{static_cast<std::int64_t>(whole)};
     return now_;
   }
 
  private:
-  Workload workload_;
+  bool at_once_;
+  bool poisson_;
+  double mean_ns_;
+  double shape_;
   RandomStream random_;
   Time now_;
+  double fraction_ = 0;  ///< of a nanosecond, not yet in now_
 };
 
+/// Requests of drawn lengths, at drawn times or all ready at once.
 class SyntheticSource final : public RequestSource {
  public:
   SyntheticSource(const Workload& workload, std::uint64_t replication)
@@ -81,44 +98,75 @@ class SyntheticSource final : public RequestSource {
   LengthStream prompts_, outputs_;
 };
 
-/// A trace's requests in order, over again where more are asked for than it has.
-class TraceSource final : public RequestSource {
+/// A trace's requests at the trace's own times.
+class ReplaySource final : public RequestSource {
  public:
-  TraceSource(const Workload& workload, std::uint64_t replication)
-      : workload_(workload),
-        rows_(read_trace(workload.trace, workload.trace_format)),
-        left_(workload.num_prompts > 0 ? workload.num_prompts : static_cast<std::int64_t>(rows_.size())),
+  explicit ReplaySource(const Workload& workload)
+      : requests_(workload.trace_requests), scale_(workload.time_scale), end_(requests_->size()) {
+    const auto wanted = static_cast<std::size_t>(workload.num_prompts);
+    if (wanted > end_)
+      throw InputError(
+          fmt::format("{}: found {} requests, expected the {} of num_prompts", workload.trace, end_, wanted));
+    if (wanted > 0) end_ = wanted;
+  }
+
+  std::optional<Request> next() override {
+    if (at_ == end_) return std::nullopt;
+    Request request = (*requests_)[at_++];
+    const double scaled = static_cast<double>(request.arrival.ns) * scale_;
+    if (scaled >= static_cast<double>(Time::max().ns))
+      throw InputError("workload: found arrivals beyond 292 years, expected a smaller time_scale");
+    if (scale_ != 1) request.arrival = {std::llround(scaled)};
+    return request;
+  }
+
+ private:
+  std::shared_ptr<const std::vector<Request>> requests_;
+  double scale_;
+  std::size_t end_;
+  std::size_t at_ = 0;
+};
+
+/// A trace's lengths in order, over again where more are asked for than it has, at drawn times.
+class TraceLengthsSource final : public RequestSource {
+ public:
+  TraceLengthsSource(const Workload& workload, std::uint64_t replication)
+      : requests_(workload.trace_requests),
+        left_(workload.num_prompts > 0 ? workload.num_prompts : static_cast<std::int64_t>(requests_->size())),
         arrivals_(workload, RandomStream(workload.seed, "arrivals", replication)) {}
 
   std::optional<Request> next() override {
     if (left_ == 0) return std::nullopt;
     --left_;
-    Request request = rows_[at_];
-    if (workload_.arrival == Workload::Arrival::trace)
-      request.arrival = start_ + Time::seconds(rows_[at_].arrival.seconds() * workload_.time_scale);
-    else
-      request.arrival = arrivals_.next();
-    if (++at_ == rows_.size()) {
-      at_ = 0;
-      start_ = request.arrival;
-    }
+    Request request = (*requests_)[at_];
+    at_ = at_ + 1 == requests_->size() ? 0 : at_ + 1;
+    request.arrival = arrivals_.next();
     return request;
   }
 
  private:
-  Workload workload_;
-  std::vector<Request> rows_;
+  std::shared_ptr<const std::vector<Request>> requests_;
   std::int64_t left_;
   ArrivalStream arrivals_;
   std::size_t at_ = 0;
-  Time start_;
 };
 
 }  // namespace
 
+void load_trace(Workload& workload) {
+  if (workload.trace.empty() || workload.trace_requests) return;
+  workload.trace_requests =
+      std::make_shared<const std::vector<Request>>(read_trace(workload.trace, workload.trace_format));
+  if (workload.num_prompts == 0)
+    workload.num_prompts = static_cast<std::int64_t>(workload.trace_requests->size());
+}
+
 std::unique_ptr<RequestSource> make_request_source(const Workload& workload, std::uint64_t replication) {
-  if (!workload.trace.empty()) return std::make_unique<TraceSource>(workload, replication);
-  return std::make_unique<SyntheticSource>(workload, replication);
+  if (workload.trace.empty()) return std::make_unique<SyntheticSource>(workload, replication);
+  Workload loaded = workload;
+  load_trace(loaded);
+  if (loaded.arrival == Workload::Arrival::trace) return std::make_unique<ReplaySource>(loaded);
+  return std::make_unique<TraceLengthsSource>(loaded, replication);
 }
 
 }  // namespace sextant

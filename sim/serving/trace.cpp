@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "models/base/error.hpp"
@@ -11,6 +12,10 @@
 
 namespace sextant {
 namespace {
+
+constexpr std::int64_t most_tokens = 100'000'000;
+constexpr std::int64_t ns_per_ms = 1'000'000;
+constexpr double latest_ms = 9e12;  // 285 years: in nanoseconds still a 64-bit number
 
 /// Where a row stands, for messages.
 struct Row {
@@ -21,50 +26,58 @@ struct Row {
   }
 };
 
-std::vector<std::string_view> split(std::string_view text) {
-  std::vector<std::string_view> cells;
+/// Splits at commas into `cells`, whose memory is used again for the next line.
+void split(std::string_view text, std::vector<std::string_view>& cells) {
+  cells.clear();
   for (;;) {
     const std::size_t comma = text.find(',');
     cells.push_back(text.substr(0, comma));
-    if (comma == std::string_view::npos) return cells;
+    if (comma == std::string_view::npos) return;
     text.remove_prefix(comma + 1);
   }
 }
 
-std::int64_t whole(std::string_view text, const Row& row, const char* what) {
+std::int64_t whole(std::string_view text, const Row& row, std::string_view column) {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || text.empty())
-    row.fail(fmt::format("found \"{}\" as {}, expected a whole number", text, what));
+  if (error != std::errc() || end != text.data() + text.size())
+    row.fail(fmt::format("found \"{}\" in column {}, expected a whole number", text, column));
   return value;
 }
 
-/// "2023-11-16 18:17:03.9799600" as nanoseconds since 1970.
-std::int64_t timestamp_ns(std::string_view text, const Row& row) {
-  const auto bad = [&]() -> std::int64_t {
-    row.fail(fmt::format("found the timestamp \"{}\", expected YYYY-MM-DD HH:MM:SS.fffffff", text));
-  };
-  constexpr std::size_t seconds_end = 19;
+/// The digits at [from, from + size) as a number; -1 where one is no digit or missing.
+std::int64_t digits(std::string_view text, std::size_t from, std::size_t size) {
+  if (from + size > text.size()) return -1;
+  std::int64_t value = 0;
+  for (const char digit : text.substr(from, size)) {
+    if (digit < '0' || digit > '9') return -1;
+    value = value * 10 + (digit - '0');
+  }
+  return value;
+}
+
+/// "2023-11-16 18:17:03.9799600" as nanoseconds since 1970; up to 9 decimals or none; nullopt if it is
+/// anything else.
+std::optional<std::int64_t> timestamp_ns(std::string_view text) {
+  constexpr std::size_t seconds_end = 19, most_decimals = 9;
   if (text.size() < seconds_end || text[4] != '-' || text[7] != '-' || (text[10] != ' ' && text[10] != 'T') ||
       text[13] != ':' || text[16] != ':')
-    return bad();
-  const auto part = [&](std::size_t from, std::size_t size) -> std::int64_t {
-    std::int64_t value = 0;
-    const char* begin = text.data() + from;
-    const auto [end, error] = std::from_chars(begin, begin + size, value);
-    return error != std::errc() || end != begin + size ? bad() : value;
-  };
-  const std::chrono::year_month_day date{std::chrono::year(static_cast<int>(part(0, 4))),
-                                         std::chrono::month(static_cast<unsigned>(part(5, 2))),
-                                         std::chrono::day(static_cast<unsigned>(part(8, 2)))};
-  const std::int64_t hour = part(11, 2), minute = part(14, 2), second = part(17, 2);
-  if (!date.ok() || hour > 23 || minute > 59 || second > 60) return bad();
+    return std::nullopt;
+  const std::int64_t year = digits(text, 0, 4), month = digits(text, 5, 2), day = digits(text, 8, 2);
+  const std::int64_t hour = digits(text, 11, 2), minute = digits(text, 14, 2), second = digits(text, 17, 2);
+  if (year < 1970 || year > 2200 || month < 1 || day < 1) return std::nullopt;
+  if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59) return std::nullopt;
+  const std::chrono::year_month_day date{std::chrono::year(static_cast<int>(year)),
+                                         std::chrono::month(static_cast<unsigned>(month)),
+                                         std::chrono::day(static_cast<unsigned>(day))};
+  if (!date.ok()) return std::nullopt;
   std::int64_t fraction = 0;
   if (text.size() > seconds_end) {
-    const std::string_view digits = text.substr(seconds_end + 1);
-    if (text[seconds_end] != '.' || digits.empty() || digits.size() > 9) return bad();
-    fraction = part(seconds_end + 1, digits.size());
-    for (std::size_t i = digits.size(); i < 9; ++i) fraction *= 10;
+    const std::size_t decimals = text.size() - seconds_end - 1;
+    fraction = digits(text, seconds_end + 1, decimals);
+    if (text[seconds_end] != '.' || decimals < 1 || decimals > most_decimals || fraction < 0)
+      return std::nullopt;
+    for (std::size_t i = decimals; i < most_decimals; ++i) fraction *= 10;
   }
   const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
   return (((days * 24 + hour) * 60 + minute) * 60 + second) * 1'000'000'000 + fraction;
@@ -74,75 +87,114 @@ std::int64_t timestamp_ns(std::string_view text, const Row& row) {
 class Collector {
  public:
   void add(std::int64_t ns, Request request, const Row& row) {
+    check_tokens(request.prompt_tokens, "a prompt", row);
+    check_tokens(request.output_tokens, "an output", row);
     if (requests_.empty()) first_ns_ = ns;
-    if (request.prompt_tokens < 1 || request.prompt_tokens > most_tokens)
-      row.fail(fmt::format("found a prompt of {} tokens, expected from 1 to {}", request.prompt_tokens, most_tokens));
-    if (request.output_tokens < 1 || request.output_tokens > most_tokens)
-      row.fail(fmt::format("found an output of {} tokens, expected from 1 to {}", request.output_tokens, most_tokens));
     request.arrival = {ns - first_ns_};
     if (!requests_.empty() && request.arrival < requests_.back().arrival)
-      row.fail("found a timestamp before the previous line's, expected them sorted");
+      row.fail(fmt::format("found a timestamp {} ns before the row above it, expected them sorted",
+                           (requests_.back().arrival - request.arrival).ns));
     requests_.push_back(std::move(request));
   }
+
   std::vector<Request> take(const std::string& path) {
-    if (requests_.empty()) throw InputError(path + ": found no request, expected at least one");
+    if (requests_.empty()) throw InputError(path + ": found no requests, expected at least one");
     return std::move(requests_);
   }
 
  private:
-  static constexpr std::int64_t most_tokens = 100'000'000;
+  static void check_tokens(std::int64_t tokens, const char* what, const Row& row) {
+    if (tokens < 1 || tokens > most_tokens)
+      row.fail(fmt::format("found {} of {} tokens, expected from 1 to {}", what, tokens, most_tokens));
+  }
+
   std::vector<Request> requests_;
   std::int64_t first_ns_ = 0;
 };
 
-std::vector<Request> read_azure(const std::string& path) {
-  Collector collector;
-  const std::array<std::string_view, 3> names = {"TIMESTAMP", "ContextTokens", "GeneratedTokens"};
-  std::array<std::size_t, 3> column{};
-  std::size_t columns = 0;
-  for_each_line(path, [&](std::string_view text, std::size_t number) {
-    const Row row{path, number};
+/// Reads the header once, then rows.
+class AzureReader {
+ public:
+  void line(std::string_view text, const Row& row) {
     if (text.empty()) return;
-    const std::vector<std::string_view> cells = split(text);
-    if (columns == 0) {
-      columns = cells.size();
-      for (std::size_t i = 0; i < names.size(); ++i) {
-        column[i] = 0;
-        while (column[i] < columns && cells[column[i]] != names[i]) ++column[i];
-        if (column[i] == columns) row.fail(fmt::format("found no column {} in the header", names[i]));
-      }
-      return;
-    }
-    if (cells.size() != columns) row.fail(fmt::format("found {} columns, expected {}", cells.size(), columns));
+    if (columns_ == 0 && text.substr(0, byte_order_mark.size()) == byte_order_mark)
+      text.remove_prefix(byte_order_mark.size());
+    split(text, cells_);
+    if (columns_ == 0) return read_header(row);
+    if (cells_.size() != columns_)
+      row.fail(fmt::format("found {} columns, expected {}", cells_.size(), columns_));
+    const std::string_view time = cells_[column_[0]];
+    const std::optional<std::int64_t> ns = timestamp_ns(time);
+    if (!ns)
+      row.fail(fmt::format(
+          "found the timestamp \"{}\", expected YYYY-MM-DD HH:MM:SS.fffffff without time zone", time));
     Request request;
-    request.prompt_tokens = whole(cells[column[1]], row, "ContextTokens");
-    request.output_tokens = whole(cells[column[2]], row, "GeneratedTokens");
-    collector.add(timestamp_ns(cells[column[0]], row), std::move(request), row);
-  });
-  return collector.take(path);
+    request.prompt_tokens = whole(cells_[column_[1]], row, names[1]);
+    request.output_tokens = whole(cells_[column_[2]], row, names[2]);
+    requests_.add(*ns, std::move(request), row);
+  }
+  std::vector<Request> take(const std::string& path) { return requests_.take(path); }
+
+ private:
+  static constexpr std::array<std::string_view, 3> names = {"TIMESTAMP", "ContextTokens", "GeneratedTokens"};
+  static constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+
+  void read_header(const Row& row) {
+    columns_ = cells_.size();
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      while (column_[i] < columns_ && cells_[column_[i]] != names[i]) ++column_[i];
+      if (column_[i] == columns_)
+        row.fail(fmt::format(
+            "found no column {}, expected the header TIMESTAMP,ContextTokens,GeneratedTokens", names[i]));
+    }
+  }
+
+  std::vector<std::string_view> cells_;
+  std::array<std::size_t, 3> column_{};  ///< where each of `names` stands
+  std::size_t columns_ = 0;              ///< 0: the header is still to come
+  Collector requests_;
+};
+
+std::vector<Request> read_azure(const std::string& path) {
+  AzureReader reader;
+  for_each_line(path, [&](std::string_view text, std::size_t number) { reader.line(text, {path, number}); });
+  return reader.take(path);
+}
+
+/// Dozens a row: the document is read directly, and only one at fault by the reader that names it.
+std::vector<std::int64_t> whole_numbers(const JsonValue& value) {
+  if (!value.is_array()) value.array();
+  std::vector<std::int64_t> numbers;
+  numbers.reserve(value.json().size());
+  for (const auto& item : value.json()) {
+    if (!item.is_number_integer()) value.array()[numbers.size()].integer();
+    numbers.push_back(item.get<std::int64_t>());
+  }
+  return numbers;
 }
 
 std::vector<Request> read_mooncake(const std::string& path) {
-  Collector collector;
+  Collector requests;
   for_each_line(path, [&](std::string_view text, std::size_t number) {
     if (text.empty()) return;
-    const Row row{path, number};
     const JsonObject object = JsonValue::parse(text, fmt::format("{}: line {}", path, number)).object();
     Request request;
     request.prompt_tokens = object.integer("input_length");
     request.output_tokens = object.integer("output_length");
-    if (const auto blocks = object.find("hash_ids"))
-      for (const JsonValue& block : blocks->array()) request.prefix_blocks.push_back(block.integer());
-    const std::int64_t ms = object.integer("timestamp", {0, 9e12});
-    collector.add(ms * 1'000'000, std::move(request), row);
+    if (const auto blocks = object.find("hash_ids")) request.prefix_blocks = whole_numbers(*blocks);
+    const std::int64_t ms = object.integer("timestamp", {0, latest_ms});
+    requests.add(ms * ns_per_ms, std::move(request), {path, number});
   });
-  return collector.take(path);
+  return requests.take(path);
 }
 
 }  // namespace
 
 std::vector<Request> read_trace(const std::string& path, const std::string& format) {
-  return format == "azure" ? read_azure(path) : read_mooncake(path);
+  if (format == "azure") return read_azure(path);
+  if (format == "mooncake") return read_mooncake(path);
+  throw InputError(
+      fmt::format("{}: found the trace format \"{}\", expected azure or mooncake", path, format));
 }
 
 }  // namespace sextant

@@ -75,10 +75,15 @@ TEST(PlanText, ShowsHopsWithTheirBytes) {
   EXPECT_TRUE(contains(line, "134 MB"));
 }
 
-TEST(PlanText, GroupsRejectionsThatDifferByNumbersOnly) {
-  const std::string text = example_text();
-  EXPECT_TRUE(contains(text, "- tp 3: 128 attention heads are not divisible by 3; likewise tp 5\n"));
-  EXPECT_TRUE(contains(text, "the GPU has 102.6 (111.1 GB short on the worst GPU)"));
+// Up to eight rejections stand each for itself; of more, those that differ in numbers only share a line.
+TEST(PlanText, GroupsManyRejectionsThatDifferByNumbersOnly) {
+  EXPECT_TRUE(contains(example_text(), "- tp 5: 128 attention heads are not divisible by 5\n"));
+  EXPECT_TRUE(contains(example_text(), "the GPU has 102.6 (111.1 GB short on the worst GPU)"));
+  Plan plan = test::example_plan();
+  for (const int tp : {6, 7, 9, 10, 11, 12})
+    plan.rejections.push_back({"tp " + std::to_string(tp), "128 attention heads are not divisible by " + std::to_string(tp), 0});
+  const std::string text = plan_text(test::example_scenario(), plan, {}, {});
+  EXPECT_TRUE(says(text, "tp 3: 128 attention heads are not divisible by 3; likewise tp 5, tp 6, tp 7"));
 }
 
 TEST(PlanText, SetsVariantsAgainstTheBase) {

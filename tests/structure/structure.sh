@@ -42,7 +42,7 @@ while IFS=: read -r file line include; do
   [[ $included =~ $allowed ]] || found "$file:$line: includes $included, expected $allowed"
 done < <(grep -HnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' "${sources[@]}" || true)
 
-machine_path='/(work|root)/|/tmp/bash'
+machine_path='/(work|root)/|/tmp/[b]ash'
 while IFS= read -r match; do
   found "$match: path of one machine"
 done < <(grep -rInoE --exclude-dir='build*' --exclude-dir=.git --exclude-dir=.cache "$machine_path" . || true)

@@ -1,0 +1,276 @@
+#include "sim/serving/workload.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cmath>
+#include <functional>
+#include <numeric>
+
+#include "models/base/error.hpp"
+
+namespace sextant {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+Workload workload(const std::string& json) {
+  return read_workload(JsonValue::parse(json, "scenarios/a.json"));
+}
+
+/// The keys given, with lengths of 100 and 10 tokens.
+Workload with_lengths(const std::string& keys) {
+  return workload("{" + keys + R"(, "prompt": {"fixed": 100}, "output": {"fixed": 10}})");
+}
+
+std::string error_of(const std::string& json) {
+  try {
+    workload(json);
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+std::string error_with_lengths(const std::string& keys) {
+  return error_of("{" + keys + R"(, "prompt": {"fixed": 100}, "output": {"fixed": 10}})");
+}
+
+std::vector<Request> all(const Workload& workload, std::uint64_t replication = 0) {
+  const auto source = make_request_source(workload, replication);
+  std::vector<Request> requests;
+  while (const auto request = source->next()) requests.push_back(*request);
+  return requests;
+}
+
+struct Moments {
+  double mean = 0, deviation = 0;
+};
+
+Moments moments(const std::vector<double>& values) {
+  const double n = static_cast<double>(values.size());
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
+  double squares = 0;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return {mean, std::sqrt(squares / n)};
+}
+
+std::vector<double> gaps(const std::vector<Request>& requests) {
+  std::vector<double> result;
+  Time last;
+  for (const Request& request : requests) {
+    result.push_back((request.arrival - last).seconds());
+    last = request.arrival;
+  }
+  return result;
+}
+
+std::vector<double> outputs(const std::vector<Request>& requests) {
+  std::vector<double> result;
+  for (const Request& request : requests) result.push_back(static_cast<double>(request.output_tokens));
+  return result;
+}
+
+TEST(ReadWorkload, OpenLoop) {
+  const Workload w =
+      workload(R"({"request_rate": 4, "num_prompts": 1000, "prompt": {"fixed": 1024}, "seed": 7,
+    "output": {"lognormal": {"mean": 256, "sigma": 0.6, "min": 2, "max": 2048}}})");
+  EXPECT_EQ(w.arrival, Workload::Arrival::poisson);
+  EXPECT_EQ(w.request_rate, 4);
+  EXPECT_EQ(w.num_prompts, 1000);
+  EXPECT_EQ(w.seed, 7u);
+  EXPECT_EQ(w.prompt.mean, 1024);
+  EXPECT_EQ(w.output.kind, LengthDistribution::Kind::lognormal);
+  EXPECT_EQ(w.output.mean, 256);
+  EXPECT_EQ(w.output.low, 2);
+  EXPECT_EQ(w.output.high, 2048);
+}
+
+TEST(ReadWorkload, OtherArrivals) {
+  EXPECT_EQ(with_lengths(R"("request_rate": 4, "burstiness": 0.25, "num_prompts": 1)").arrival,
+            Workload::Arrival::gamma);
+  EXPECT_EQ(with_lengths(R"("request_rate": 4, "burstiness": 1, "num_prompts": 1)").arrival,
+            Workload::Arrival::poisson);
+  EXPECT_TRUE(std::isinf(with_lengths(R"("request_rate": "inf", "num_prompts": 1)").request_rate));
+  const Workload closed = with_lengths(R"("max_concurrency": 32, "num_prompts": 1)");
+  EXPECT_EQ(closed.arrival, Workload::Arrival::concurrency);
+  EXPECT_EQ(closed.max_concurrency, 32);
+}
+
+// The path is taken from the scenario's folder; without request_rate and max_concurrency the trace's times
+// are replayed.
+TEST(ReadWorkload, Trace) {
+  const Workload w =
+      workload(R"({"trace": {"path": "traces/x.csv.gz", "format": "azure"}, "time_scale": 0.5})");
+  EXPECT_EQ(w.trace, "scenarios/traces/x.csv.gz");
+  EXPECT_EQ(w.trace_format, "azure");
+  EXPECT_EQ(w.arrival, Workload::Arrival::trace);
+  EXPECT_EQ(w.time_scale, 0.5);
+  EXPECT_EQ(w.num_prompts, 0);
+  EXPECT_EQ(workload(R"({"trace": {"path": "/x", "format": "azure"}, "request_rate": 2})").arrival,
+            Workload::Arrival::poisson);
+  EXPECT_EQ(workload(R"({"trace": {"path": "/x", "format": "azure"}})").trace, "/x");
+}
+
+TEST(ReadWorkload, RefusesNumbersOutOfRange) {
+  EXPECT_THAT(error_with_lengths(R"("request_rate": 0, "num_prompts": 1)"),
+              AllOf(HasSubstr("scenarios/a.json: request_rate: found 0"), HasSubstr("above 0")));
+  EXPECT_THAT(error_with_lengths(R"("request_rate": -1, "num_prompts": 1)"),
+              HasSubstr("request_rate: found -1"));
+  EXPECT_THAT(error_with_lengths(R"("request_rate": "fast", "num_prompts": 1)"),
+              HasSubstr(R"(found "fast", expected a number or "inf")"));
+  EXPECT_THAT(error_with_lengths(R"("request_rate": 1, "burstiness": 0, "num_prompts": 1)"),
+              HasSubstr("burstiness: found 0"));
+  EXPECT_THAT(error_with_lengths(R"("request_rate": 1, "num_prompts": 0)"),
+              HasSubstr("num_prompts: found 0"));
+  EXPECT_THAT(error_with_lengths(R"("request_rate": 1, "num_prompts": 1e10)"),
+              HasSubstr("num_prompts: found"));
+  EXPECT_THAT(error_with_lengths(R"("request_rate": 1, "num_prompts": 1.5)"), HasSubstr("whole number"));
+  EXPECT_THAT(error_with_lengths(R"("max_concurrency": 0, "num_prompts": 1)"),
+              HasSubstr("max_concurrency: found 0"));
+}
+
+TEST(ReadWorkload, RefusesKeysThatContradict) {
+  EXPECT_THAT(error_with_lengths(R"("request_rate": 1, "max_concurrency": 2, "num_prompts": 1)"),
+              HasSubstr("found both 'request_rate' and 'max_concurrency'"));
+  EXPECT_THAT(error_with_lengths(R"("max_concurrency": 2, "burstiness": 1, "num_prompts": 1)"),
+              HasSubstr("burstiness: found no 'request_rate'"));
+  EXPECT_THAT(error_with_lengths(R"("request_rate": 1, "time_scale": 2, "num_prompts": 1)"),
+              HasSubstr("time_scale"));
+  EXPECT_THAT(error_with_lengths(R"("trace": {"path": "x", "format": "azure"})"),
+              HasSubstr("found both 'trace' and 'prompt'"));
+  EXPECT_THAT(error_with_lengths(R"("num_prompts": 1)"),
+              HasSubstr("expected one of 'request_rate', 'max_concurrency', 'trace'"));
+}
+
+TEST(ReadWorkload, RefusesUnknownKeysWithTheNearest) {
+  EXPECT_THAT(error_with_lengths(R"("request_rat": 1, "num_prompts": 1)"),
+              HasSubstr("did you mean 'request_rate'"));
+  EXPECT_THAT(error_with_lengths(R"("request_rate": 1, "num_prompt": 1)"),
+              HasSubstr("did you mean 'num_prompts'"));
+  EXPECT_THAT(error_of(R"({"trace": {"path": "x", "format": "azur"}})"), HasSubstr("did you mean 'azure'"));
+}
+
+TEST(ReadWorkload, RefusesBadLengths) {
+  const auto error = [](const std::string& output) {
+    return error_of(R"({"request_rate": 1, "num_prompts": 1, "prompt": {"fixed": 1}, "output": )" + output +
+                    "}");
+  };
+  EXPECT_THAT(error(R"({"fixed": 0})"), HasSubstr("output.fixed: found 0"));
+  EXPECT_THAT(error(R"({"fixed": 2e8})"), HasSubstr("output.fixed"));
+  EXPECT_THAT(error(R"({})"), HasSubstr("expected exactly one of fixed, lognormal, uniform"));
+  EXPECT_THAT(error(R"({"fixde": 3})"), HasSubstr("did you mean 'fixed'"));
+  EXPECT_THAT(error(R"({"fixed": 1, "uniform": {"min": 1, "max": 2}})"), HasSubstr("found 2 distributions"));
+  EXPECT_THAT(error(R"({"uniform": {"min": 3, "max": 2}})"), HasSubstr("found min 3 above max 2"));
+  EXPECT_THAT(error(R"({"lognormal": {"mean": 3, "sigma": -1}})"), HasSubstr("sigma: found -1"));
+  EXPECT_THAT(error(R"({"lognormal": {"sigma": 1}})"), HasSubstr("found neither 'mean' and 'median'"));
+  EXPECT_THAT(error(R"({"lognormal": {"mean": 3, "median": 3, "sigma": 1}})"), HasSubstr("found both"));
+  EXPECT_THAT(error(R"({"lognormal": {"mean": 30, "sigma": 1, "max": 20}})"), HasSubstr("mean: found 30"));
+}
+
+// 10,000 exponential gaps of mean 0.25 s: the mean's own deviation is 0.25 / sqrt(10,000) = 0.0025 s, 4 of
+// them 0.01 s.
+TEST(RequestSource, PoissonRate) {
+  const Moments m = moments(gaps(all(with_lengths(R"("request_rate": 4, "num_prompts": 10000)"))));
+  EXPECT_NEAR(m.mean, 0.25, 0.01);
+  EXPECT_NEAR(m.deviation / m.mean, 1, 0.06);  // coefficient of variation of an exponential
+}
+
+// Gamma of shape 0.25: coefficient of variation 1 / sqrt(0.25) = 2; of shape 4: 0.5. The mean stays 1 / rate.
+// Its own deviation over 40,000 gaps is 2 x 0.25 / 200 = 0.0025 s.
+TEST(RequestSource, BurstinessIsTheGammaShape) {
+  const Moments bursty =
+      moments(gaps(all(with_lengths(R"("request_rate": 4, "burstiness": 0.25, "num_prompts": 40000)"))));
+  EXPECT_NEAR(bursty.mean, 0.25, 0.01);
+  EXPECT_NEAR(bursty.deviation / bursty.mean, 2, 0.12);
+  const Moments even =
+      moments(gaps(all(with_lengths(R"("request_rate": 4, "burstiness": 4, "num_prompts": 40000)"))));
+  EXPECT_NEAR(even.mean, 0.25, 0.0025);
+  EXPECT_NEAR(even.deviation / even.mean, 0.5, 0.02);
+}
+
+// Gaps of 2 ns on average: rounding each to a whole nanosecond would shift their mean by 1 % (the mean of a
+// rounded exponential is (h/2) / sinh(h/2) of the true one with h = 1/2: 0.9896); carrying the fraction does
+// not. 1e6 gaps: deviation of the sum 2 ns x 1000 = 2 us of 2 ms; 4 of them 8 us.
+TEST(RequestSource, ArrivalsDoNotDrift) {
+  const std::vector<Request> requests = all(with_lengths(R"("request_rate": 5e8, "num_prompts": 1000000)"));
+  EXPECT_NEAR(requests.back().arrival.seconds(), 2e-3, 8e-6);
+}
+
+TEST(RequestSource, InfiniteRateAndClosedLoopStartAtZero) {
+  for (const char* keys :
+       {R"("request_rate": "inf", "num_prompts": 5)", R"("max_concurrency": 2, "num_prompts": 5)",
+        R"("request_rate": "inf", "burstiness": 0.5, "num_prompts": 5)"}) {
+    const std::vector<Request> requests = all(with_lengths(keys));
+    ASSERT_EQ(requests.size(), 5u);
+    for (const Request& request : requests) {
+      EXPECT_EQ(request.arrival.ns, 0);
+      EXPECT_EQ(request.prompt_tokens, 100);
+      EXPECT_EQ(request.output_tokens, 10);
+    }
+  }
+}
+
+/// 20,000 outputs drawn from a distribution.
+std::vector<double> drawn_outputs(const std::string& distribution) {
+  return outputs(
+      all(workload(R"({"request_rate": "inf", "num_prompts": 20000, "prompt": {"fixed": 1}, "output": )" +
+                   distribution + "}")));
+}
+
+// Mean 256 at sigma 0.6: median 256 / exp(0.18) = 213.8; deviation 256 sqrt(exp(0.36) - 1) = 168.5, of the
+// mean over 20,000 draws 1.19: 4 of them 4.8. Half of the draws lie below the median: 10,000 +- 4 x 70.7.
+TEST(RequestSource, LognormalByItsMean) {
+  const std::vector<double> lengths = drawn_outputs(R"({"lognormal": {"mean": 256, "sigma": 0.6}})");
+  EXPECT_NEAR(moments(lengths).mean, 256, 4.8);
+  const auto below =
+      std::count_if(lengths.begin(), lengths.end(), [](double length) { return length < 213.8; });
+  EXPECT_NEAR(static_cast<double>(below), 10'000, 283);
+}
+
+// Median 100 at sigma 1: mean 100 exp(0.5) = 164.87; deviation 164.87 sqrt(e - 1) = 216.1, of the mean 1.53,
+// 4 times 6.1.
+TEST(RequestSource, LognormalByItsMedian) {
+  EXPECT_NEAR(moments(drawn_outputs(R"({"lognormal": {"median": 100, "sigma": 1}})")).mean, 164.87, 6.1);
+}
+
+TEST(RequestSource, LognormalWithoutSpreadIsRounded) {
+  for (const double length : drawn_outputs(R"({"lognormal": {"mean": 99.6, "sigma": 0}})"))
+    ASSERT_EQ(length, 100);
+}
+
+TEST(RequestSource, LengthsAreClamped) {
+  const std::vector<double> lengths =
+      drawn_outputs(R"({"lognormal": {"mean": 100, "sigma": 2, "min": 50, "max": 200}})");
+  EXPECT_EQ(*std::min_element(lengths.begin(), lengths.end()), 50);
+  EXPECT_EQ(*std::max_element(lengths.begin(), lengths.end()), 200);
+}
+
+// 1 to 5, both included: mean 3, deviation sqrt(2), of the mean over 20,000 draws 0.01, 4 times 0.04.
+TEST(RequestSource, UniformIncludesBothEnds) {
+  const std::vector<double> lengths = drawn_outputs(R"({"uniform": {"min": 1, "max": 5}})");
+  EXPECT_EQ(*std::min_element(lengths.begin(), lengths.end()), 1);
+  EXPECT_EQ(*std::max_element(lengths.begin(), lengths.end()), 5);
+  EXPECT_NEAR(moments(lengths).mean, 3, 0.04);
+}
+
+// Streams are named: another arrival process leaves the lengths as they were; another replication or seed
+// changes all.
+TEST(RequestSource, StreamsAreIndependent) {
+  const std::string lengths = R"("num_prompts": 100, "prompt": {"uniform": {"min": 1, "max": 100000}},
+    "output": {"uniform": {"min": 1, "max": 100000}}})";
+  const Workload poisson = workload(R"({"request_rate": 4, )" + lengths);
+  const Workload bursty = workload(R"({"request_rate": 9, "burstiness": 0.3, )" + lengths);
+  const Workload reseeded = workload(R"({"request_rate": 4, "seed": 1, )" + lengths);
+  EXPECT_EQ(outputs(all(poisson)), outputs(all(bursty)));
+  EXPECT_NE(gaps(all(poisson)), gaps(all(bursty)));
+  EXPECT_EQ(gaps(all(poisson)), gaps(all(poisson)));
+  EXPECT_NE(outputs(all(poisson)), outputs(all(poisson, 1)));
+  EXPECT_NE(gaps(all(poisson)), gaps(all(poisson, 1)));
+  EXPECT_NE(outputs(all(poisson)), outputs(all(reseeded)));
+}
+
+}  // namespace
+}  // namespace sextant
