@@ -7,7 +7,7 @@ namespace sextant {
 
 /// One catalogue or profile file, compiled into the binary so that it needs no installation.
 struct EmbeddedFile {
-  std::string_view path;     ///< relative to the repository, e.g. "models/hardware/catalogue/gpus.json"
+  std::string_view path;  ///< relative to the repository, e.g. "models/hardware/catalogue/gpus.json"
   std::string_view content;
 };
 

@@ -31,12 +31,12 @@ class JsonValue {
   /// Reads and parses a file. Throws InputError if it is missing or unreadable.
   static JsonValue read(const std::string& path);
 
-  JsonObject object() const;               ///< throws InputError unless an object
-  std::vector<JsonValue> array() const;    ///< throws InputError unless an array
-  std::string text() const;                ///< throws InputError unless a string
-  bool boolean() const;                    ///< throws InputError unless true or false
-  double number(Range range = {}) const;   ///< throws InputError unless a finite number in range
-  std::int64_t integer(Range range = {}) const;  ///< throws InputError unless a whole number in range
+  JsonObject object() const;                            ///< throws InputError unless an object
+  std::vector<JsonValue> array() const;                 ///< throws InputError unless an array
+  std::string text() const;                             ///< throws InputError unless a string
+  bool boolean() const;                                 ///< throws InputError unless true or false
+  double number(Range range = {}) const;                ///< throws InputError unless a finite number in range
+  std::int64_t integer(Range range = {}) const;         ///< throws InputError unless a whole number in range
   std::vector<double> numbers(Range range = {}) const;  ///< an array of numbers
 
   bool is_object() const;
@@ -68,14 +68,15 @@ class JsonValue {
 };
 
 /// Strict reader of one JSON object: every key is asked for by name, and finish() refuses what nobody asked
-/// for, naming the nearest known key. A caller that may ignore keys (a foreign file) simply never calls finish().
+/// for, naming the nearest known key. A caller that may ignore keys (a foreign file) simply never calls
+/// finish().
 class JsonObject {
  public:
   explicit JsonObject(JsonValue value) : value_(std::move(value)) {}
 
-  bool has(std::string_view key) const;                        ///< marks the key as known
-  JsonValue at(std::string_view key) const;                    ///< throws InputError if missing
-  std::optional<JsonValue> find(std::string_view key) const;   ///< absent or null: nullopt
+  bool has(std::string_view key) const;                       ///< marks the key as known
+  JsonValue at(std::string_view key) const;                   ///< throws InputError if missing
+  std::optional<JsonValue> find(std::string_view key) const;  ///< absent or null: nullopt
 
   std::string text(std::string_view key) const { return at(key).text(); }
   double number(std::string_view key, Range range = {}) const { return at(key).number(range); }

@@ -14,8 +14,8 @@ struct TypicalPasses {
   PassShape decode, prefill;
 };
 
-StageReport report_stage(const SearchContext& context, const Candidate& candidate, const ReplicaModel& model, int stage,
-                         const StageMemory& memory, const TypicalPasses& typical) {
+StageReport report_stage(const SearchContext& context, const Candidate& candidate, const ReplicaModel& model,
+                         int stage, const StageMemory& memory, const TypicalPasses& typical) {
   const Scenario& scenario = context.scenario;
   const StagePlacement& placement = candidate.layout.replicas.front()[static_cast<std::size_t>(stage)];
   StageReport report;
@@ -43,30 +43,34 @@ StageReport report_stage(const SearchContext& context, const Candidate& candidat
 void judge_slo(const Scenario& scenario, Candidate& candidate) {
   const auto metrics = named_metrics(candidate.metrics);
   for (const ServiceLevel& level : scenario.slo) {
-    const auto found = std::find_if(metrics.begin(), metrics.end(), [&](const auto& m) { return m.first == level.metric; });
+    const auto found =
+        std::find_if(metrics.begin(), metrics.end(), [&](const auto& m) { return m.first == level.metric; });
     const bool met = level.at_most ? found->second <= level.bound : found->second >= level.bound;
     if (met && candidate.metrics.finished > 0) continue;
     candidate.meets_slo = false;
-    candidate.missed.push_back(
-        fmt::format("{} is {:.5g}, bound {}{:.5g}", level.metric, found->second, level.at_most ? "<=" : ">=", level.bound));
+    candidate.missed.push_back(fmt::format("{} is {:.5g}, bound {}{:.5g}", level.metric, found->second,
+                                           level.at_most ? "<=" : ">=", level.bound));
   }
 }
 
 }  // namespace
 
-std::vector<ReplicaSetup> replica_setups(const SearchContext& context, const Layout& layout, CostLevel level) {
+std::vector<ReplicaSetup> replica_setups(const SearchContext& context, const Layout& layout,
+                                         CostLevel level) {
   const Scenario& scenario = context.scenario;
   std::vector<ReplicaSetup> setups;
   for (const auto& replica : layout.replicas) {
-    const auto memory = replica_memory(scenario.model, scenario.engine, context.machine.engine(), scenario.cluster,
-                                       replica, layout.tp);
-    setups.push_back({std::make_shared<ReplicaModel>(scenario.model, context.machine, replica, layout.tp, level),
-                      kv_blocks(memory, scenario.engine.block_size)});
+    const auto memory = replica_memory(scenario.model, scenario.engine, context.machine.engine(),
+                                       scenario.cluster, replica, layout.tp);
+    setups.push_back(
+        {std::make_shared<ReplicaModel>(scenario.model, context.machine, replica, layout.tp, level),
+         kv_blocks(memory, scenario.engine.block_size)});
   }
   return setups;
 }
 
-Candidate simulate_candidate(const SearchContext& context, const EstimatedLayout& estimated, const PlanOptions& options) {
+Candidate simulate_candidate(const SearchContext& context, const EstimatedLayout& estimated,
+                             const PlanOptions& options) {
   const Scenario& scenario = context.scenario;
   Candidate candidate;
   candidate.layout = estimated.layout;
@@ -94,8 +98,8 @@ Candidate simulate_candidate(const SearchContext& context, const EstimatedLayout
 
   const auto& replica = candidate.layout.replicas.front();
   const ReplicaModel model(scenario.model, context.machine, replica, candidate.layout.tp);
-  const auto memory = replica_memory(scenario.model, scenario.engine, context.machine.engine(), scenario.cluster, replica,
-                                     candidate.layout.tp);
+  const auto memory = replica_memory(scenario.model, scenario.engine, context.machine.engine(),
+                                     scenario.cluster, replica, candidate.layout.tp);
   for (int s = 0; s < model.stages(); ++s)
     candidate.stages.push_back(
         report_stage(context, candidate, model, s, memory[static_cast<std::size_t>(s)], typical));

@@ -11,15 +11,16 @@ std::vector<ReplicaSetup> replica_setups(const SearchContext&, const Layout&, Co
 /// Simulates a layout and reports its stages. Throws Interrupted if stopped.
 Candidate simulate_candidate(const SearchContext&, const EstimatedLayout&, const PlanOptions&);
 
-/// 90 % intervals of the named metrics: one run for each operator family at either end of its interval, with the same
-/// requests; families are independent of each other, so their effects add in quadrature, and a structural term for
-/// what the model leaves out joins them.
+/// 90 % intervals of the named metrics: one run for each operator family at either end of its interval, with
+/// the same requests; families are independent of each other, so their effects add in quadrature, and a
+/// structural term for what the model leaves out joins them.
 std::map<std::string, Interval> metric_intervals(const SearchContext&, const Candidate&, const PlanOptions&);
 
 /// Why the first candidate is first, what limits it, and what would not help; in sentences.
 std::vector<std::string> explain(const SearchContext&, const Plan&);
 
-/// Runs `task(i)` for i in [0, count) on `threads` threads; the first exception is rethrown when all have ended.
+/// Runs `task(i)` for i in [0, count) on `threads` threads; the first exception is rethrown when all have
+/// ended.
 void run_parallel(int count, int threads, const std::function<void(int)>& task);
 
 }  // namespace sextant

@@ -35,8 +35,8 @@ std::vector<StageMemory> tightest_replica(const SearchContext& context, const La
   std::vector<StageMemory> tightest;
   double least = 0;
   for (const auto& replica : layout.replicas) {
-    auto memory = replica_memory(scenario.model, scenario.engine, context.machine.engine(), scenario.cluster, replica,
-                                 layout.tp);
+    auto memory = replica_memory(scenario.model, scenario.engine, context.machine.engine(), scenario.cluster,
+                                 replica, layout.tp);
     double room = memory.front().budget.for_kv();
     for (const StageMemory& stage : memory) room = std::min(room, stage.budget.for_kv());
     if (tightest.empty() || room < least) {
@@ -66,23 +66,27 @@ EstimatedLayout estimate(const SearchContext& context, const Layout& layout) {
     PassShape decode;
     decode.decodes = decode.samples = batch;
     decode.decode_context_sum = std::llround(static_cast<double>(batch) * load.context());
-    const PrefillChunk chunk{std::clamp<std::int64_t>(std::llround(load.prompt), 1, scenario.engine.max_num_batched_tokens), 0};
+    const PrefillChunk chunk{
+        std::clamp<std::int64_t>(std::llround(load.prompt), 1, scenario.engine.max_num_batched_tokens), 0};
     PassShape prefill;
     prefill.chunks = {&chunk, 1};
     prefill.samples = 1;
     const double chunks = load.prompt / static_cast<double>(chunk.new_tokens);
     double slowest = 0, around = model.host(batch).seconds();
-    // A round: every request in flight gets one token, and running / output of them end and are replaced by a prompt.
+    // A round: every request in flight gets one token, and running / output of them end and are replaced by a
+    // prompt.
     const double prompts = running / load.output;
     for (int s = 0; s < model.stages(); ++s) {
       const double decode_seconds = model.pass(s, decode).total.seconds();
       const double prefill_seconds = chunks * model.pass(s, prefill).total.seconds() * prompts;
-      slowest = std::max(slowest, batches * (decode_seconds + (s == 0 ? model.host(batch).seconds() : 0)) + prefill_seconds);
+      slowest = std::max(
+          slowest, batches * (decode_seconds + (s == 0 ? model.host(batch).seconds() : 0)) + prefill_seconds);
       around += decode_seconds + prefill_seconds / batches + model.hop(s, batch).seconds();
     }
     result.output_throughput += running / std::max(slowest, around);
   }
-  if (load.concurrency <= 0) result.output_throughput = std::min(result.output_throughput, load.rate * load.output);
+  if (load.concurrency <= 0)
+    result.output_throughput = std::min(result.output_throughput, load.rate * load.output);
   return result;
 }
 

@@ -12,15 +12,18 @@ constexpr double GB = 1e9;
 /// 96608 as "96,608".
 std::string grouped(std::int64_t number) {
   std::string text = std::to_string(number);
-  for (int at = static_cast<int>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<std::size_t>(at), ",");
+  for (int at = static_cast<int>(text.size()) - 3; at > 0; at -= 3)
+    text.insert(static_cast<std::size_t>(at), ",");
   return text;
 }
 
-bool same_degrees(const Layout& a, const Layout& b) { return a.tp == b.tp && a.pp == b.pp && a.dp == b.dp; }
+bool same_degrees(const Layout& a, const Layout& b) {
+  return a.tp == b.tp && a.pp == b.pp && a.dp == b.dp;
+}
 
 std::string figures(const Candidate& c) {
-  return fmt::format("{:.1f} output tokens/s, mean TPOT {:.1f} ms, mean TTFT {:.0f} ms", c.metrics.output_throughput,
-                     c.metrics.tpot.mean, c.metrics.ttft.mean);
+  return fmt::format("{:.1f} output tokens/s, mean TPOT {:.1f} ms, mean TTFT {:.0f} ms",
+                     c.metrics.output_throughput, c.metrics.tpot.mean, c.metrics.ttft.mean);
 }
 
 void explain_degrees(const Plan& plan, std::vector<std::string>& reasons) {
@@ -29,13 +32,15 @@ void explain_degrees(const Plan& plan, std::vector<std::string>& reasons) {
                                   [&](const Candidate& c) { return !same_degrees(c.layout, best.layout); });
   if (other == plan.candidates.end()) {
     if (!plan.rejections.empty())
-      reasons.push_back(fmt::format("tp {} x pp {} x dp {} is the only division of this cluster that holds the model",
-                                    best.layout.tp, best.layout.pp, best.layout.dp));
+      reasons.push_back(
+          fmt::format("tp {} x pp {} x dp {} is the only division of this cluster that holds the model",
+                      best.layout.tp, best.layout.pp, best.layout.dp));
     return;
   }
   std::string text = fmt::format("{} gives {}; next other division, {}, gives {}", best.layout.describe(),
                                  figures(best), other->layout.describe(), figures(*other));
-  if (best.meets_slo && !other->meets_slo) text += fmt::format(" and misses the SLO ({})", other->missed.front());
+  if (best.meets_slo && !other->meets_slo)
+    text += fmt::format(" and misses the SLO ({})", other->missed.front());
   reasons.push_back(text);
 }
 
@@ -63,18 +68,20 @@ void explain_split(const Plan& plan, std::vector<std::string>& reasons) {
     });
   };
   const auto a = slowest(best), b = slowest(*rival);
-  reasons.push_back(fmt::format(
-      "the split {} has its slowest decode pass on stage {} ({:.1f} ms) and caches {} tokens: {:.1f} tokens/s; {} has it on "
-      "stage {} ({:.1f} ms), caches {} tokens: {:.1f} tokens/s",
-      own, a - best.stages.begin(), a->decode_pass_ms, grouped(best.kv_tokens), best.metrics.output_throughput,
-      rival->layout.split(), b - rival->stages.begin(), b->decode_pass_ms, grouped(rival->kv_tokens),
-      rival->metrics.output_throughput));
+  reasons.push_back(
+      fmt::format("the split {} has its slowest decode pass on stage {} ({:.1f} ms) and caches {} tokens: "
+                  "{:.1f} tokens/s; {} has it on "
+                  "stage {} ({:.1f} ms), caches {} tokens: {:.1f} tokens/s",
+                  own, a - best.stages.begin(), a->decode_pass_ms, grouped(best.kv_tokens),
+                  best.metrics.output_throughput, rival->layout.split(), b - rival->stages.begin(),
+                  b->decode_pass_ms, grouped(rival->kv_tokens), rival->metrics.output_throughput));
 }
 
 void explain_bottleneck(const Candidate& best, std::vector<std::string>& reasons) {
-  const auto busiest = std::max_element(best.stages.begin(), best.stages.end(), [](const auto& a, const auto& b) {
-    return a.shares.compute + a.shares.communication < b.shares.compute + b.shares.communication;
-  });
+  const auto busiest =
+      std::max_element(best.stages.begin(), best.stages.end(), [](const auto& a, const auto& b) {
+        return a.shares.compute + a.shares.communication < b.shares.compute + b.shares.communication;
+      });
   if (busiest == best.stages.end()) return;
   std::size_t largest = 0;
   for (std::size_t f = 1; f < family_count; ++f)
@@ -100,9 +107,10 @@ void explain_hops(const Candidate& best, std::vector<std::string>& reasons) {
     passes += stage.decode_pass_ms;
   }
   if (best.layout.pp == 1 || passes <= 0) return;
-  reasons.push_back(fmt::format(
-      "the hops between stages take {:.2f} ms of a decode round of {:.1f} ms ({:.2f} %): a faster link can gain no more",
-      hops, hops + passes, 100 * hops / (hops + passes)));
+  reasons.push_back(
+      fmt::format("the hops between stages take {:.2f} ms of a decode round of {:.1f} ms ({:.2f} %): a "
+                  "faster link can gain no more",
+                  hops, hops + passes, 100 * hops / (hops + passes)));
 }
 
 /// What no table of the report says.
@@ -110,14 +118,19 @@ void explain_limits(const SearchContext& context, const Candidate& best, std::ve
   const ServingMetrics& m = best.metrics;
   const std::int64_t longest = context.scenario.engine.max_model_len;
   if (longest > best.kv_tokens)
-    reasons.push_back(fmt::format("vLLM will refuse to start with max_model_len {}: a replica caches {} tokens; set "
-                                  "engine.max_model_len to that or less", grouped(longest), grouped(best.kv_tokens)));
+    reasons.push_back(
+        fmt::format("vLLM will refuse to start with max_model_len {}: a replica caches {} tokens; set "
+                    "engine.max_model_len to that or less",
+                    grouped(longest), grouped(best.kv_tokens)));
   if (m.overloaded)
-    reasons.push_back(fmt::format("overloaded: requests arrive faster than the {:.2f} a second that are served; latencies "
-                                  "grow with the length of the run", m.request_throughput));
+    reasons.push_back(
+        fmt::format("overloaded: requests arrive faster than the {:.2f} a second that are served; latencies "
+                    "grow with the length of the run",
+                    m.request_throughput));
   if (m.kv_occupancy_peak < 0.5 && m.mean_waiting < 0.5)
-    reasons.push_back(fmt::format("KV occupancy peaks at {:.0f} %: the load, not the memory, sets the throughput",
-                                  100 * m.kv_occupancy_peak));
+    reasons.push_back(
+        fmt::format("KV occupancy peaks at {:.0f} %: the load, not the memory, sets the throughput",
+                    100 * m.kv_occupancy_peak));
 }
 
 }  // namespace

@@ -7,8 +7,9 @@
 namespace sextant {
 namespace {
 
-constexpr Family families[] = {Family::gemm,       Family::attention_prefill, Family::attention_decode,
-                               Family::elementwise, Family::collective,        Family::point_to_point, Family::host};
+constexpr Family families[] = {Family::gemm,        Family::attention_prefill, Family::attention_decode,
+                               Family::elementwise, Family::collective,        Family::point_to_point,
+                               Family::host};
 
 /// A run's metrics with one family at one end of its interval.
 std::vector<std::pair<std::string, double>> perturbed(const SearchContext& context, const Layout& layout,

@@ -5,16 +5,17 @@
 namespace sextant {
 namespace {
 
-std::optional<std::string> obstacle(const GroupedQueryAttention& attention, const WeightFormat& format, int tp) {
+std::optional<std::string> obstacle(const GroupedQueryAttention& attention, const WeightFormat& format,
+                                    int tp) {
   if (attention.heads % tp != 0)
     return fmt::format("{} attention heads are not divisible by {}", attention.heads, tp);
   if (attention.kv_heads % tp != 0 && tp % attention.kv_heads != 0)
-    return fmt::format("{} key/value heads can neither be divided nor replicated evenly {} ways", attention.kv_heads,
-                       tp);
+    return fmt::format("{} key/value heads can neither be divided nor replicated evenly {} ways",
+                       attention.kv_heads, tp);
   const std::int64_t columns = attention.heads * attention.head_dim / tp;
   if (format.group > 0 && columns % format.group != 0)
-    return fmt::format("{} inputs of the output projection per GPU do not hold whole groups of {} weights", columns,
-                       format.group);
+    return fmt::format("{} inputs of the output projection per GPU do not hold whole groups of {} weights",
+                       columns, format.group);
   return std::nullopt;
 }
 
@@ -27,7 +28,9 @@ std::optional<std::string> obstacle(const GatedMlp& mlp, const WeightFormat& for
   return std::nullopt;
 }
 
-std::optional<std::string> obstacle(const std::monostate&, const WeightFormat&, int) { return std::nullopt; }
+std::optional<std::string> obstacle(const std::monostate&, const WeightFormat&, int) {
+  return std::nullopt;
+}
 
 }  // namespace
 

@@ -31,7 +31,8 @@ class PipelineEnumerator {
   PipelineEnumerator(const std::vector<GpuGroup>& groups, int stages, std::size_t most)
       : stages_(static_cast<std::size_t>(stages)), most_(most) {
     for (const GpuGroup& group : groups) {
-      auto place = std::find_if(kinds_.begin(), kinds_.end(), [&](const auto& k) { return k.front().kind == group.kind; });
+      auto place = std::find_if(kinds_.begin(), kinds_.end(),
+                                [&](const auto& k) { return k.front().kind == group.kind; });
       if (place == kinds_.end())
         kinds_.push_back({group});
       else
@@ -63,7 +64,8 @@ class PipelineEnumerator {
     }
   }
 
-  /// Enumeration stops here in large clusters; the first found keep to few nodes, as kinds stand in node order.
+  /// Enumeration stops here in large clusters; the first found keep to few nodes, as kinds stand in node
+  /// order.
   static constexpr std::size_t enough = 5000;
   std::size_t stages_, most_;
   std::vector<std::vector<GpuGroup>> kinds_;
@@ -82,7 +84,8 @@ std::vector<GpuGroup> gpu_groups(const Cluster& cluster, int tp) {
     // Equal cards together: a group runs at its slowest card's pace.
     std::vector<int> gpus = node.gpus;
     std::stable_sort(gpus.begin(), gpus.end(), [&](int a, int b) {
-      return cluster.devices[static_cast<std::size_t>(a)].model < cluster.devices[static_cast<std::size_t>(b)].model;
+      return cluster.devices[static_cast<std::size_t>(a)].model <
+             cluster.devices[static_cast<std::size_t>(b)].model;
     });
     std::size_t at = 0;
     for (; at + size <= gpus.size(); at += size) {
@@ -100,7 +103,8 @@ std::vector<GpuGroup> gpu_groups(const Cluster& cluster, int tp) {
   return groups;
 }
 
-std::vector<std::vector<GpuGroup>> pipelines(const std::vector<GpuGroup>& groups, int stages, std::size_t most) {
+std::vector<std::vector<GpuGroup>> pipelines(const std::vector<GpuGroup>& groups, int stages,
+                                             std::size_t most) {
   if (groups.size() < static_cast<std::size_t>(stages)) return {};
   return PipelineEnumerator(groups, stages, most).all();
 }

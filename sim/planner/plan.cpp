@@ -34,16 +34,21 @@ bool better(const Candidate& a, const Candidate& b) {
 [[noreturn]] void nothing_fits(const Scenario& scenario, const std::vector<Rejection>& rejections) {
   const Rejection* nearest = nullptr;
   for (const Rejection& r : rejections)
-    if (r.shortfall_bytes > 0 && (nearest == nullptr || r.shortfall_bytes < nearest->shortfall_bytes)) nearest = &r;
+    if (r.shortfall_bytes > 0 && (nearest == nullptr || r.shortfall_bytes < nearest->shortfall_bytes))
+      nearest = &r;
   if (nearest != nullptr)
-    throw InfeasibleError(fmt::format("{}: no layout fits; nearest is {}: {} ({:.1f} GB short on the worst GPU)",
-                                      scenario.name, nearest->layout, nearest->reason, nearest->shortfall_bytes / GB));
-  throw InfeasibleError(fmt::format("{}: no layout is possible{}", scenario.name,
-                                    rejections.empty() ? "" : fmt::format("; {}: {}", rejections.front().layout, rejections.front().reason)));
+    throw InfeasibleError(
+        fmt::format("{}: no layout fits; nearest is {}: {} ({:.1f} GB short on the worst GPU)", scenario.name,
+                    nearest->layout, nearest->reason, nearest->shortfall_bytes / GB));
+  throw InfeasibleError(fmt::format(
+      "{}: no layout is possible{}", scenario.name,
+      rejections.empty() ? ""
+                         : fmt::format("; {}: {}", rejections.front().layout, rejections.front().reason)));
 }
 
 /// The layouts to simulate: of a fixed deployment the one given, of a search the best by estimate.
-std::vector<EstimatedLayout> layouts_to_simulate(const SearchContext& context, const PlanOptions& options, Plan& plan) {
+std::vector<EstimatedLayout> layouts_to_simulate(const SearchContext& context, const PlanOptions& options,
+                                                 Plan& plan) {
   const Scenario& scenario = context.scenario;
   if (scenario.deployment) {
     const Layout layout = fixed_layout(scenario, *scenario.deployment);
@@ -69,8 +74,8 @@ std::string verdict(const Plan& base, const Plan& variant, bool same_workload) {
   const auto percent = [](double from, double to) { return from > 0 ? 100 * (to / from - 1) : 0.0; };
   const double throughput = percent(a.output_throughput, b.output_throughput);
   const double ttft = percent(a.ttft.mean, b.ttft.mean), tpot = percent(a.tpot.mean, b.tpot.mean);
-  std::string text = fmt::format("output throughput {:+.2f} %, mean TTFT {:+.2f} %, mean TPOT {:+.2f} %", throughput,
-                                 ttft, tpot);
+  std::string text = fmt::format("output throughput {:+.2f} %, mean TTFT {:+.2f} %, mean TPOT {:+.2f} %",
+                                 throughput, ttft, tpot);
   const double largest = std::max({std::abs(throughput), std::abs(ttft), std::abs(tpot)});
   if (!same_workload)
     text = "another load, so not a gain or a loss: read its figures for themselves";
@@ -86,7 +91,8 @@ std::string verdict(const Plan& base, const Plan& variant, bool same_workload) {
 }  // namespace
 
 void run_parallel(int count, int threads, const std::function<void(int)>& task) {
-  const int cores = threads > 0 ? threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  const int cores =
+      threads > 0 ? threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   std::atomic<int> next{0};
   std::exception_ptr failure;
   std::mutex mutex;
@@ -135,8 +141,8 @@ Plan make_plan(const Scenario& given, const PlanOptions& options) {
   return plan;
 }
 
-std::vector<VariantResult> plan_variants(const JsonValue& document, const Scenario& scenario, const Plan& base,
-                                         const PlanOptions& options) {
+std::vector<VariantResult> plan_variants(const JsonValue& document, const Scenario& scenario,
+                                         const Plan& base, const PlanOptions& options) {
   std::vector<VariantResult> results;
   for (const Variant& variant : scenario.variants) {
     VariantResult result;

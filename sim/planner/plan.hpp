@@ -12,22 +12,22 @@ namespace sextant {
 
 /// A layout that cannot be, and why: "tp 3: 128 attention heads are not divisible by 3".
 struct Rejection {
-  std::string layout;      ///< "tp 3" or "pp 2"
-  std::string reason;      ///< in words
-  double shortfall_bytes = 0;   ///< where memory is why: how much is missing on the worst GPU
+  std::string layout;          ///< "tp 3" or "pp 2"
+  std::string reason;          ///< in words
+  double shortfall_bytes = 0;  ///< where memory is why: how much is missing on the worst GPU
 };
 
 /// One stage of a candidate, for the reader of a plan.
 struct StageReport {
   LayerRange layers;
-  std::vector<std::string> gpus;      ///< device names
-  std::string gpu;                    ///< catalogue name; several joined by " + " in a mixed group
+  std::vector<std::string> gpus;  ///< device names
+  std::string gpu;                ///< catalogue name; several joined by " + " in a mixed group
   StageMemory memory;
   std::int64_t kv_tokens = 0;
-  double decode_pass_ms = 0;          ///< at the run's mean batch and context
-  FamilySeconds decode_families;      ///< of that pass
-  double chunk_pass_ms = 0;           ///< a prefill chunk of max_num_batched_tokens (or the mean prompt if shorter)
-  std::string hop;                    ///< route to the next stage; empty on the last
+  double decode_pass_ms = 0;      ///< at the run's mean batch and context
+  FamilySeconds decode_families;  ///< of that pass
+  double chunk_pass_ms = 0;  ///< a prefill chunk of max_num_batched_tokens (or the mean prompt if shorter)
+  std::string hop;           ///< route to the next stage; empty on the last
   double decode_hop_ms = 0, chunk_hop_ms = 0;
   double decode_hop_bytes = 0, chunk_hop_bytes = 0;
   StageShares shares;
@@ -41,17 +41,17 @@ struct Interval {
 /// A layout that fits, simulated.
 struct Candidate {
   Layout layout;
-  std::vector<StageReport> stages;      ///< of the first replica
-  std::int64_t kv_tokens = 0;           ///< that one replica can cache
-  std::int64_t decode_batch = 0;        ///< the batch and context the reports' passes are taken at
+  std::vector<StageReport> stages;  ///< of the first replica
+  std::int64_t kv_tokens = 0;       ///< that one replica can cache
+  std::int64_t decode_batch = 0;    ///< the batch and context the reports' passes are taken at
   std::int64_t decode_context = 0;
   std::int64_t chunk_tokens = 0;
-  double estimate = 0;                  ///< analytic output tokens/s that ordered the candidates
+  double estimate = 0;  ///< analytic output tokens/s that ordered the candidates
   bool simulated = false;
   ServingMetrics metrics;
   bool meets_slo = true;
-  std::vector<std::string> missed;      ///< "p99_ttft_ms is 3120, bound <=2000"
-  std::map<std::string, Interval> intervals;   ///< by metric name; for the best candidate
+  std::vector<std::string> missed;            ///< "p99_ttft_ms is 3120, bound <=2000"
+  std::map<std::string, Interval> intervals;  ///< by metric name; for the best candidate
   Grade grade = Grade::assumed;
   bool extrapolated = false;
   std::optional<double> usd_per_million_output_tokens;
@@ -60,34 +60,34 @@ struct Candidate {
 /// The answer to a scenario.
 struct Plan {
   std::string scenario;
-  std::vector<Candidate> candidates;    ///< best first; only simulated ones
-  int considered = 0;                   ///< layouts (with split and placement) that fit and were estimated
+  std::vector<Candidate> candidates;  ///< best first; only simulated ones
+  int considered = 0;                 ///< layouts (with split and placement) that fit and were estimated
   std::vector<Rejection> rejections;
-  std::vector<std::string> reasons;     ///< why the best is best, what limits it, in sentences
+  std::vector<std::string> reasons;  ///< why the best is best, what limits it, in sentences
 };
 
 /// One variant beside the base.
 struct VariantResult {
   std::string name;
-  std::vector<std::string> changes;     ///< "cluster.nodes[*].nic = connectx-7-400"
-  std::optional<Plan> plan;             ///< nullopt: no layout fits
-  std::string infeasible;               ///< why, then
-  std::string verdict;                  ///< what it moves and whether that is worth anything
+  std::vector<std::string> changes;  ///< "cluster.nodes[*].nic = connectx-7-400"
+  std::optional<Plan> plan;          ///< nullopt: no layout fits
+  std::string infeasible;            ///< why, then
+  std::string verdict;               ///< what it moves and whether that is worth anything
 };
 
 struct PlanOptions {
-  int threads = 0;                      ///< 0: as many as there are cores
-  int simulate_at_most = 24;            ///< candidates that go from the estimate to the event simulation
+  int threads = 0;            ///< 0: as many as there are cores
+  int simulate_at_most = 24;  ///< candidates that go from the estimate to the event simulation
   bool intervals = true;
   bool step_by_step = false;
-  std::uint64_t replication = 0;        ///< which independent repetition of the workload
-  std::optional<std::uint64_t> seed;    ///< replaces the workload's
+  std::uint64_t replication = 0;      ///< which independent repetition of the workload
+  std::optional<std::uint64_t> seed;  ///< replaces the workload's
   const std::atomic<bool>* stop = nullptr;
-  std::function<void(int done, int total)> progress;   ///< called between simulations
+  std::function<void(int done, int total)> progress;  ///< called between simulations
 };
 
-/// Searches (or takes the fixed) deployment, simulates, ranks, explains. Throws InfeasibleError, with the smallest
-/// shortfall, if nothing fits.
+/// Searches (or takes the fixed) deployment, simulates, ranks, explains. Throws InfeasibleError, with the
+/// smallest shortfall, if nothing fits.
 Plan make_plan(const Scenario&, const PlanOptions& = {});
 
 /// Plans every variant of the document and says what each moves against `base`.

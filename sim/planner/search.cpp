@@ -12,8 +12,8 @@ namespace {
 
 constexpr double GB = 1e9;
 
-Layout make_layout(const std::vector<std::vector<GpuGroup>>& pipelines, const std::vector<std::vector<int>>& splits,
-                   int tp) {
+Layout make_layout(const std::vector<std::vector<GpuGroup>>& pipelines,
+                   const std::vector<std::vector<int>>& splits, int tp) {
   Layout layout;
   layout.tp = tp;
   layout.pp = static_cast<int>(pipelines.front().size());
@@ -64,7 +64,9 @@ class DegreeSearch {
 
  private:
   /// Every replica count in small clusters; doublings and the largest in big ones.
-  static bool worth_trying(int dp, int largest) { return largest <= 8 || dp == largest || (dp & (dp - 1)) == 0; }
+  static bool worth_trying(int dp, int largest) {
+    return largest <= 8 || dp == largest || (dp & (dp - 1)) == 0;
+  }
 
   /// A profile that lacks an operator or a collective rules a layout out; it does not end the search.
   std::vector<std::vector<int>> splits(const std::vector<GpuGroup>& pipeline, int tp, std::string& failure) {
@@ -110,14 +112,16 @@ Rejection memory_rejection(const Layout& layout, const std::vector<StageMemory>&
                                                     : fmt::format("pp {}", layout.pp);
   rejection.shortfall_bytes = -budget.for_kv();
   if (budget.weights > budget.device)
-    rejection.reason = fmt::format("{} needs {:.1f} GB of weights, the GPU has {:.1f}", stage, budget.weights / GB,
-                                   budget.device / GB);
+    rejection.reason = fmt::format("{} needs {:.1f} GB of weights, the GPU has {:.1f}", stage,
+                                   budget.weights / GB, budget.device / GB);
   else
     rejection.reason = fmt::format(
-        "{} needs {:.1f} GB of weights and {:.1f} GB beside them, of {:.1f} GB usable (gpu_memory_utilization); "
+        "{} needs {:.1f} GB of weights and {:.1f} GB beside them, of {:.1f} GB usable "
+        "(gpu_memory_utilization); "
         "nothing is left for KV",
         stage, budget.weights / GB,
-        (budget.activations + budget.context + budget.communication + budget.engine) / GB, budget.usable / GB);
+        (budget.activations + budget.context + budget.communication + budget.engine) / GB,
+        budget.usable / GB);
   return rejection;
 }
 
@@ -132,11 +136,11 @@ SearchResult search_layouts(const SearchContext& context) {
       continue;
     }
     const std::vector<GpuGroup> groups = gpu_groups(context.scenario.cluster, tp);
-    for (int pp = 1; pp <= static_cast<int>(groups.size()) && pp <= layers; ++pp) search.try_degrees(tp, pp, groups);
+    for (int pp = 1; pp <= static_cast<int>(groups.size()) && pp <= layers; ++pp)
+      search.try_degrees(tp, pp, groups);
   }
-  std::stable_sort(result.layouts.begin(), result.layouts.end(), [](const auto& a, const auto& b) {
-    return a.output_throughput > b.output_throughput;
-  });
+  std::stable_sort(result.layouts.begin(), result.layouts.end(),
+                   [](const auto& a, const auto& b) { return a.output_throughput > b.output_throughput; });
   return result;
 }
 
@@ -144,17 +148,20 @@ Layout fixed_layout(const Scenario& scenario, const FixedDeployment& fixed) {
   const Cluster& cluster = scenario.cluster;
   const int layers = scenario.model.architecture.layer_count();
   const auto refuse = [](const std::string& message) { throw InputError("deployment: " + message); };
-  if (fixed.pp > layers) refuse(fmt::format("found pp {}, expected at most the model's {} layers", fixed.pp, layers));
+  if (fixed.pp > layers)
+    refuse(fmt::format("found pp {}, expected at most the model's {} layers", fixed.pp, layers));
   std::vector<int> counts = fixed.layers.empty() ? even_split(layers, fixed.pp) : fixed.layers;
   int sum = 0;
   for (const int count : counts) sum += count;
-  if (sum != layers) refuse(fmt::format("found {} layers in all stages, expected the model's {}", sum, layers));
+  if (sum != layers)
+    refuse(fmt::format("found {} layers in all stages, expected the model's {}", sum, layers));
   if (const auto reason = tensor_parallel_obstacle(scenario.model, fixed.tp))
     refuse(fmt::format("tp {}: {}", fixed.tp, *reason));
 
   std::vector<int> gpus;
   if (fixed.placement.empty()) {
-    for (const GpuGroup& group : gpu_groups(cluster, fixed.tp)) gpus.insert(gpus.end(), group.gpus.begin(), group.gpus.end());
+    for (const GpuGroup& group : gpu_groups(cluster, fixed.tp))
+      gpus.insert(gpus.end(), group.gpus.begin(), group.gpus.end());
   } else {
     const std::vector<int> all = cluster.gpus();
     for (const std::string& name : fixed.placement) {
@@ -174,7 +181,8 @@ Layout fixed_layout(const Scenario& scenario, const FixedDeployment& fixed) {
   const std::size_t needed = static_cast<std::size_t>(fixed.tp) * static_cast<std::size_t>(fixed.pp) *
                              static_cast<std::size_t>(fixed.dp);
   if (gpus.size() < needed)
-    refuse(fmt::format("found {} GPUs in the cluster, expected tp x pp x dp, which is {}", cluster.gpus().size(), needed));
+    refuse(fmt::format("found {} GPUs in the cluster, expected tp x pp x dp, which is {}",
+                       cluster.gpus().size(), needed));
 
   Layout layout{fixed.tp, fixed.pp, fixed.dp, {}};
   const std::vector<LayerRange> stage_layers = ranges(counts);

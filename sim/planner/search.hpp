@@ -6,12 +6,13 @@
 
 namespace sextant {
 
-/// What the workload asks for on average; estimates work with these, simulations with the requests themselves.
+/// What the workload asks for on average; estimates work with these, simulations with the requests
+/// themselves.
 struct WorkloadSummary {
-  double prompt = 0;        ///< tokens, mean
-  double output = 0;        ///< tokens, mean
-  double concurrency = 0;   ///< requests at once (closed loop); 0: open loop
-  double rate = 0;          ///< requests/s (open loop); 0: closed loop; infinity: all at once
+  double prompt = 0;       ///< tokens, mean
+  double output = 0;       ///< tokens, mean
+  double concurrency = 0;  ///< requests at once (closed loop); 0: open loop
+  double rate = 0;         ///< requests/s (open loop); 0: closed loop; infinity: all at once
   /// A request's mean cached tokens while it decodes.
   double context() const { return prompt + output / 2; }
 };
@@ -22,7 +23,7 @@ WorkloadSummary summarise_workload(const Workload&);
 /// GPUs that form one tensor-parallel group, before they are given a stage.
 struct GpuGroup {
   std::vector<int> gpus;
-  std::string kind;    ///< groups of one kind are interchangeable: node and GPU models
+  std::string kind;  ///< groups of one kind are interchangeable: node and GPU models
 };
 
 /// What a search works on; the referenced objects outlive it.
@@ -36,21 +37,23 @@ struct SearchContext {
 struct EstimatedLayout {
   Layout layout;
   std::int64_t kv_blocks = 0;
-  double output_throughput = 0;   ///< tokens/s
+  double output_throughput = 0;  ///< tokens/s
 };
 
 struct SearchResult {
-  std::vector<EstimatedLayout> layouts;   ///< best estimate first
+  std::vector<EstimatedLayout> layouts;  ///< best estimate first
   std::vector<Rejection> rejections;
 };
 
 /// Every tp x pp x dp the cluster can hold, each with the placements and splits worth trying.
 SearchResult search_layouts(const SearchContext&);
 
-/// The one layout of a fixed deployment. Throws InputError if its GPUs or layers do not exist or do not add up.
+/// The one layout of a fixed deployment. Throws InputError if its GPUs or layers do not exist or do not add
+/// up.
 Layout fixed_layout(const Scenario&, const FixedDeployment&);
 
-// ---- the parts of the search, each its own file ------------------------------------------------------------------
+// ---- the parts of the search, each its own file
+// ------------------------------------------------------------------
 
 /// Why a model cannot be cut `tp` ways, in words; nullopt if it can.
 std::optional<std::string> tensor_parallel_obstacle(const ServedModel&, int tp);
@@ -58,13 +61,15 @@ std::optional<std::string> tensor_parallel_obstacle(const ServedModel&, int tp);
 /// The cluster's GPUs in groups of `tp`, inside nodes as far as possible. Empty if there are too few GPUs.
 std::vector<GpuGroup> gpu_groups(const Cluster&, int tp);
 
-/// The distinct orders in which `stages` of the groups can form a pipeline (interchangeable groups count once); at most
-/// `most` of them, those with the fewest changes of node first.
+/// The distinct orders in which `stages` of the groups can form a pipeline (interchangeable groups count
+/// once); at most `most` of them, those with the fewest changes of node first.
 std::vector<std::vector<GpuGroup>> pipelines(const std::vector<GpuGroup>&, int stages, std::size_t most);
 
-/// Layer counts worth trying on a pipeline: vLLM's even split, and every split on the Pareto front of (slowest stage,
-/// KV tokens) around the one that balances the stages' work. Those that leave no KV room anywhere are left out.
-std::vector<std::vector<int>> splits_worth_trying(const SearchContext&, const std::vector<GpuGroup>& pipeline, int tp);
+/// Layer counts worth trying on a pipeline: vLLM's even split, and every split on the Pareto front of
+/// (slowest stage, KV tokens) around the one that balances the stages' work. Those that leave no KV room
+/// anywhere are left out.
+std::vector<std::vector<int>> splits_worth_trying(const SearchContext&, const std::vector<GpuGroup>& pipeline,
+                                                  int tp);
 
 /// Why the stage that lacks most memory does not fit: "stage 0 needs 108.6 GB of weights, the GPU has 102.6".
 Rejection memory_rejection(const Layout&, const std::vector<StageMemory>&);

@@ -10,9 +10,9 @@ namespace {
 
 /// A stage's work and memory as straight lines in its number of layers.
 struct StageLine {
-  double work_fixed = 0, work_per_layer = 0;     // seconds of this stage per request
-  double room = 0, bytes_per_layer = 0;          // bytes: left with no layer; taken by each
-  double kv_per_layer = 0;                       // bytes a cached token takes in one layer
+  double work_fixed = 0, work_per_layer = 0;  // seconds of this stage per request
+  double room = 0, bytes_per_layer = 0;       // bytes: left with no layer; taken by each
+  double kv_per_layer = 0;                    // bytes a cached token takes in one layer
 
   double work(int layers) const { return work_fixed + layers * work_per_layer; }
   double kv_tokens(int layers) const {
@@ -22,8 +22,10 @@ struct StageLine {
   }
 };
 
-/// Seconds that one mean request costs a stage of `shape` on `device`: its prompt, and its share of decode passes.
-double request_work(const SearchContext& context, const StageShape& shape, int device, const LinkProfile* link) {
+/// Seconds that one mean request costs a stage of `shape` on `device`: its prompt, and its share of decode
+/// passes.
+double request_work(const SearchContext& context, const StageShape& shape, int device,
+                    const LinkProfile* link) {
   const ServedModel& model = context.scenario.model;
   const StageCost cost(stage_operators(model.architecture, model.weights, model.kv, shape),
                        context.machine.profile(device), link, static_cast<int>(shape.tensor_parallel));
@@ -41,7 +43,8 @@ double request_work(const SearchContext& context, const StageShape& shape, int d
          context.workload.output * cost.cost(decode).total() / static_cast<double>(batch);
 }
 
-std::vector<StageLine> stage_lines(const SearchContext& context, const std::vector<GpuGroup>& pipeline, int tp) {
+std::vector<StageLine> stage_lines(const SearchContext& context, const std::vector<GpuGroup>& pipeline,
+                                   int tp) {
   const Scenario& scenario = context.scenario;
   const int layers = scenario.model.architecture.layer_count();
   std::vector<StageLine> lines;
@@ -70,8 +73,8 @@ std::vector<StageLine> stage_lines(const SearchContext& context, const std::vect
   return lines;
 }
 
-/// The split that minimises the largest value of `load(stage, layers)`, giving layers one by one to the stage that
-/// stays least loaded; exact where load grows with layers.
+/// The split that minimises the largest value of `load(stage, layers)`, giving layers one by one to the stage
+/// that stays least loaded; exact where load grows with layers.
 template <class Load>
 std::vector<int> balance(std::size_t stages, int layers, const Load& load) {
   std::vector<int> counts(stages, 1);
@@ -86,8 +89,8 @@ std::vector<int> balance(std::size_t stages, int layers, const Load& load) {
 
 struct Score {
   std::vector<int> counts;
-  double work = 0;     // of the slowest stage: less is better
-  double tokens = 0;   // of the tightest stage: more is better
+  double work = 0;    // of the slowest stage: less is better
+  double tokens = 0;  // of the tightest stage: more is better
 };
 
 Score score(const std::vector<StageLine>& lines, const std::vector<int>& counts) {
@@ -99,7 +102,8 @@ Score score(const std::vector<StageLine>& lines, const std::vector<int>& counts)
   return result;
 }
 
-/// `counts` with up to `reach` layers moved between stages, every way (few stages) or between neighbours (many).
+/// `counts` with up to `reach` layers moved between stages, every way (few stages) or between neighbours
+/// (many).
 void add_neighbours(std::set<std::vector<int>>& all, const std::vector<int>& counts, int reach) {
   const bool few = counts.size() <= 4;
   for (int round = 0; round < reach; ++round) {
@@ -122,8 +126,8 @@ void add_neighbours(std::set<std::vector<int>>& all, const std::vector<int>& cou
 
 }  // namespace
 
-std::vector<std::vector<int>> splits_worth_trying(const SearchContext& context, const std::vector<GpuGroup>& pipeline,
-                                                  int tp) {
+std::vector<std::vector<int>> splits_worth_trying(const SearchContext& context,
+                                                  const std::vector<GpuGroup>& pipeline, int tp) {
   const int layers = context.scenario.model.architecture.layer_count();
   const std::size_t stages = pipeline.size();
   if (stages == 1) return {{layers}};

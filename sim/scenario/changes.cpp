@@ -57,14 +57,16 @@ std::vector<std::string> keys_of(const Json& node) {
   return keys;
 }
 
-void replace(Json& node, const std::vector<Step>& steps, std::size_t at, const Json& value, const std::string& path) {
+void replace(Json& node, const std::vector<Step>& steps, std::size_t at, const Json& value,
+             const std::string& path) {
   if (at == steps.size()) {
     node = value;
     return;
   }
   const Step& step = steps[at];
   if (step.kind == Step::Kind::key) {
-    if (!node.is_object()) bad_path(path, fmt::format("found no object that could hold the key '{}'", step.key));
+    if (!node.is_object())
+      bad_path(path, fmt::format("found no object that could hold the key '{}'", step.key));
     const bool last = at + 1 == steps.size();
     if (!last && !node.contains(step.key))
       bad_path(path, fmt::format("found no key '{}'{}", step.key, did_you_mean(step.key, keys_of(node))));
@@ -93,7 +95,8 @@ JsonValue with_changes(const JsonValue& document,
   auto changed = std::make_shared<Json>(document.json());
   for (const auto& [path, text] : changes) replace(*changed, parse_path(path), 0, parse_value(text), path);
   const Json* root = changed.get();
-  return JsonValue(std::move(changed), root, std::make_shared<const std::string>(document.file()), document.path());
+  return JsonValue(std::move(changed), root, std::make_shared<const std::string>(document.file()),
+                   document.path());
 }
 
 }  // namespace sextant

@@ -34,7 +34,8 @@ ServedModel read_model(const JsonValue& value) {
 std::optional<FixedDeployment> read_deployment(const JsonValue& value) {
   if (value.is_text()) {
     if (value.text() != "search")
-      value.fail(fmt::format("found \"{}\", expected \"search\" or an object with tp, pp and dp", value.text()));
+      value.fail(
+          fmt::format("found \"{}\", expected \"search\" or an object with tp, pp and dp", value.text()));
     return std::nullopt;
   }
   const JsonObject object = value.object();
@@ -47,15 +48,17 @@ std::optional<FixedDeployment> read_deployment(const JsonValue& value) {
     for (const JsonValue& count : layers->array())
       deployment.layers.push_back(static_cast<int>(count.integer({1, 1e6})));
     if (static_cast<int>(deployment.layers.size()) != deployment.pp)
-      layers->fail(fmt::format("found {} stages, expected pp, which is {}", deployment.layers.size(), deployment.pp));
+      layers->fail(
+          fmt::format("found {} stages, expected pp, which is {}", deployment.layers.size(), deployment.pp));
   }
   if (const auto placement = object.find("placement")) {
     for (const JsonValue& gpu : placement->array()) deployment.placement.push_back(gpu.text());
-    const std::size_t expected = static_cast<std::size_t>(deployment.tp) * static_cast<std::size_t>(deployment.pp) *
+    const std::size_t expected = static_cast<std::size_t>(deployment.tp) *
+                                 static_cast<std::size_t>(deployment.pp) *
                                  static_cast<std::size_t>(deployment.dp);
     if (deployment.placement.size() != expected)
-      placement->fail(
-          fmt::format("found {} GPUs, expected tp x pp x dp, which is {}", deployment.placement.size(), expected));
+      placement->fail(fmt::format("found {} GPUs, expected tp x pp x dp, which is {}",
+                                  deployment.placement.size(), expected));
   }
   object.finish();
   return deployment;
@@ -104,7 +107,8 @@ Variant read_variant(const JsonValue& value) {
   const JsonObject object = value.object();
   Variant variant;
   variant.name = object.text("name");
-  for (const auto& [path, to] : object.at("set").object().entries()) variant.changes.emplace_back(path, to.dump());
+  for (const auto& [path, to] : object.at("set").object().entries())
+    variant.changes.emplace_back(path, to.dump());
   object.finish();
   return variant;
 }

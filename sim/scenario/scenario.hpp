@@ -17,7 +17,7 @@ namespace sextant {
 /// A bound on one metric of the result: {"p99_ttft_ms": "<=2000"}.
 struct ServiceLevel {
   std::string metric;
-  bool at_most = true;   ///< "<=", else ">="
+  bool at_most = true;  ///< "<=", else ">="
   double bound = 0;
 };
 
@@ -28,9 +28,9 @@ std::vector<std::pair<std::string, double>> named_metrics(const ServingMetrics&)
 struct Economics {
   double capital_usd = 0;
   double years = 3;
-  double power_watts = 0;               ///< at the wall, under load
+  double power_watts = 0;  ///< at the wall, under load
   double electricity_usd_per_kwh = 0;
-  double utilisation = 1;               ///< share of the time it serves at the simulated rate
+  double utilisation = 1;  ///< share of the time it serves at the simulated rate
   double usd_per_hour() const;
 };
 
@@ -43,8 +43,9 @@ struct Variant {
 /// How the deployment is given: nullopt layout means "search".
 struct FixedDeployment {
   int tp = 1, pp = 1, dp = 1;
-  std::vector<int> layers;               ///< of each stage; empty: even
-  std::vector<std::string> placement;    ///< GPU names, replica by replica, stage by stage, rank by rank; empty: in order
+  std::vector<int> layers;  ///< of each stage; empty: even
+  std::vector<std::string>
+      placement;  ///< GPU names, replica by replica, stage by stage, rank by rank; empty: in order
 };
 
 /// cluster + model + deployment + workload + slo + economics + variants.
@@ -53,7 +54,7 @@ struct Scenario {
   std::string description;
   Cluster cluster;
   ServedModel model;
-  std::optional<FixedDeployment> deployment;   ///< nullopt: search
+  std::optional<FixedDeployment> deployment;  ///< nullopt: search
   EngineOptions engine;
   Workload workload;
   std::vector<ServiceLevel> slo;
@@ -65,9 +66,9 @@ struct Scenario {
 /// Reads a scenario document; strict. Throws InputError.
 Scenario read_scenario(const JsonValue&);
 
-/// The document with each (path, JSON text) replaced. A path is keys and indices, "cluster.nodes[0].nic"; "[*]" stands for
-/// every element. A value that is not JSON is taken as a string. The last key may be new; what leads to it must exist.
-/// Throws InputError naming the nearest key.
+/// The document with each (path, JSON text) replaced. A path is keys and indices, "cluster.nodes[0].nic";
+/// "[*]" stands for every element. A value that is not JSON is taken as a string. The last key may be new;
+/// what leads to it must exist. Throws InputError naming the nearest key.
 JsonValue with_changes(const JsonValue&, const std::vector<std::pair<std::string, std::string>>& changes);
 
 }  // namespace sextant

@@ -14,8 +14,8 @@ T& at_slot(std::vector<T>& table, std::uint32_t slot) {
   return table[slot];
 }
 
-/// Totals that grow by rule. `steps_` counts the group's steps; a member that joined at step s with c tokens has
-/// c + (steps_ - s) now, so c - s identifies it for good and nothing is touched from step to step.
+/// Totals that grow by rule. `steps_` counts the group's steps; a member that joined at step s with c tokens
+/// has c + (steps_ - s) now, so c - s identifies it for good and nothing is touched from step to step.
 class GroupByTotals final : public DecodeGroup {
  public:
   explicit GroupByTotals(std::int64_t block_size)
@@ -41,7 +41,9 @@ class GroupByTotals final : public DecodeGroup {
   std::int64_t blocks_needed() const override { return by_phase_[phase(-steps_)]; }
   std::int64_t cached(std::uint32_t slot) const override { return members_[slot].origin + steps_; }
   std::int64_t remaining(std::uint32_t slot) const override { return members_[slot].end - steps_; }
-  bool contains(std::uint32_t slot) const override { return slot < members_.size() && members_[slot].present; }
+  bool contains(std::uint32_t slot) const override {
+    return slot < members_.size() && members_[slot].present;
+  }
 
   void advance(std::vector<std::uint32_t>& finished) override {
     ++steps_;
@@ -59,15 +61,17 @@ class GroupByTotals final : public DecodeGroup {
  private:
   struct Member {
     bool present = false;
-    std::int64_t origin = 0;   // cached tokens minus step number at joining
-    std::int64_t end = 0;      // the step number at which it finishes
+    std::int64_t origin = 0;  // cached tokens minus step number at joining
+    std::int64_t end = 0;     // the step number at which it finishes
     std::uint64_t joined = 0;
   };
   struct End {
     std::int64_t end;
     std::uint64_t joined;
     std::uint32_t slot;
-    bool operator>(const End& other) const { return end != other.end ? end > other.end : joined > other.joined; }
+    bool operator>(const End& other) const {
+      return end != other.end ? end > other.end : joined > other.joined;
+    }
   };
 
   std::size_t phase(std::int64_t tokens) const {
@@ -84,8 +88,8 @@ class GroupByTotals final : public DecodeGroup {
   std::int64_t count_ = 0;
   std::int64_t cached_sum_ = 0;
   std::uint64_t joined_ = 0;
-  std::vector<std::int64_t> by_phase_;   // members by (cached - steps) modulo block size
-  std::vector<Member> members_;          // by slot
+  std::vector<std::int64_t> by_phase_;  // members by (cached - steps) modulo block size
+  std::vector<Member> members_;         // by slot
   std::priority_queue<End, std::vector<End>, std::greater<>> ends_;
 };
 
@@ -131,7 +135,7 @@ class GroupByVisiting final : public DecodeGroup {
     return std::find_if(members_.begin(), members_.end(), [slot](const Member& m) { return m.slot == slot; });
   }
   std::int64_t block_size_;
-  std::vector<Member> members_;   // in order of joining
+  std::vector<Member> members_;  // in order of joining
 };
 
 }  // namespace

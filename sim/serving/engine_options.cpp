@@ -26,7 +26,8 @@ EngineOptions read_engine_options(const JsonValue* value) {
   options.max_num_batched_tokens =
       object->integer_or("max_num_batched_tokens", options.max_num_batched_tokens, count);
   options.max_model_len = object->integer_or("max_model_len", options.max_model_len, count);
-  options.enable_chunked_prefill = object->boolean_or("enable_chunked_prefill", options.enable_chunked_prefill);
+  options.enable_chunked_prefill =
+      object->boolean_or("enable_chunked_prefill", options.enable_chunked_prefill);
   object->finish();
   if (options.max_num_batched_tokens < options.max_num_seqs)
     object->fail(fmt::format("found max_num_batched_tokens {}, expected at least max_num_seqs, which is {}",

@@ -8,12 +8,12 @@ namespace sextant {
 
 /// The engine's knobs, by vLLM's names.
 struct EngineOptions {
-  std::string profile = "vllm-0.19";          ///< engine profile: host time and memory terms
+  std::string profile = "vllm-0.19";  ///< engine profile: host time and memory terms
   double gpu_memory_utilization = 0.9;
-  std::int64_t block_size = 16;               ///< tokens per KV block
-  std::int64_t max_num_seqs = 256;            ///< requests running at once, per replica
-  std::int64_t max_num_batched_tokens = 8192; ///< token budget of a step
-  std::int64_t max_model_len = 0;             ///< longest prompt plus output; 0: the model's own limit
+  std::int64_t block_size = 16;                ///< tokens per KV block
+  std::int64_t max_num_seqs = 256;             ///< requests running at once, per replica
+  std::int64_t max_num_batched_tokens = 8192;  ///< token budget of a step
+  std::int64_t max_model_len = 0;              ///< longest prompt plus output; 0: the model's own limit
   bool enable_chunked_prefill = true;
 };
 

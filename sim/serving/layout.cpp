@@ -19,7 +19,8 @@ std::string Layout::describe() const {
 std::vector<int> even_split(int layers, int stages) {
   std::vector<int> counts(static_cast<std::size_t>(stages), layers / stages);
   const int remainder = layers % stages;
-  // vLLM adds one layer each from the second-last stage backwards: the last one has the head, the first the embedding.
+  // vLLM adds one layer each from the second-last stage backwards: the last one has the head, the first the
+  // embedding.
   for (int i = 2; i < remainder + 2; ++i) ++counts[static_cast<std::size_t>((2 * stages - i) % stages)];
   return counts;
 }

@@ -16,7 +16,7 @@ struct StagePlacement {
 /// tp x pp x dp, the layers of each stage and which GPUs they run on.
 struct Layout {
   int tp = 1, pp = 1, dp = 1;
-  std::vector<std::vector<StagePlacement>> replicas;   ///< [dp][pp]
+  std::vector<std::vector<StagePlacement>> replicas;  ///< [dp][pp]
 
   /// "42/42/42"
   std::string split() const;
@@ -24,8 +24,8 @@ struct Layout {
   std::string describe() const;
 };
 
-/// Layer counts of each stage as vLLM divides them when not told: as even as can be, the remainder on the stages before
-/// the last (vllm/distributed/utils.py, get_pp_indices).
+/// Layer counts of each stage as vLLM divides them when not told: as even as can be, the remainder on the
+/// stages before the last (vllm/distributed/utils.py, get_pp_indices).
 std::vector<int> even_split(int layers, int stages);
 
 /// Consecutive ranges from layer counts.

@@ -17,7 +17,8 @@ void WeightedSamples::add(Time value, std::int64_t weight) {
 void WeightedSamples::compact() const {
   if (compacted_ == values_.size()) return;
   std::sort(values_.begin() + static_cast<std::ptrdiff_t>(compacted_), values_.end());
-  std::inplace_merge(values_.begin(), values_.begin() + static_cast<std::ptrdiff_t>(compacted_), values_.end());
+  std::inplace_merge(values_.begin(), values_.begin() + static_cast<std::ptrdiff_t>(compacted_),
+                     values_.end());
   std::size_t kept = 0;
   for (std::size_t i = 0; i < values_.size(); ++i) {
     if (kept > 0 && values_[kept - 1].first == values_[i].first)
@@ -29,7 +30,9 @@ void WeightedSamples::compact() const {
   compacted_ = kept;
 }
 
-double WeightedSamples::mean_ms() const { return count_ == 0 ? 0 : sum_ms_ / static_cast<double>(count_); }
+double WeightedSamples::mean_ms() const {
+  return count_ == 0 ? 0 : sum_ms_ / static_cast<double>(count_);
+}
 
 double WeightedSamples::percentile_ms(double fraction) const {
   if (count_ == 0) return 0;
@@ -51,7 +54,8 @@ double WeightedSamples::percentile_ms(double fraction) const {
 }
 
 LatencySummary summarise(const WeightedSamples& samples) {
-  return {samples.mean_ms(), samples.percentile_ms(0.5), samples.percentile_ms(0.9), samples.percentile_ms(0.99)};
+  return {samples.mean_ms(), samples.percentile_ms(0.5), samples.percentile_ms(0.9),
+          samples.percentile_ms(0.99)};
 }
 
 }  // namespace sextant

@@ -8,7 +8,8 @@
 
 namespace sextant {
 
-/// Values that come many at a time, each with how often: all requests of a step share its gap, so 10^8 gaps need no list.
+/// Values that come many at a time, each with how often: all requests of a step share its gap, so 10^8 gaps
+/// need no list.
 class WeightedSamples {
  public:
   void add(Time value, std::int64_t weight);
@@ -19,8 +20,8 @@ class WeightedSamples {
 
  private:
   void compact() const;
-  mutable std::vector<std::pair<std::int64_t, std::int64_t>> values_;   // (ns, weight)
-  mutable std::size_t compacted_ = 0;                                   // values_[0, compacted_) is sorted and merged
+  mutable std::vector<std::pair<std::int64_t, std::int64_t>> values_;  // (ns, weight)
+  mutable std::size_t compacted_ = 0;  // values_[0, compacted_) is sorted and merged
   std::int64_t count_ = 0;
   double sum_ms_ = 0;
 };
@@ -36,39 +37,40 @@ struct AdmissionLimits {
   double kv_blocks = 0;
   double max_num_seqs = 0;
   double max_num_batched_tokens = 0;
-  double pipeline_full = 0;   ///< every batch in flight: requests wait for a batch to return
+  double pipeline_full = 0;  ///< every batch in flight: requests wait for a batch to return
 };
 
 /// What one stage did, as shares of the run's duration; they sum to 1.
 struct StageShares {
-  double compute = 0;         ///< passes, less their collectives
-  double communication = 0;   ///< tensor-parallel collectives inside passes
-  double bubble = 0;          ///< nothing to do
-  double hop_busy = 0;        ///< of the link to the next stage (not part of the sum)
+  double compute = 0;        ///< passes, less their collectives
+  double communication = 0;  ///< tensor-parallel collectives inside passes
+  double bubble = 0;         ///< nothing to do
+  double hop_busy = 0;       ///< of the link to the next stage (not part of the sum)
 };
 
 /// The result of one run. Names and formulas are those of `vllm bench serve`:
-/// TPOT = (E2EL - TTFT) / (output tokens - 1), over requests of at least two output tokens; ITL pools every gap.
+/// TPOT = (E2EL - TTFT) / (output tokens - 1), over requests of at least two output tokens; ITL pools every
+/// gap.
 struct ServingMetrics {
   std::int64_t arrived = 0, finished = 0, rejected = 0, in_flight = 0;
-  std::int64_t truncated = 0;      ///< outputs cut at max_model_len
+  std::int64_t truncated = 0;  ///< outputs cut at max_model_len
   std::int64_t preemptions = 0;
-  std::int64_t steps = 0;          ///< batches that went through all stages
-  std::int64_t prompt_tokens = 0, output_tokens = 0;   ///< of finished requests
-  double duration_s = 0;           ///< first arrival to last token
-  double request_throughput = 0;   ///< finished requests/s
-  double output_throughput = 0;    ///< output tokens/s
+  std::int64_t steps = 0;                             ///< batches that went through all stages
+  std::int64_t prompt_tokens = 0, output_tokens = 0;  ///< of finished requests
+  double duration_s = 0;                              ///< first arrival to last token
+  double request_throughput = 0;                      ///< finished requests/s
+  double output_throughput = 0;                       ///< output tokens/s
   double total_token_throughput = 0;
   LatencySummary ttft, tpot, itl, e2el;
-  double goodput_fraction = 1;     ///< of finished requests that met every per-request bound of the SLO
-  double request_goodput = 0;      ///< requests/s that did
+  double goodput_fraction = 1;  ///< of finished requests that met every per-request bound of the SLO
+  double request_goodput = 0;   ///< requests/s that did
   double mean_running = 0, mean_waiting = 0;
-  double mean_batch_decodes = 0;   ///< decodes in a step, averaged over steps
-  double kv_occupancy_mean = 0, kv_occupancy_peak = 0;   ///< share of the blocks
-  std::int64_t kv_blocks = 0;      ///< of one replica
+  double mean_batch_decodes = 0;                        ///< decodes in a step, averaged over steps
+  double kv_occupancy_mean = 0, kv_occupancy_peak = 0;  ///< share of the blocks
+  std::int64_t kv_blocks = 0;                           ///< of one replica
   AdmissionLimits limits;
-  std::vector<StageShares> stages; ///< averaged over replicas
-  bool overloaded = false;         ///< open loop: requests arrived faster than they were served
+  std::vector<StageShares> stages;  ///< averaged over replicas
+  bool overloaded = false;          ///< open loop: requests arrived faster than they were served
   std::uint64_t events = 0;
   std::string fingerprint;
 };

@@ -12,15 +12,16 @@ struct PassTime {
   Time communication;
 };
 
-/// What the scheduler's pipeline needs to know of the machine underneath: one replica's stages and the hops between.
+/// What the scheduler's pipeline needs to know of the machine underneath: one replica's stages and the hops
+/// between.
 class PipelineModel {
  public:
   virtual ~PipelineModel() = default;
   virtual int stages() const = 0;
   /// One pass of `shape` through `stage`.
   virtual PassTime pass(int stage, const PassShape& shape) const = 0;
-  /// `tokens` tokens' hidden state and residual from `stage` to the next one; after the last stage, the sampled
-  /// tokens' way back to the first.
+  /// `tokens` tokens' hidden state and residual from `stage` to the next one; after the last stage, the
+  /// sampled tokens' way back to the first.
   virtual Time hop(int stage, std::int64_t tokens) const = 0;
   /// Host time of the engine before a step of so many requests that no kernel hides.
   virtual Time host(std::int64_t requests) const = 0;

@@ -4,7 +4,9 @@
 
 namespace sextant {
 namespace {
-bool within(Time value, double bound_ms) { return bound_ms <= 0 || value.ms() <= bound_ms; }
+bool within(Time value, double bound_ms) {
+  return bound_ms <= 0 || value.ms() <= bound_ms;
+}
 }  // namespace
 
 void Recorder::arrived(Time now) {

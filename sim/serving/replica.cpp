@@ -13,9 +13,15 @@ enum Limit { limit_kv_blocks, limit_max_num_seqs, limit_max_num_batched_tokens, 
 /// Priority of a wake: after arrivals of the same instant (simulation.cpp).
 constexpr std::uint8_t after_arrivals = 250;
 
-std::uint64_t pack(int stage, std::uint32_t batch) { return (static_cast<std::uint64_t>(stage) << 32) | batch; }
-int stage_of(std::uint64_t data) { return static_cast<int>(data >> 32); }
-std::uint32_t batch_of(std::uint64_t data) { return static_cast<std::uint32_t>(data); }
+std::uint64_t pack(int stage, std::uint32_t batch) {
+  return (static_cast<std::uint64_t>(stage) << 32) | batch;
+}
+int stage_of(std::uint64_t data) {
+  return static_cast<int>(data >> 32);
+}
+std::uint32_t batch_of(std::uint64_t data) {
+  return static_cast<std::uint32_t>(data);
+}
 
 }  // namespace
 
@@ -119,7 +125,8 @@ void Replica::handle(const Event& event) {
   }
 }
 
-// ---- filling a batch -------------------------------------------------------------------------------------------
+// ---- filling a batch
+// -------------------------------------------------------------------------------------------
 
 void Replica::try_schedule() {
   while (!idle_.empty()) {
@@ -128,7 +135,8 @@ void Replica::try_schedule() {
     if (place == idle_.end()) place = idle_.begin();
     const std::uint32_t batch = *place;
     bool filled = fill(batches_[batch]);
-    // A fill that only preempted admits nobody; where no other batch will come back to try again, try again now.
+    // A fill that only preempted admits nobody; where no other batch will come back to try again, try again
+    // now.
     if (!filled && preempted_in_fill_ && idle_.size() == batches_.size()) filled = fill(batches_[batch]);
     if (!filled) return;
     idle_.erase(place);
@@ -169,7 +177,8 @@ void Replica::allocate_decodes(Batch& batch) {
   }
   // Blocks run short: go through the requests as the engine does, in order of admission.
   for (std::uint32_t slot = running_head_; slot != none;) {
-    const bool crosses = batch.decodes->contains(slot) && batch.decodes->cached(slot) % options_.block_size == 0;
+    const bool crosses =
+        batch.decodes->contains(slot) && batch.decodes->cached(slot) % options_.block_size == 0;
     if (crosses) {
       while (free_blocks_ == 0 && preempt_for(slot)) {
       }
@@ -185,7 +194,7 @@ void Replica::continue_prefills(Batch& batch, std::int64_t& budget) {
   const std::vector<std::uint32_t> candidates = prefilling_;
   for (const std::uint32_t slot : candidates) {
     if (budget <= 0) break;
-    if (!states_[slot].running) continue;   // preempted a moment ago
+    if (!states_[slot].running) continue;  // preempted a moment ago
     const std::int64_t tokens = std::min(budget, states_[slot].to_prefill - states_[slot].scheduled);
     while (!allocate_chunk(states_[slot], tokens) && preempt_for(slot)) {
     }
@@ -240,7 +249,8 @@ void Replica::add_chunk(Batch& batch, std::uint32_t slot, std::int64_t tokens) {
   batch.chunks.push_back({slot, state.epoch, tokens, past, last});
 }
 
-// ---- preemption ------------------------------------------------------------------------------------------------
+// ---- preemption
+// ------------------------------------------------------------------------------------------------
 
 bool Replica::preempt_for(std::uint32_t slot) {
   const std::uint32_t victim = running_tail_;
@@ -277,7 +287,8 @@ void Replica::preempt(std::uint32_t slot) {
   recorder_.preempted();
 }
 
-// ---- the pipeline ----------------------------------------------------------------------------------------------
+// ---- the pipeline
+// ----------------------------------------------------------------------------------------------
 
 void Replica::launch(std::uint32_t b) {
   const Batch& batch = batches_[b];
@@ -285,8 +296,8 @@ void Replica::launch(std::uint32_t b) {
   fingerprint_.add(static_cast<std::uint64_t>(batch.tokens));
   totals_.decodes += batch.shape.decodes;
   const auto requests = batch.shape.decodes + static_cast<std::int64_t>(batch.chunks.size());
-  queue_.schedule({queue_.now() + pipeline_.host(requests), static_cast<std::uint32_t>(ReplicaEvent::stage_entered),
-                   id_, pack(0, b)});
+  queue_.schedule({queue_.now() + pipeline_.host(requests),
+                   static_cast<std::uint32_t>(ReplicaEvent::stage_entered), id_, pack(0, b)});
 }
 
 void Replica::start_pass(int stage) {

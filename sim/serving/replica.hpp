@@ -23,8 +23,8 @@ class ReplicaListener {
   virtual void request_done(Time now) = 0;
 };
 
-/// Kinds of events a replica schedules for itself; `target` is the replica, `data` a batch and stage. A wake fills batches after
-/// all arrivals of an instant, as the engine takes all that has come before it schedules.
+/// Kinds of events a replica schedules for itself; `target` is the replica, `data` a batch and stage. A wake
+/// fills batches after all arrivals of an instant, as the engine takes all that has come before it schedules.
 enum class ReplicaEvent : std::uint32_t { stage_entered = 1, pass_done = 2, batch_returned = 3, wake = 4 };
 
 /// Time-weighted totals of one replica, for shares and averages.
@@ -35,24 +35,24 @@ struct ReplicaTotals {
   std::vector<Stage> stages;
   double running_seconds = 0, waiting_seconds = 0, kv_block_seconds = 0;
   std::int64_t kv_blocks_peak = 0;
-  std::int64_t decodes = 0;                   ///< summed over steps
-  std::array<double, 4> limit_seconds{};      ///< in the order of AdmissionLimits' fields
+  std::int64_t decodes = 0;               ///< summed over steps
+  std::array<double, 4> limit_seconds{};  ///< in the order of AdmissionLimits' fields
 };
 
 /// One replica: vLLM's scheduler over a pipeline of stages.
 ///
-/// As many batches are in flight as there are stages. A batch is filled greedily when a place is free: first the
-/// decodes whose last token has come back, then prompts that are partly done, then waiting requests in order of
-/// arrival, within max_num_batched_tokens, max_num_seqs and the KV blocks. When blocks run out the request admitted
-/// last is preempted and later recomputed. A request's next token starts only when its last has come back, so requests
-/// stay with the batch they decode in.
+/// As many batches are in flight as there are stages. A batch is filled greedily when a place is free: first
+/// the decodes whose last token has come back, then prompts that are partly done, then waiting requests in
+/// order of arrival, within max_num_batched_tokens, max_num_seqs and the KV blocks. When blocks run out the
+/// request admitted last is preempted and later recomputed. A request's next token starts only when its last
+/// has come back, so requests stay with the batch they decode in.
 class Replica {
  public:
-  Replica(const PipelineModel&, const EngineOptions&, std::int64_t kv_blocks, bool step_by_step, std::uint32_t id,
-          EventQueue&, Recorder&, Fingerprint&, ReplicaListener&);
+  Replica(const PipelineModel&, const EngineOptions&, std::int64_t kv_blocks, bool step_by_step,
+          std::uint32_t id, EventQueue&, Recorder&, Fingerprint&, ReplicaListener&);
 
-  /// A request arrives now. Rejects (and counts) what can never run: a prompt that leaves no room for a token under
-  /// max_model_len, or one that all KV blocks together cannot hold.
+  /// A request arrives now. Rejects (and counts) what can never run: a prompt that leaves no room for a token
+  /// under max_model_len, or one that all KV blocks together cannot hold.
   void submit(const Request&);
   void handle(const Event&);
 
@@ -69,13 +69,13 @@ class Replica {
   struct State {
     Time arrival, first_token, last_token;
     std::int64_t prompt = 0, output = 0;
-    std::int64_t generated = 0;      // tokens yielded so far (kept up to date while not in a decode group)
-    std::int64_t to_prefill = 0;     // prompt, or prompt and generated tokens after a preemption
-    std::int64_t scheduled = 0;      // of to_prefill, chunks in flight included
-    std::int64_t blocks = 0;         // held while prefilling; a decoding request's follow from its cached tokens
-    std::uint32_t batch = none;      // the batch it decodes in
-    std::uint32_t epoch = 0;         // counts preemptions: work in flight from before is void
-    std::uint32_t previous = none, next = none;   // running requests in order of admission
+    std::int64_t generated = 0;   // tokens yielded so far (kept up to date while not in a decode group)
+    std::int64_t to_prefill = 0;  // prompt, or prompt and generated tokens after a preemption
+    std::int64_t scheduled = 0;   // of to_prefill, chunks in flight included
+    std::int64_t blocks = 0;      // held while prefilling; a decoding request's follow from its cached tokens
+    std::uint32_t batch = none;   // the batch it decodes in
+    std::uint32_t epoch = 0;      // counts preemptions: work in flight from before is void
+    std::uint32_t previous = none, next = none;  // running requests in order of admission
     bool running = false;
   };
   struct Chunk {
@@ -87,14 +87,14 @@ class Replica {
   struct Batch {
     std::unique_ptr<DecodeGroup> decodes;
     std::vector<Chunk> chunks;
-    std::vector<PrefillChunk> shapes;   // of `chunks`, as the cost model takes them
+    std::vector<PrefillChunk> shapes;  // of `chunks`, as the cost model takes them
     PassShape shape;
     std::int64_t tokens = 0;
-    Time last_return;                   // when the decodes' last tokens came back
-    bool allocated = false;             // its decodes hold the block of the token in flight
+    Time last_return;        // when the decodes' last tokens came back
+    bool allocated = false;  // its decodes hold the block of the token in flight
   };
   struct Stage {
-    std::deque<std::uint32_t> queue;   // batches that have arrived and wait
+    std::deque<std::uint32_t> queue;  // batches that have arrived and wait
     bool busy = false;
   };
 
@@ -116,7 +116,9 @@ class Replica {
   void finish(std::uint32_t slot);
   void link_running(std::uint32_t slot);
   void unlink_running(std::uint32_t slot);
-  std::int64_t blocks_for(std::int64_t tokens) const { return (tokens + options_.block_size - 1) / options_.block_size; }
+  std::int64_t blocks_for(std::int64_t tokens) const {
+    return (tokens + options_.block_size - 1) / options_.block_size;
+  }
 
   const PipelineModel& pipeline_;
   EngineOptions options_;
@@ -132,14 +134,14 @@ class Replica {
   std::deque<std::uint32_t> waiting_;
   std::uint32_t running_head_ = none, running_tail_ = none;
   std::int64_t running_count_ = 0;
-  std::vector<std::uint32_t> prefilling_;   // running, prompt not yet wholly scheduled, in order of admission
+  std::vector<std::uint32_t> prefilling_;  // running, prompt not yet wholly scheduled, in order of admission
   std::vector<Batch> batches_;
-  std::vector<std::uint32_t> idle_;         // batches not in flight, the one that came back first in front
+  std::vector<std::uint32_t> idle_;  // batches not in flight, the one that came back first in front
   std::vector<Stage> stages_;
   bool wake_scheduled_ = false;
   bool preempted_in_fill_ = false;
-  int limit_ = -1;                          // which limit stopped the last admission; -1: nothing waited
-  std::vector<std::uint32_t> finished_;     // scratch
+  int limit_ = -1;                       // which limit stopped the last admission; -1: nothing waited
+  std::vector<std::uint32_t> finished_;  // scratch
 
   ReplicaTotals totals_;
   Time accounted_;

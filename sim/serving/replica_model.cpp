@@ -59,12 +59,13 @@ std::vector<StageMemory> replica_memory(const ServedModel& model, const EngineOp
 
 std::int64_t kv_blocks(const std::vector<StageMemory>& stages, std::int64_t block_size) {
   std::int64_t blocks = std::numeric_limits<std::int64_t>::max();
-  for (const StageMemory& stage : stages) blocks = std::min(blocks, stage.budget.kv_tokens(block_size) / block_size);
+  for (const StageMemory& stage : stages)
+    blocks = std::min(blocks, stage.budget.kv_tokens(block_size) / block_size);
   return stages.empty() ? 0 : blocks;
 }
 
-ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine, const std::vector<StagePlacement>& stages,
-                           int tp, CostLevel level)
+ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine,
+                           const std::vector<StagePlacement>& stages, int tp, CostLevel level)
     : engine_(machine.engine()), level_(level) {
   const Cluster& cluster = machine.cluster();
   for (std::size_t s = 0; s < stages.size(); ++s) {
@@ -90,7 +91,8 @@ ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine, con
 
 PassTime ReplicaModel::pass(int stage, const PassShape& shape) const {
   const FamilySeconds seconds = families(stage, shape);
-  return {Time::seconds(seconds.total() * level_.scale), Time::seconds(seconds[Family::collective] * level_.scale)};
+  return {Time::seconds(seconds.total() * level_.scale),
+          Time::seconds(seconds[Family::collective] * level_.scale)};
 }
 
 FamilySeconds ReplicaModel::families(int stage, const PassShape& shape) const {
@@ -109,12 +111,14 @@ double ReplicaModel::hop_bytes(int stage, std::int64_t tokens) const {
 Time ReplicaModel::hop(int stage, std::int64_t tokens) const {
   const Route& next = stages_[static_cast<std::size_t>(stage)].next;
   if (next.kind == RouteKind::same_gpu) return {};
-  return Time::seconds(next.seconds(hop_bytes(stage, tokens), level_.of(Family::point_to_point)) * level_.scale);
+  return Time::seconds(next.seconds(hop_bytes(stage, tokens), level_.of(Family::point_to_point)) *
+                       level_.scale);
 }
 
 Time ReplicaModel::host(std::int64_t requests) const {
   const double us = engine_.step_us.value + engine_.step_us_per_request.value * static_cast<double>(requests);
-  return Time::seconds(us * 1e-6 * spread_factor(engine_.host_spread, level_.of(Family::host)) * level_.scale);
+  return Time::seconds(us * 1e-6 * spread_factor(engine_.host_spread, level_.of(Family::host)) *
+                       level_.scale);
 }
 
 Grade ReplicaModel::grade() const {
@@ -128,7 +132,8 @@ Grade ReplicaModel::grade() const {
 
 bool ReplicaModel::extrapolated() const {
   return std::any_of(stages_.begin(), stages_.end(), [](const Stage& stage) {
-    return std::any_of(stage.costs.begin(), stage.costs.end(), [](const StageCost& c) { return c.extrapolated(); });
+    return std::any_of(stage.costs.begin(), stage.costs.end(),
+                       [](const StageCost& c) { return c.extrapolated(); });
   });
 }
 

@@ -21,7 +21,8 @@ struct ServedModel {
   KvFormat kv;
 };
 
-/// The machine room of a plan: everything a replica's times follow from, looked up once and shared by threads.
+/// The machine room of a plan: everything a replica's times follow from, looked up once and shared by
+/// threads.
 class Machine {
  public:
   /// Reads the profile of every kind of GPU in the cluster. Throws InputError for one that has none.
@@ -46,12 +47,12 @@ struct StageMemory {
   StageShape shape;
   StageWeights weights;
   MemoryBudget budget;
-  int device = -1;   ///< the tightest GPU
+  int device = -1;  ///< the tightest GPU
 };
 
 /// Memory of every stage of a replica. Does not throw where it does not fit: budget.fits() tells.
-std::vector<StageMemory> replica_memory(const ServedModel&, const EngineOptions&, const EngineProfile&, const Cluster&,
-                                        const std::vector<StagePlacement>&, int tp);
+std::vector<StageMemory> replica_memory(const ServedModel&, const EngineOptions&, const EngineProfile&,
+                                        const Cluster&, const std::vector<StagePlacement>&, int tp);
 
 /// KV blocks of the replica: those of its tightest stage, as vLLM takes the minimum over workers.
 std::int64_t kv_blocks(const std::vector<StageMemory>&, std::int64_t block_size);
@@ -59,7 +60,8 @@ std::int64_t kv_blocks(const std::vector<StageMemory>&, std::int64_t block_size)
 /// The times of one replica from profiles: stages by operator, hops by route, host time by engine.
 class ReplicaModel final : public PipelineModel {
  public:
-  ReplicaModel(const ServedModel&, const Machine&, const std::vector<StagePlacement>&, int tp, CostLevel level = {});
+  ReplicaModel(const ServedModel&, const Machine&, const std::vector<StagePlacement>&, int tp,
+               CostLevel level = {});
 
   int stages() const override { return static_cast<int>(stages_.size()); }
   PassTime pass(int stage, const PassShape&) const override;
@@ -76,7 +78,8 @@ class ReplicaModel final : public PipelineModel {
 
  private:
   struct Stage {
-    std::vector<StageCost> costs;   // one for each kind of GPU in the tensor-parallel group; the slowest sets the pace
+    std::vector<StageCost>
+        costs;  // one for each kind of GPU in the tensor-parallel group; the slowest sets the pace
     Route next;
     double hop_bytes_per_token = 0;
   };

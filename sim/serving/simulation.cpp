@@ -26,7 +26,8 @@ class Run final : public ReplicaListener {
         closed_loop_(workload.arrival == Workload::Arrival::concurrency) {
     for (std::uint32_t i = 0; i < setups.size(); ++i)
       replicas_.push_back(std::make_unique<Replica>(*setups[i].pipeline, engine, setups[i].kv_blocks,
-                                                    options.step_by_step, i, queue_, recorder_, fingerprint_, *this));
+                                                    options.step_by_step, i, queue_, recorder_, fingerprint_,
+                                                    *this));
     const std::int64_t clients = closed_loop_ ? workload.max_concurrency : 1;
     for (std::int64_t i = 0; i < clients; ++i)
       if (!send_next()) break;
@@ -44,7 +45,8 @@ class Run final : public ReplicaListener {
         arrive();
       else
         replicas_[event.target]->handle(event);
-      if ((queue_.popped() & 0xfff) == 0 && options_.stop != nullptr && options_.stop->load()) throw Interrupted();
+      if ((queue_.popped() & 0xfff) == 0 && options_.stop != nullptr && options_.stop->load())
+        throw Interrupted();
     }
     return result();
   }
@@ -83,8 +85,9 @@ class Run final : public ReplicaListener {
       throw std::logic_error("nothing can move: " + states);
     }
     if (metrics.arrived != metrics.finished + metrics.rejected + metrics.in_flight)
-      throw std::logic_error(fmt::format("requests were lost: {} arrived, {} finished, {} rejected, {} in flight",
-                                         metrics.arrived, metrics.finished, metrics.rejected, metrics.in_flight));
+      throw std::logic_error(
+          fmt::format("requests were lost: {} arrived, {} finished, {} rejected, {} in flight",
+                      metrics.arrived, metrics.finished, metrics.rejected, metrics.in_flight));
     // A queue that holds a tenth of all requests when the last one comes was still growing.
     metrics.overloaded = waiting_at_last_arrival_ * 10 > metrics.arrived;
     metrics.events = queue_.popped();
@@ -112,7 +115,8 @@ class Run final : public ReplicaListener {
       decodes += static_cast<double>(totals.decodes);
       const auto blocks = static_cast<double>(replica->kv_blocks());
       m.kv_occupancy_mean += totals.kv_block_seconds / blocks / replica_seconds;
-      m.kv_occupancy_peak = std::max(m.kv_occupancy_peak, static_cast<double>(totals.kv_blocks_peak) / blocks);
+      m.kv_occupancy_peak =
+          std::max(m.kv_occupancy_peak, static_cast<double>(totals.kv_blocks_peak) / blocks);
       for (std::size_t i = 0; i < limits.size(); ++i) limits[i] += totals.limit_seconds[i];
     }
     for (StageShares& stage : m.stages) stage.bubble = 1 - stage.compute - stage.communication;
@@ -123,7 +127,7 @@ class Run final : public ReplicaListener {
       m.limits = {limits[0] / limited, limits[1] / limited, limits[2] / limited, limits[3] / limited};
   }
 
-  static constexpr std::uint8_t arrival_priority = 200;   // after what the machine does at the same instant
+  static constexpr std::uint8_t arrival_priority = 200;  // after what the machine does at the same instant
 
   SimulationOptions options_;
   EventQueue queue_;
@@ -131,7 +135,7 @@ class Run final : public ReplicaListener {
   Recorder recorder_;
   std::unique_ptr<RequestSource> source_;
   bool closed_loop_;
-  std::deque<Request> pending_;   // scheduled to arrive, in order
+  std::deque<Request> pending_;  // scheduled to arrive, in order
   std::vector<std::unique_ptr<Replica>> replicas_;
   std::size_t next_replica_ = 0;
   std::int64_t waiting_at_last_arrival_ = 0;

@@ -18,15 +18,16 @@ struct ReplicaSetup {
 };
 
 struct SimulationOptions {
-  bool step_by_step = false;             ///< visit every request in every step; same results, slower
-  std::uint64_t replication = 0;         ///< which independent repetition of the workload
-  RequestBounds bounds;                  ///< for goodput
-  const std::atomic<bool>* stop = nullptr;   ///< set by Ctrl-C: the run ends with Interrupted
+  bool step_by_step = false;                ///< visit every request in every step; same results, slower
+  std::uint64_t replication = 0;            ///< which independent repetition of the workload
+  RequestBounds bounds;                     ///< for goodput
+  const std::atomic<bool>* stop = nullptr;  ///< set by Ctrl-C: the run ends with Interrupted
 };
 
-/// Runs the workload against replicas behind a round-robin router until every request is finished or rejected.
-/// A value in, a value out: simulations share nothing. Asserts arrived = finished + rejected + in flight.
-/// Throws InputError for a bad trace, Interrupted if stopped, std::logic_error (with who waits for what) if nothing moves.
+/// Runs the workload against replicas behind a round-robin router until every request is finished or
+/// rejected. A value in, a value out: simulations share nothing. Asserts arrived = finished + rejected + in
+/// flight. Throws InputError for a bad trace, Interrupted if stopped, std::logic_error (with who waits for
+/// what) if nothing moves.
 ServingMetrics simulate(const std::vector<ReplicaSetup>&, const EngineOptions&, const Workload&,
                         const SimulationOptions& = {});
 

@@ -81,7 +81,8 @@ TEST(PlanText, GroupsManyRejectionsThatDifferByNumbersOnly) {
   EXPECT_TRUE(contains(example_text(), "the GPU has 102.6 (111.1 GB short on the worst GPU)"));
   Plan plan = test::example_plan();
   for (const int tp : {6, 7, 9, 10, 11, 12})
-    plan.rejections.push_back({"tp " + std::to_string(tp), "128 attention heads are not divisible by " + std::to_string(tp), 0});
+    plan.rejections.push_back(
+        {"tp " + std::to_string(tp), "128 attention heads are not divisible by " + std::to_string(tp), 0});
   const std::string text = plan_text(test::example_scenario(), plan, {}, {});
   EXPECT_TRUE(says(text, "tp 3: 128 attention heads are not divisible by 3; likewise tp 5, tp 6, tp 7"));
 }

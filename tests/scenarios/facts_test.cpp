@@ -19,7 +19,8 @@ struct Planned {
   std::vector<VariantResult> variants;
 };
 
-Planned planned(const std::string& name, const std::vector<std::pair<std::string, std::string>>& changes = {}) {
+Planned planned(const std::string& name,
+                const std::vector<std::pair<std::string, std::string>>& changes = {}) {
   unsetenv("SEXTANT_PROFILES");
   const JsonValue document = with_changes(JsonValue::read(source + "/scenarios/" + name + ".json"), changes);
   Scenario scenario = read_scenario(document);
@@ -60,7 +61,8 @@ TEST_F(Part1, RejectsWhatCannotBe) {
   EXPECT_NE(rejection(plan(), "tp 2"), nullptr);
 }
 
-// Three stages near 42 layers; 126 x 1.656 GB of layers + 2 x 4.2 GB of embedding and head = 217.1 GB: about 72 GB a GPU.
+// Three stages near 42 layers; 126 x 1.656 GB of layers + 2 x 4.2 GB of embedding and head = 217.1 GB: about
+// 72 GB a GPU.
 TEST_F(Part1, HoldsThreeStagesOfAbout72GB) {
   EXPECT_EQ(best().layout.pp, 3);
   EXPECT_EQ(best().layout.tp, 1);
@@ -73,15 +75,16 @@ TEST_F(Part1, HoldsThreeStagesOfAbout72GB) {
   EXPECT_NEAR(total, 217.1, 0.1);
 }
 
-// What is left of 0.9 x 102.6 = 92.4 GB beside 73.8 GB of weights and a few GB for the engine, at 172,032 B a token.
+// What is left of 0.9 x 102.6 = 92.4 GB beside 73.8 GB of weights and a few GB for the engine, at 172,032 B a
+// token.
 TEST_F(Part1, CachesSomeTensOfThousandsOfTokens) {
   EXPECT_GT(best().kv_tokens, 70'000);
   EXPECT_LT(best().kv_tokens, 110'000);
 }
 
-// A stage streams 69.6 GB of 4-bit weights at 0.55-0.9 of some 1,500-1,700 GB/s: 45 to 85 ms; a hop of 32 tokens x 64 KiB is
-// 2.1 MB, at 23 GB/s 0.09 ms and the latency; a 2,048-token chunk's 134 MB take about 6 ms, its arithmetic
-// (2 x 2048 x 133.9e9 = 548 TFLOP) about 1.3-2.5 s.
+// A stage streams 69.6 GB of 4-bit weights at 0.55-0.9 of some 1,500-1,700 GB/s: 45 to 85 ms; a hop of 32
+// tokens x 64 KiB is 2.1 MB, at 23 GB/s 0.09 ms and the latency; a 2,048-token chunk's 134 MB take about 6
+// ms, its arithmetic (2 x 2048 x 133.9e9 = 548 TFLOP) about 1.3-2.5 s.
 TEST_F(Part1, PassesAndHopsAreOfTheExpectedSize) {
   for (const StageReport& stage : best().stages) {
     EXPECT_GT(stage.decode_pass_ms, 40);
@@ -98,9 +101,10 @@ TEST_F(Part1, PassesAndHopsAreOfTheExpectedSize) {
   EXPECT_NEAR(slowest_chunk_hop, 6, 1);
 }
 
-// A chunk of 2,048 tokens holds a stage for 1.8 s while another batch's decodes need 0.07 s: the batches behind it wait, and the stages
-// after it idle. Of each stage's time 0.55 requests/s x 512 tokens x 1.77 s / 2048 = 24 % are prefill and 4.9 steps/s x 70 ms = 35 %
-// decode; about 40 % is bubble. Smaller chunks make batches more alike: the bubble must shrink.
+// A chunk of 2,048 tokens holds a stage for 1.8 s while another batch's decodes need 0.07 s: the batches
+// behind it wait, and the stages after it idle. Of each stage's time 0.55 requests/s x 512 tokens x 1.77 s /
+// 2048 = 24 % are prefill and 4.9 steps/s x 70 ms = 35 % decode; about 40 % is bubble. Smaller chunks make
+// batches more alike: the bubble must shrink.
 TEST_F(Part1, LongChunksMakeBubblesAndShortOnesFewer) {
   const Candidate& short_steps = variant(*part1, "steps of 512 tokens").plan->candidates.front();
   for (std::size_t s = 0; s < 3; ++s) {
@@ -120,16 +124,20 @@ TEST(Part3, FasterLinksBuyNothing) {
   const double faster = variant(p, "400G").plan->candidates.front().metrics.output_throughput;
   EXPECT_NEAR(100 * (faster / base - 1), 0, 0.5);
   EXPECT_NE(variant(p, "400G").verdict.find("nothing anyone would notice"), std::string::npos);
-  const double long_base = variant(p, "200G, long prompts").plan->candidates.front().metrics.output_throughput;
-  const double long_faster = variant(p, "400G, long prompts").plan->candidates.front().metrics.output_throughput;
+  const double long_base =
+      variant(p, "200G, long prompts").plan->candidates.front().metrics.output_throughput;
+  const double long_faster =
+      variant(p, "400G, long prompts").plan->candidates.front().metrics.output_throughput;
   EXPECT_NEAR(100 * (long_faster / long_base - 1), 0, 0.5);
 }
 
-// Streaming weights hardly cares for the clock, prefill does: the mixed cluster lies between all-Workstation and all-Max-Q.
+// Streaming weights hardly cares for the clock, prefill does: the mixed cluster lies between all-Workstation
+// and all-Max-Q.
 TEST(Part4, MixedLiesBetween) {
   const Planned p = planned("part4-max-q");
   const double mixed = p.plan.candidates.front().metrics.output_throughput;
-  const double full = variant(p, "three Workstation cards").plan->candidates.front().metrics.output_throughput;
+  const double full =
+      variant(p, "three Workstation cards").plan->candidates.front().metrics.output_throughput;
   const double max_q = variant(p, "three Max-Q cards").plan->candidates.front().metrics.output_throughput;
   const double even = variant(p, "mixed, even split").plan->candidates.front().metrics.output_throughput;
   EXPECT_LE(mixed, full * 1.001);
@@ -137,9 +145,10 @@ TEST(Part4, MixedLiesBetween) {
   EXPECT_GE(mixed, even * 0.999);
 }
 
-// 141 GB fit neither on 102.6 GB nor on the Spark. Tensor parallel streams half of it, 70.5 GB, on the Spark for all 8 requests: at
-// some 250 GB/s 280 ms, 28 tokens/s at best. Pipeline parallel with 30 layers (51 GB) there streams them for each batch of 4: 205 ms,
-// 19 tokens/s. So tensor parallel leads even over a staged 100G link, and a pipeline gives the faster card more layers.
+// 141 GB fit neither on 102.6 GB nor on the Spark. Tensor parallel streams half of it, 70.5 GB, on the Spark
+// for all 8 requests: at some 250 GB/s 280 ms, 28 tokens/s at best. Pipeline parallel with 30 layers (51 GB)
+// there streams them for each batch of 4: 205 ms, 19 tokens/s. So tensor parallel leads even over a staged
+// 100G link, and a pipeline gives the faster card more layers.
 TEST(SparkAndWorkstation, NeedsBothAndWeighsThem) {
   const Planned p = planned("spark-and-workstation");
   EXPECT_EQ(p.plan.candidates.front().layout.tp, 2);
@@ -151,7 +160,7 @@ TEST(SparkAndWorkstation, NeedsBothAndWeighsThem) {
     EXPECT_NEAR(candidate.metrics.output_throughput, 18, 3);
     for (const StageReport& stage : candidate.stages)
       EXPECT_EQ(stage.layers.size() > 40, stage.gpu == "rtx-pro-6000-workstation") << stage.gpu;
-    break;   // the best pipeline
+    break;  // the best pipeline
   }
 }
 

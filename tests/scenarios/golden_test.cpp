@@ -1,6 +1,6 @@
-// Each file in scenarios/, planned with the test-only profiles of tests/fixtures/profiles (so that a better fit does not move it), against
-// the golden result of its name. After a change that is meant to move results: SEXTANT_UPDATE_GOLDEN=1 ctest -R golden, and
-// explain the difference in the commit.
+// Each file in scenarios/, planned with the test-only profiles of tests/fixtures/profiles (so that a better
+// fit does not move it), against the golden result of its name. After a change that is meant to move results:
+// SEXTANT_UPDATE_GOLDEN=1 ctest -R golden, and explain the difference in the commit.
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
@@ -17,8 +17,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 const std::string source = SEXTANT_SOURCE_DIR;
 
-/// Six significant digits: enough to catch any change, few enough not to depend on the last bit of a mathematical library.
-double rounded(double value) { return std::stod(fmt::format("{:.6g}", value)); }
+/// Six significant digits: enough to catch any change, few enough not to depend on the last bit of a
+/// mathematical library.
+double rounded(double value) {
+  return std::stod(fmt::format("{:.6g}", value));
+}
 
 Json summary(const Candidate& candidate) {
   Json stages = Json::array();
@@ -78,7 +81,8 @@ std::vector<std::string> scenario_names() {
 
 INSTANTIATE_TEST_SUITE_P(Scenarios, Golden, testing::ValuesIn(scenario_names()), [](const auto& scenario) {
   std::string name = scenario.param;
-  std::replace_if(name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
   return name;
 });
 

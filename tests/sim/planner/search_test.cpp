@@ -11,9 +11,12 @@ ServedModel served(const std::string& name, const std::string& weights) {
   return {find_model(name).architecture, weight_format(weights), kv_format("bf16")};
 }
 
-Cluster cluster(const std::string& text) { return read_cluster(JsonValue::parse(text, "test.json")); }
+Cluster cluster(const std::string& text) {
+  return read_cluster(JsonValue::parse(text, "test.json"));
+}
 
-// 405B has 128 heads, 8 KV heads, MLP width 53248 = 2^12 x 13, AWQ groups of 128: 53248/16/128 = 26 whole groups.
+// 405B has 128 heads, 8 KV heads, MLP width 53248 = 2^12 x 13, AWQ groups of 128: 53248/16/128 = 26 whole
+// groups.
 TEST(Search, TensorParallelObstaclesInWords) {
   const ServedModel model = served("llama-3.1-405b", "awq-int4");
   EXPECT_EQ(tensor_parallel_obstacle(model, 3), "128 attention heads are not divisible by 3");
@@ -21,19 +24,20 @@ TEST(Search, TensorParallelObstaclesInWords) {
   EXPECT_EQ(tensor_parallel_obstacle(model, 2), std::nullopt);
   EXPECT_EQ(tensor_parallel_obstacle(model, 16), std::nullopt) << "KV heads are replicated twice";
   // 53248/64 = 832 = 6.5 groups.
-  EXPECT_EQ(tensor_parallel_obstacle(model, 64), "832 inputs of the down projection per GPU do not hold whole groups of 128 weights");
+  EXPECT_EQ(tensor_parallel_obstacle(model, 64),
+            "832 inputs of the down projection per GPU do not hold whole groups of 128 weights");
 }
 
-// 126 = 3 x 42; 80 over 3: vLLM gives the remainder to the stages before the last (27, 27, 26), 32 over 5: 6,7,7,6... no: 32 = 5 x 6 + 2,
-// the two before the last get one more: 6, 6, 7, 7, 6.
+// 126 = 3 x 42; 80 over 3: vLLM gives the remainder to the stages before the last (27, 27, 26), 32 over 5:
+// 6,7,7,6... no: 32 = 5 x 6 + 2, the two before the last get one more: 6, 6, 7, 7, 6.
 TEST(Search, EvenSplitIsVllms) {
   EXPECT_EQ(even_split(126, 3), (std::vector<int>{42, 42, 42}));
   EXPECT_EQ(even_split(80, 3), (std::vector<int>{27, 27, 26}));
   EXPECT_EQ(even_split(32, 5), (std::vector<int>{6, 6, 7, 7, 6}));
 }
 
-// Two equal cards on one node and one on another: the pipeline of three has three distinct orders (where the lone one stands),
-// those with one change of node first.
+// Two equal cards on one node and one on another: the pipeline of three has three distinct orders (where the
+// lone one stands), those with one change of node first.
 TEST(Search, PipelinesCountInterchangeableCardsOnce) {
   const Cluster c = cluster(R"({"nodes": [
     {"node": "workstation", "gpus": {"rtx-pro-6000-workstation": 2}, "nic": "connectx-7-200"},
@@ -50,8 +54,10 @@ TEST(Search, PipelinesCountInterchangeableCardsOnce) {
 
 TEST(Search, FixedLayoutIsChecked) {
   const auto refusal = [](const std::string& deployment) -> std::string {
-    const std::string text = R"({"name": "t", "cluster": {"nodes": [{"node": "hgx", "gpus": {"h200-sxm": 4}}]},
-      "model": {"name": "llama-3.1-8b"}, "deployment": )" + deployment + R"(,
+    const std::string text =
+        R"({"name": "t", "cluster": {"nodes": [{"node": "hgx", "gpus": {"h200-sxm": 4}}]},
+      "model": {"name": "llama-3.1-8b"}, "deployment": )" +
+        deployment + R"(,
       "workload": {"request_rate": 4, "num_prompts": 10, "prompt": {"fixed": 100}, "output": {"fixed": 10}}})";
     const Scenario s = read_scenario(JsonValue::parse(text, "t.json"));
     try {
@@ -62,8 +68,10 @@ TEST(Search, FixedLayoutIsChecked) {
     return "";
   };
   EXPECT_EQ(refusal(R"({"tp": 2, "pp": 2})"), "");
-  EXPECT_EQ(refusal(R"({"tp": 8})"), "deployment: found 4 GPUs in the cluster, expected tp x pp x dp, which is 8");
-  EXPECT_EQ(refusal(R"({"pp": 2, "layers": [16, 15]})"), "deployment: found 31 layers in all stages, expected the model's 32");
+  EXPECT_EQ(refusal(R"({"tp": 8})"),
+            "deployment: found 4 GPUs in the cluster, expected tp x pp x dp, which is 8");
+  EXPECT_EQ(refusal(R"({"pp": 2, "layers": [16, 15]})"),
+            "deployment: found 31 layers in all stages, expected the model's 32");
   EXPECT_EQ(refusal(R"({"tp": 3})"), "deployment: tp 3: 32 attention heads are not divisible by 3");
   EXPECT_EQ(refusal(R"({"pp": 2, "placement": ["node-a/gpu0", "node-a/gpu0"]})"),
             "deployment: placement: found the GPU 'node-a/gpu0' twice, expected each once");

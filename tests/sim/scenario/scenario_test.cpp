@@ -15,7 +15,9 @@ const char* minimal = R"({
   "workload": {"request_rate": 4, "num_prompts": 10, "prompt": {"fixed": 100}, "output": {"fixed": 10}}
 })";
 
-JsonValue document() { return JsonValue::parse(minimal, "minimal.json"); }
+JsonValue document() {
+  return JsonValue::parse(minimal, "minimal.json");
+}
 
 Scenario changed(const std::string& path, const std::string& value) {
   return read_scenario(with_changes(document(), {{path, value}}));
@@ -44,24 +46,31 @@ TEST(Scenario, ReadsTheMinimalOne) {
 TEST(Scenario, ChangesOneValue) {
   EXPECT_EQ(changed("workload.request_rate", "7.5").workload.request_rate, 7.5);
   EXPECT_EQ(changed("cluster.nodes[0].gpus", R"({"h200-sxm": 8})").cluster.gpus().size(), 8u);
-  EXPECT_EQ(changed("cluster.nodes[*].name", "left").cluster.nodes[0].name, "left") << "a bare word is a string";
+  EXPECT_EQ(changed("cluster.nodes[*].name", "left").cluster.nodes[0].name, "left")
+      << "a bare word is a string";
   EXPECT_FALSE(changed("deployment", "search").deployment.has_value());
 }
 
 TEST(Scenario, ChangeToAnUnknownPathNamesTheNearest) {
-  EXPECT_EQ(refusal("worklaod.request_rate", "1"), "--set worklaod.request_rate: found no key 'worklaod', did you mean 'workload'");
-  EXPECT_EQ(refusal("cluster.nodes[3].nic", "x"), "--set cluster.nodes[3].nic: found the index 3, expected less than 1");
-  EXPECT_EQ(refusal("cluster.nodes[x]", "x"), "--set cluster.nodes[x]: found a malformed index, expected [0], [1], ... or [*]");
+  EXPECT_EQ(refusal("worklaod.request_rate", "1"),
+            "--set worklaod.request_rate: found no key 'worklaod', did you mean 'workload'");
+  EXPECT_EQ(refusal("cluster.nodes[3].nic", "x"),
+            "--set cluster.nodes[3].nic: found the index 3, expected less than 1");
+  EXPECT_EQ(refusal("cluster.nodes[x]", "x"),
+            "--set cluster.nodes[x]: found a malformed index, expected [0], [1], ... or [*]");
 }
 
 TEST(Scenario, MisspeltKeysAndBadValuesNameThePath) {
   EXPECT_EQ(refusal("workload.request_rat", "4"),
             "minimal.json: workload: found the unknown key 'request_rat', did you mean 'request_rate'");
-  EXPECT_EQ(refusal("deployment.tp", "-2"), "minimal.json: deployment.tp: found -2, expected a whole number from 1 to 1000000");
+  EXPECT_EQ(refusal("deployment.tp", "-2"),
+            "minimal.json: deployment.tp: found -2, expected a whole number from 1 to 1000000");
   EXPECT_EQ(refusal("deployment", "serch"),
             "minimal.json: deployment: found \"serch\", expected \"search\" or an object with tp, pp and dp");
-  EXPECT_EQ(refusal("deployment.layers", "[16]"), "") << "one stage, one count: the sum is checked against the model later";
-  EXPECT_EQ(refusal("deployment.layers", "[16, 16]"), "minimal.json: deployment.layers: found 2 stages, expected pp, which is 1");
+  EXPECT_EQ(refusal("deployment.layers", "[16]"), "")
+      << "one stage, one count: the sum is checked against the model later";
+  EXPECT_EQ(refusal("deployment.layers", "[16, 16]"),
+            "minimal.json: deployment.layers: found 2 stages, expected pp, which is 1");
   EXPECT_EQ(refusal("deployment.placement", R"(["a"])"),
             "minimal.json: deployment.placement: found 1 GPUs, expected tp x pp x dp, which is 4");
   EXPECT_NE(refusal("model.name", "llama-3.1-8").find("llama-3.1-8b"), std::string::npos);
@@ -69,14 +78,16 @@ TEST(Scenario, MisspeltKeysAndBadValuesNameThePath) {
 }
 
 TEST(Scenario, ServiceLevels) {
-  const Scenario s = changed("slo", R"({"p99_ttft_ms": "<=2000", "output_throughput": ">=50", "goodput": {"tpot_ms": 50}})");
+  const Scenario s =
+      changed("slo", R"({"p99_ttft_ms": "<=2000", "output_throughput": ">=50", "goodput": {"tpot_ms": 50}})");
   ASSERT_EQ(s.slo.size(), 2u);
   EXPECT_EQ(s.slo[0].metric, "output_throughput");
   EXPECT_FALSE(s.slo[0].at_most);
   EXPECT_EQ(s.slo[1].bound, 2000);
   EXPECT_EQ(s.goodput.tpot_ms, 50);
-  EXPECT_EQ(refusal("slo", R"({"p99_tttf_ms": "<=1"})"),
-            "minimal.json: slo.p99_tttf_ms: found the unknown metric 'p99_tttf_ms', did you mean 'p99_ttft_ms'");
+  EXPECT_EQ(
+      refusal("slo", R"({"p99_tttf_ms": "<=1"})"),
+      "minimal.json: slo.p99_tttf_ms: found the unknown metric 'p99_tttf_ms', did you mean 'p99_ttft_ms'");
   EXPECT_EQ(refusal("slo", R"({"p99_ttft_ms": "2000"})"),
             "minimal.json: slo.p99_ttft_ms: found \"2000\", expected a bound such as \"<=2000\" or \">=10\"");
 }
@@ -88,10 +99,12 @@ TEST(Scenario, EconomicsPerHour) {
 }
 
 TEST(Scenario, EngineLimits) {
-  EXPECT_EQ(refusal("engine", R"({"max_num_seqs": 512, "max_num_batched_tokens": 256})"),
-            "minimal.json: engine: found max_num_batched_tokens 256, expected at least max_num_seqs, which is 512");
-  EXPECT_EQ(refusal("engine", R"({"max_model_len": 200000})"),
-            "minimal.json: engine: found max_model_len 200000, expected at most 131072, the model's own limit");
+  EXPECT_EQ(
+      refusal("engine", R"({"max_num_seqs": 512, "max_num_batched_tokens": 256})"),
+      "minimal.json: engine: found max_num_batched_tokens 256, expected at least max_num_seqs, which is 512");
+  EXPECT_EQ(
+      refusal("engine", R"({"max_model_len": 200000})"),
+      "minimal.json: engine: found max_model_len 200000, expected at most 131072, the model's own limit");
   EXPECT_NE(refusal("engine", R"({"profile": "vlm-0.19"})").find("vllm-0.19"), std::string::npos);
 }
 

@@ -13,7 +13,8 @@ class DecodeGroupBothWays : public testing::TestWithParam<bool> {
   std::vector<std::uint32_t> finished;
 };
 
-// 15 cached tokens fill one block but for one place: the first decode fits, the second (16 cached) needs a block.
+// 15 cached tokens fill one block but for one place: the first decode fits, the second (16 cached) needs a
+// block.
 TEST_P(DecodeGroupBothWays, NeedsABlockWhenTheLastOneIsFull) {
   group->add(7, 15, 3);
   EXPECT_EQ(group->blocks_needed(), 0);
@@ -34,7 +35,8 @@ TEST_P(DecodeGroupBothWays, SumsCachedTokens) {
   EXPECT_EQ(group->count(), 2);
 }
 
-// Remaining 2 and 1: the second ends in the first step, the first in the next; equal ends leave in order of joining.
+// Remaining 2 and 1: the second ends in the first step, the first in the next; equal ends leave in order of
+// joining.
 TEST_P(DecodeGroupBothWays, FinishesInOrder) {
   group->add(5, 10, 2);
   group->add(3, 10, 1);

@@ -7,7 +7,9 @@
 namespace sextant {
 namespace {
 
-Time ms(double value) { return Time::seconds(value * 1e-3); }
+Time ms(double value) {
+  return Time::seconds(value * 1e-3);
+}
 
 // 1, 2, 3, 4 ms: the median lies half way between 2 and 3; p90 at position 2.7, that is 3 + 0.7 x 1 = 3.7.
 TEST(WeightedSamples, InterpolatesBetweenOrderStatistics) {
@@ -20,7 +22,8 @@ TEST(WeightedSamples, InterpolatesBetweenOrderStatistics) {
   EXPECT_DOUBLE_EQ(samples.mean_ms(), 2.5);
 }
 
-// A weight is that many equal samples: 1 x 3, 5 x 1 is the list 1 1 1 5, whose p90 is at 2.7: 1 + 0.7 x 4 = 3.8.
+// A weight is that many equal samples: 1 x 3, 5 x 1 is the list 1 1 1 5, whose p90 is at 2.7: 1 + 0.7 x 4
+// = 3.8.
 TEST(WeightedSamples, WeightsCountAsRepeats) {
   WeightedSamples samples;
   samples.add(ms(1), 3);
@@ -36,7 +39,8 @@ TEST(WeightedSamples, EmptyIsZero) {
   EXPECT_EQ(WeightedSamples{}.mean_ms(), 0);
 }
 
-// 300,000 samples of 1,000 distinct values merge on the way: the answer is that of the whole list, 0..999 repeated.
+// 300,000 samples of 1,000 distinct values merge on the way: the answer is that of the whole list, 0..999
+// repeated.
 TEST(WeightedSamples, MergesWithoutChangingTheAnswer) {
   WeightedSamples samples;
   for (int i = 0; i < 300'000; ++i) samples.add(ms((i * 7) % 1000), 1);
@@ -45,7 +49,8 @@ TEST(WeightedSamples, MergesWithoutChangingTheAnswer) {
   EXPECT_EQ(samples.count(), 300'000);
 }
 
-// One request: arrives at 1 s, first token at 1.2 s, last of 11 at 2.2 s. TTFT 200 ms, E2EL 1200 ms, TPOT (1200-200)/10 = 100.
+// One request: arrives at 1 s, first token at 1.2 s, last of 11 at 2.2 s. TTFT 200 ms, E2EL 1200 ms, TPOT
+// (1200-200)/10 = 100.
 TEST(Recorder, FollowsVllmsFormulas) {
   Recorder recorder({.ttft_ms = 250, .tpot_ms = 90, .e2el_ms = 0});
   recorder.arrived(ms(1000));

@@ -26,14 +26,15 @@ EngineOptions engine(std::int64_t seqs = 256, std::int64_t tokens = 8192) {
   return options;
 }
 
-ServingMetrics run(const ToyPipeline& toy, std::int64_t blocks, const EngineOptions& options, const Workload& workload,
-                   bool step_by_step = false) {
+ServingMetrics run(const ToyPipeline& toy, std::int64_t blocks, const EngineOptions& options,
+                   const Workload& workload, bool step_by_step = false) {
   SimulationOptions simulation;
   simulation.step_by_step = step_by_step;
   return simulate({{std::make_shared<ToyPipeline>(toy), blocks}}, options, workload, simulation);
 }
 
-// One request of 100 + 11 tokens, passes of 1 ms: the prompt's pass yields the first token at 1 ms, ten more passes the rest.
+// One request of 100 + 11 tokens, passes of 1 ms: the prompt's pass yields the first token at 1 ms, ten more
+// passes the rest.
 TEST(Simulation, OneRequestAlone) {
   const ServingMetrics m = run({}, 1000, engine(), closed_loop(1, 1, 100, 11));
   EXPECT_DOUBLE_EQ(m.ttft.mean, 1);
@@ -46,23 +47,24 @@ TEST(Simulation, OneRequestAlone) {
   EXPECT_NEAR(m.stages[0].bubble, 0, 1e-9);
 }
 
-// Budget 64: a prompt of 150 tokens takes chunks of 64, 64 and 22; its first token comes after the third pass.
+// Budget 64: a prompt of 150 tokens takes chunks of 64, 64 and 22; its first token comes after the third
+// pass.
 TEST(Simulation, PromptIsCutIntoChunks) {
   const ServingMetrics m = run({}, 1000, engine(8, 64), closed_loop(1, 1, 150, 2));
   EXPECT_DOUBLE_EQ(m.ttft.mean, 3);
   EXPECT_EQ(m.steps, 4);
 }
 
-// Prompt tokens cost 10 us each and passes 1 ms: while a second prompt of 100 tokens is prefilled the first request's
-// decode waits for the mixed pass of 1 + 1 = 2 ms.
+// Prompt tokens cost 10 us each and passes 1 ms: while a second prompt of 100 tokens is prefilled the first
+// request's decode waits for the mixed pass of 1 + 1 = 2 ms.
 TEST(Simulation, PrefillDelaysDecodesOfTheSameStep) {
   ToyPipeline toy;
   toy.per_prompt_token = Time{10'000};
   Workload w = closed_loop(2, 2, 100, 5);
   w.max_concurrency = 2;
   const ServingMetrics m = run(toy, 1000, engine(8, 100), w);
-  // t=0: request A's prompt fills the budget (2 ms). Then B's prompt up to 99 tokens beside A's decode (1.99 ms), then B's
-  // last token beside A's decode (1.01 ms), then decodes of 1 ms.
+  // t=0: request A's prompt fills the budget (2 ms). Then B's prompt up to 99 tokens beside A's decode (1.99
+  // ms), then B's last token beside A's decode (1.01 ms), then decodes of 1 ms.
   EXPECT_NEAR(m.ttft.mean, (2.0 + 5.0) / 2, 1e-9);
   EXPECT_NEAR(m.itl.p99, 1.99, 0.1);
 }
@@ -76,8 +78,8 @@ TEST(Simulation, OneRequestLeavesPipelineBubbles) {
   for (const StageShares& stage : m.stages) EXPECT_NEAR(stage.bubble, 2.0 / 3, 1e-9);
 }
 
-// Three stages, three requests that each fill the token budget: three batches in flight, every stage busy, a token of each
-// request every 3 ms: one token a millisecond in all.
+// Three stages, three requests that each fill the token budget: three batches in flight, every stage busy, a
+// token of each request every 3 ms: one token a millisecond in all.
 TEST(Simulation, AsManyBatchesAsStagesFillThePipeline) {
   ToyPipeline toy;
   toy.stage_count = 3;
@@ -87,7 +89,8 @@ TEST(Simulation, AsManyBatchesAsStagesFillThePipeline) {
   for (const StageShares& stage : m.stages) EXPECT_LT(stage.bubble, 0.01);
 }
 
-// Hops of 0.5 ms between two stages of 1 ms, two batches: a round is 1 + 0.5 + 1 + 0.5 = 3 ms of which a stage works 2.
+// Hops of 0.5 ms between two stages of 1 ms, two batches: a round is 1 + 0.5 + 1 + 0.5 = 3 ms of which a
+// stage works 2.
 TEST(Simulation, HopsAreBubbles) {
   ToyPipeline toy;
   toy.stage_count = 2;
@@ -97,7 +100,8 @@ TEST(Simulation, HopsAreBubbles) {
   EXPECT_NEAR(m.stages[0].bubble, 1.0 / 3, 0.01);
 }
 
-// 10 blocks of 16; a request of 33 + 15 tokens ends with 47 cached, 3 blocks. Three fit at once, the fourth waits.
+// 10 blocks of 16; a request of 33 + 15 tokens ends with 47 cached, 3 blocks. Three fit at once, the fourth
+// waits.
 TEST(Simulation, KvBlocksLimitConcurrency) {
   const ServingMetrics m = run({}, 10, engine(), closed_loop(8, 40, 33, 15));
   EXPECT_EQ(m.finished, 40);
@@ -107,14 +111,15 @@ TEST(Simulation, KvBlocksLimitConcurrency) {
   EXPECT_GT(m.kv_occupancy_peak, 0.89);
 }
 
-// Two requests of 16 + 40 tokens on 6 blocks: each needs 4 at its end (55 cached). Both start (1 block each), grow in step, and
-// when both hold 3 blocks (48 cached) none is left: the one admitted last is preempted, once, and recomputed after the first.
+// Two requests of 16 + 40 tokens on 6 blocks: each needs 4 at its end (55 cached). Both start (1 block each),
+// grow in step, and when both hold 3 blocks (48 cached) none is left: the one admitted last is preempted,
+// once, and recomputed after the first.
 TEST(Simulation, LastAdmittedIsPreemptedWhenBlocksRunOut) {
   const ServingMetrics m = run({}, 6, engine(), closed_loop(2, 2, 16, 40));
   EXPECT_EQ(m.finished, 2);
   EXPECT_EQ(m.preemptions, 1);
-  // The first request is undisturbed: 40 tokens in 40 ms. The second yields 33 tokens with it, waits for its last 7 steps, then
-  // prefills 16 + 33 tokens in one pass (token 34) and decodes 6 more.
+  // The first request is undisturbed: 40 tokens in 40 ms. The second yields 33 tokens with it, waits for its
+  // last 7 steps, then prefills 16 + 33 tokens in one pass (token 34) and decodes 6 more.
   EXPECT_DOUBLE_EQ(m.e2el.mean, (40.0 + 47.0) / 2);
 }
 
@@ -122,7 +127,8 @@ TEST(Simulation, RejectsWhatCanNeverRun) {
   EngineOptions options = engine();
   options.max_model_len = 100;
   EXPECT_EQ(run({}, 1000, options, closed_loop(1, 5, 100, 10)).rejected, 5) << "no room for a token";
-  EXPECT_EQ(run({}, 2, options, closed_loop(1, 5, 40, 10)).rejected, 5) << "49 cached tokens need 4 blocks of 2";
+  EXPECT_EQ(run({}, 2, options, closed_loop(1, 5, 40, 10)).rejected, 5)
+      << "49 cached tokens need 4 blocks of 2";
   const ServingMetrics cut = run({}, 1000, options, closed_loop(1, 5, 95, 10));
   EXPECT_EQ(cut.truncated, 5);
   EXPECT_EQ(cut.output_tokens, 25) << "5 tokens fit under max_model_len";
@@ -151,11 +157,13 @@ TEST(Simulation, StopsWhenTold) {
   const std::atomic<bool> stop{true};
   SimulationOptions options;
   options.stop = &stop;
-  EXPECT_THROW(simulate({{std::make_shared<ToyPipeline>(), 1000}}, engine(), closed_loop(1, 100000, 10, 10), options),
-               Interrupted);
+  EXPECT_THROW(
+      simulate({{std::make_shared<ToyPipeline>(), 1000}}, engine(), closed_loop(1, 100000, 10, 10), options),
+      Interrupted);
 }
 
-// ---- property: nothing is lost, and the fast path takes the very steps of the plain one ---------------------------------
+// ---- property: nothing is lost, and the fast path takes the very steps of the plain one
+// ---------------------------------
 
 struct Case {
   int stages;

@@ -3,8 +3,8 @@
 
 namespace sextant {
 
-/// A machine whose times can be worked out by hand: each pass takes `base`, plus `per_prompt_token` for each prompt token
-/// and `per_decode` for each decode; each hop takes `hop_time`.
+/// A machine whose times can be worked out by hand: each pass takes `base`, plus `per_prompt_token` for each
+/// prompt token and `per_decode` for each decode; each hop takes `hop_time`.
 class ToyPipeline final : public PipelineModel {
  public:
   int stage_count = 1;
