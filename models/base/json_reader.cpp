@@ -206,7 +206,7 @@ JsonValue JsonObject::at(std::string_view key) const {
 
 std::string JsonObject::text_or(std::string_view key, std::string fallback) const {
   const auto found = find(key);
-  return found ? found->text() : fallback;
+  return found ? found->text() : std::move(fallback);
 }
 
 double JsonObject::number_or(std::string_view key, double fallback, Range range) const {

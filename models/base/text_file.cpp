@@ -33,10 +33,10 @@ class GzipReader {
   std::size_t read(char* buffer, std::size_t size) {
     const int got = gzread(file_.get(), buffer, static_cast<unsigned>(size));
     int error = Z_OK;
-    const char* message = gzerror(file_.get(), &error);
-    // A truncated stream reads as a short read followed by Z_BUF_ERROR.
-    if (got < 0 || (error != Z_OK && error != Z_STREAM_END))
-      throw InputError(fmt::format("{}: truncated or corrupt gzip data ({})", path_, message));
+    gzerror(file_.get(), &error);
+    // A truncated stream yields what it has, then a read of nothing with Z_BUF_ERROR.
+    if (got < 0 || (got == 0 && error != Z_OK && error != Z_STREAM_END))
+      throw InputError(fmt::format("{}: truncated or corrupt gzip data", path_));
     return static_cast<std::size_t>(got);
   }
 
@@ -67,7 +67,14 @@ void for_each_line(const std::string& path, const std::function<void(std::string
     if (!text.empty() && text.back() == '\r') text.remove_suffix(1);
     line(text, ++number);
   };
-  while (const std::size_t got = reader.read(buffer, sizeof buffer)) {
+  const auto read = [&] {
+    try {
+      return reader.read(buffer, sizeof buffer);
+    } catch (const InputError& error) {
+      throw InputError(fmt::format("{}, after line {}", error.what(), number));
+    }
+  };
+  while (const std::size_t got = read()) {
     std::string_view chunk(buffer, got);
     for (std::size_t end; (end = chunk.find('\n')) != std::string_view::npos; chunk.remove_prefix(end + 1)) {
       if (rest.empty()) {

@@ -21,7 +21,7 @@ struct EngineProfile {
   std::string provenance;
   Figure step_us;              ///< per scheduler step, exposed
   Figure step_us_per_request;  ///< per request in the step, exposed
-  Spread host_spread;              ///< of both, 90 % interval of true / stated
+  Spread host_spread;          ///< of both, 90 % interval of true / stated
   EngineMemory memory;
   double gpu_memory_utilization = 0.9;
   std::int64_t block_size = 16;  ///< tokens per KV block

@@ -41,9 +41,9 @@ struct LinkProfile {
   const TransferCurve* collective(const std::string& op, int ranks) const;
 };
 
-/// The same link where every message is staged through host memory: each step of a collective's ring (2 (n - 1) of an
-/// all-reduce, n - 1 of the others, each moving 1/n of the bytes) takes longer by what staging adds to one message.
-/// Throws InputError if the profile has no staged curve.
+/// The same link where every message is staged through host memory: each step of a collective's ring (2 (n -
+/// 1) of an all-reduce, n - 1 of the others, each moving 1/n of the bytes) takes longer by what staging adds
+/// to one message. Throws InputError if the profile has no staged curve.
 LinkProfile through_host_memory(const LinkProfile&);
 
 LinkProfile read_link_profile(const JsonValue&);

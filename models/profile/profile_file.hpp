@@ -9,8 +9,8 @@ namespace sextant {
 /// Checks "format" and "version" at the head of a profile file. Throws InputError.
 void expect_format(const JsonObject&, const std::string& format, std::int64_t version);
 
-/// KIND.NAME.json of the folder in the environment variable SEXTANT_PROFILES (a user's own calibration), else of
-/// the embedded calibrate/profiles. Throws InputError naming the known profiles of that kind.
+/// KIND.NAME.json of the folder in the environment variable SEXTANT_PROFILES (a user's own calibration), else
+/// of the embedded calibrate/profiles. Throws InputError naming the known profiles of that kind.
 JsonValue profile_document(const std::string& kind, const std::string& name);
 
 /// [low, high] with 0 < low <= 1 <= high.

@@ -18,15 +18,30 @@ std::string relative_to_scenario(const JsonValue& value, const std::string& path
   return (std::filesystem::path(value.file()).parent_path() / given).string();
 }
 
+/// Looks a name up in a catalogue; the error of an unknown one names where in the scenario it stands.
+template <class Find>
+auto looked_up(const JsonValue& where, const Find& find) {
+  try {
+    return find();
+  } catch (const InputError& error) {
+    const std::string message = error.what();
+    const std::size_t found = message.find("found ");
+    where.fail(found == std::string::npos ? message : message.substr(found));
+  }
+}
+
 ServedModel read_model(const JsonValue& value) {
   const JsonObject object = value.object();
   std::string name = object.text("name");
   const bool is_path = name.find('/') != std::string::npos || name.ends_with(".json");
   if (is_path) name = relative_to_scenario(value, name);
   ServedModel model;
-  model.architecture = find_model(name).architecture;
-  model.weights = weight_format(object.text_or("weights", "bf16"));
-  model.kv = kv_format(object.text_or("kv", "bf16"));
+  model.architecture = is_path ? find_model(name).architecture
+                               : looked_up(object.at("name"), [&] { return find_model(name); }).architecture;
+  const auto weights = object.find("weights"), kv = object.find("kv");
+  model.weights =
+      weights ? looked_up(*weights, [&] { return weight_format(weights->text()); }) : weight_format("bf16");
+  model.kv = kv ? looked_up(*kv, [&] { return kv_format(kv->text()); }) : kv_format("bf16");
   object.finish();
   return model;
 }

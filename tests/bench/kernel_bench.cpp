@@ -52,7 +52,7 @@ void hold(benchmark::State& state) {
   };
   for (std::size_t i = 0; i < pending; ++i) queue.schedule({delays[i * 7 % delays.size()], 1, 2, i});
   for (std::size_t i = 0; i < 10 * pending; ++i) step();
-  for (auto _ : state) step();
+  for ([[maybe_unused]] auto _ : state) step();
   state.SetItemsProcessed(state.iterations());
 }
 
@@ -63,7 +63,7 @@ BENCHMARK(hold<BoostQueue<2>>)->Arg(64)->Arg(1'000)->Arg(10'000)->Arg(100'000);
 void fingerprint(benchmark::State& state) {
   Fingerprint print;
   std::int64_t time = 0;
-  for (auto _ : state) print.add(Event{{++time}, 1, 2, 3});
+  for ([[maybe_unused]] auto _ : state) print.add(Event{{++time}, 1, 2, 3});
   benchmark::DoNotOptimize(print.value());
   state.SetItemsProcessed(state.iterations());
 }
@@ -72,7 +72,7 @@ BENCHMARK(fingerprint);
 template <class Draw>
 void draw(benchmark::State& state, Draw next) {
   RandomStream random(1, "draws");
-  for (auto _ : state) benchmark::DoNotOptimize(next(random));
+  for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(next(random));
   state.SetItemsProcessed(state.iterations());
 }
 BENCHMARK_CAPTURE(draw, uniform, [](RandomStream& random) { return random.uniform(); });

@@ -1,5 +1,6 @@
-// Simulated requests a second: Llama 3.1 70B, tp 4 on four H200, Poisson arrivals at some 80 % of capacity, lengths as the Azure
-// conversation trace has them on average (1,155 prompt and 211 output tokens). Run: build/bench/serving_bench
+// Simulated requests a second: Llama 3.1 70B, tp 4 on four H200, Poisson arrivals at some 80 % of capacity,
+// lengths as the Azure conversation trace has them on average (1,155 prompt and 211 output tokens). Run:
+// build/bench/serving_bench
 #include <benchmark/benchmark.h>
 
 #include "sim/planner/candidate.hpp"
@@ -35,7 +36,11 @@ void serve(benchmark::State& state, bool step_by_step) {
   state.counters["events/s"] = benchmark::Counter(static_cast<double>(events), benchmark::Counter::kIsRate);
 }
 
-BENCHMARK_CAPTURE(serve, fast, false)->Arg(10'000)->Arg(100'000)->Arg(1'000'000)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(serve, fast, false)
+    ->Arg(10'000)
+    ->Arg(100'000)
+    ->Arg(1'000'000)
+    ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(serve, step_by_step, true)->Arg(10'000)->Arg(100'000)->Unit(benchmark::kMillisecond);
 
 }  // namespace
