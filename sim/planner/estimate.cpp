@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <map>
 
 #include "models/base/error.hpp"
 #include "sim/planner/search.hpp"
@@ -47,46 +49,79 @@ std::vector<StageMemory> tightest_replica(const SearchContext& context, const La
   return tightest;
 }
 
+namespace {
+
+/// Seconds of a round at `running` requests on a replica: each of them gets one token, and running / output
+/// of them end and are replaced by a prompt. The slowest stage's work, or the way of one batch through all
+/// stages, whichever is longer.
+double round_seconds(const SearchContext& context, const ReplicaModel& model, double running) {
+  const WorkloadSummary& load = context.workload;
+  const double batches = std::min<double>(model.stages(), std::max(1.0, running));
+  const auto batch = std::max<std::int64_t>(1, std::llround(running / batches));
+  PassShape decode;
+  decode.decodes = decode.samples = batch;
+  decode.decode_context_sum = std::llround(static_cast<double>(batch) * load.context());
+  const PrefillChunk chunk{
+      std::clamp<std::int64_t>(std::llround(load.prompt), 1, context.scenario.engine.max_num_batched_tokens),
+      0};
+  PassShape prefill;
+  prefill.chunks = {&chunk, 1};
+  prefill.samples = 1;
+  const double prompts = running / load.output * load.prompt / static_cast<double>(chunk.new_tokens);
+  const double host = model.host(batch).seconds();
+  double slowest = 0, around = host;
+  for (int s = 0; s < model.stages(); ++s) {
+    const double decode_seconds = model.pass(s, decode).total.seconds();
+    const double prefill_seconds = model.pass(s, prefill).total.seconds() * prompts;
+    slowest = std::max(slowest, batches * (decode_seconds + (s == 0 ? host : 0)) + prefill_seconds);
+    around += decode_seconds + prefill_seconds / batches + model.hop(s, batch).seconds();
+  }
+  return std::max(slowest, around);
+}
+
+}  // namespace
+
 EstimatedLayout estimate(const SearchContext& context, const Layout& layout) {
   const Scenario& scenario = context.scenario;
   const WorkloadSummary& load = context.workload;
-  EstimatedLayout result{layout, kv_blocks(tightest_replica(context, layout), scenario.engine.block_size), 0};
+  EstimatedLayout result{layout, kv_blocks(tightest_replica(context, layout), scenario.engine.block_size), 0,
+                         0};
   if (result.kv_blocks <= 0) return result;
 
   const double kv_requests =
       static_cast<double>(result.kv_blocks * scenario.engine.block_size) / (load.prompt + load.output);
-  double running = std::min(kv_requests, static_cast<double>(scenario.engine.max_num_seqs));
-  if (load.concurrency > 0) running = std::min(running, load.concurrency / layout.dp);
-  running = std::max(running, 1.0);
+  double most = std::min(kv_requests, static_cast<double>(scenario.engine.max_num_seqs));
+  if (load.concurrency > 0) most = std::min(most, load.concurrency / layout.dp);
+  most = std::max(most, 1.0);
+  const double demand = load.concurrency > 0
+                            ? std::numeric_limits<double>::infinity()
+                            : load.rate * load.output / layout.dp;  // tokens/s of one replica
 
+  double slowest_token = 0;
+  std::map<std::string, std::pair<double, double>> known;  // equal replicas are worked out once
   for (const auto& replica : layout.replicas) {
-    const ReplicaModel model(scenario.model, context.machine, replica, layout.tp);
-    const double batches = std::min<double>(layout.pp, running);
-    const auto batch = std::max<std::int64_t>(1, std::llround(running / batches));
-    PassShape decode;
-    decode.decodes = decode.samples = batch;
-    decode.decode_context_sum = std::llround(static_cast<double>(batch) * load.context());
-    const PrefillChunk chunk{
-        std::clamp<std::int64_t>(std::llround(load.prompt), 1, scenario.engine.max_num_batched_tokens), 0};
-    PassShape prefill;
-    prefill.chunks = {&chunk, 1};
-    prefill.samples = 1;
-    const double chunks = load.prompt / static_cast<double>(chunk.new_tokens);
-    double slowest = 0, around = model.host(batch).seconds();
-    // A round: every request in flight gets one token, and running / output of them end and are replaced by a
-    // prompt.
-    const double prompts = running / load.output;
-    for (int s = 0; s < model.stages(); ++s) {
-      const double decode_seconds = model.pass(s, decode).total.seconds();
-      const double prefill_seconds = chunks * model.pass(s, prefill).total.seconds() * prompts;
-      slowest = std::max(
-          slowest, batches * (decode_seconds + (s == 0 ? model.host(batch).seconds() : 0)) + prefill_seconds);
-      around += decode_seconds + prefill_seconds / batches + model.hop(s, batch).seconds();
+    std::string key;
+    for (const StagePlacement& stage : replica)
+      key += scenario.cluster.kinds(stage.gpus) + std::to_string(stage.layers.size()) + " ";
+    auto [place, is_new] = known.try_emplace(key);
+    if (is_new) {
+      const ReplicaModel model(scenario.model, context.machine, replica, layout.tp);
+      double running = most, seconds = round_seconds(context, model, running);
+      if (running / seconds > demand) {
+        // Fewer requests suffice: the number at which tokens leave as fast as they are asked for.
+        double low = 0, high = most;
+        for (int i = 0; i < 12; ++i) {
+          running = (low + high) / 2;
+          seconds = round_seconds(context, model, running);
+          (running / seconds > demand ? high : low) = running;
+        }
+      }
+      place->second = {std::min(demand, running / seconds), seconds};
     }
-    result.output_throughput += running / std::max(slowest, around);
+    result.output_throughput += place->second.first;
+    slowest_token = std::max(slowest_token, place->second.second);
   }
-  if (load.concurrency <= 0)
-    result.output_throughput = std::min(result.output_throughput, load.rate * load.output);
+  result.token_seconds = slowest_token;
   return result;
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
-#include <map>
+#include <set>
+#include <string>
 
 #include "sim/planner/search.hpp"
 
@@ -28,8 +29,8 @@ int node_changes(const std::vector<GpuGroup>& pipeline) {
 /// Depth-first over kinds rather than groups, so that interchangeable groups are tried once.
 class PipelineEnumerator {
  public:
-  PipelineEnumerator(const std::vector<GpuGroup>& groups, int stages, std::size_t most)
-      : stages_(static_cast<std::size_t>(stages)), most_(most) {
+  PipelineEnumerator(const std::vector<GpuGroup>& groups, int stages)
+      : stages_(static_cast<std::size_t>(stages)) {
     for (const GpuGroup& group : groups) {
       auto place = std::find_if(kinds_.begin(), kinds_.end(),
                                 [&](const auto& k) { return k.front().kind == group.kind; });
@@ -45,7 +46,6 @@ class PipelineEnumerator {
     extend();
     std::stable_sort(found_.begin(), found_.end(),
                      [](const auto& a, const auto& b) { return node_changes(a) < node_changes(b); });
-    if (found_.size() > most_) found_.resize(most_);
     return std::move(found_);
   }
 
@@ -67,7 +67,7 @@ class PipelineEnumerator {
   /// Enumeration stops here in large clusters; the first found keep to few nodes, as kinds stand in node
   /// order.
   static constexpr std::size_t enough = 5000;
-  std::size_t stages_, most_;
+  std::size_t stages_;
   std::vector<std::vector<GpuGroup>> kinds_;
   std::vector<std::size_t> used_;
   std::vector<GpuGroup> chosen_;
@@ -103,10 +103,37 @@ std::vector<GpuGroup> gpu_groups(const Cluster& cluster, int tp) {
   return groups;
 }
 
-std::vector<std::vector<GpuGroup>> pipelines(const std::vector<GpuGroup>& groups, int stages,
-                                             std::size_t most) {
-  if (groups.size() < static_cast<std::size_t>(stages)) return {};
-  return PipelineEnumerator(groups, stages, most).all();
+std::string signature(const Cluster& cluster, const std::vector<GpuGroup>& pipeline) {
+  std::vector<int> seen;  // nodes in order of first appearance: their number stands for them
+  std::string text;
+  for (const GpuGroup& group : pipeline) {
+    for (const int gpu : group.gpus) {
+      const Device& device = cluster.devices[static_cast<std::size_t>(gpu)];
+      const Node& node = cluster.nodes[static_cast<std::size_t>(device.node)];
+      auto place = std::find(seen.begin(), seen.end(), device.node);
+      const auto number = place - seen.begin();
+      if (place == seen.end()) seen.push_back(device.node);
+      text += std::to_string(number) + node.type + (node.peer_to_peer ? "+" : "-");
+      for (const int nic : node.nics) text += cluster.devices[static_cast<std::size_t>(nic)].model + ",";
+      text += device.model + " ";
+    }
+    text += "| ";
+  }
+  return text;
+}
+
+std::vector<std::vector<GpuGroup>> pipelines(const Cluster& cluster, const std::vector<GpuGroup>& groups,
+                                             int stages, std::size_t most) {
+  constexpr std::size_t few = 12;
+  const auto length = static_cast<std::size_t>(stages);
+  if (groups.size() < length) return {};
+  if (groups.size() > few) return {{groups.begin(), groups.begin() + stages}};
+  std::vector<std::vector<GpuGroup>> distinct;
+  std::set<std::string> known;
+  for (auto& pipeline : PipelineEnumerator(groups, stages).all())
+    if (distinct.size() < most && known.insert(signature(cluster, pipeline)).second)
+      distinct.push_back(std::move(pipeline));
+  return distinct;
 }
 
 }  // namespace sextant

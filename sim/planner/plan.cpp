@@ -3,10 +3,12 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <exception>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "models/base/error.hpp"
@@ -46,6 +48,17 @@ bool better(const Candidate& a, const Candidate& b) {
                          : fmt::format("; {}: {}", rejections.front().layout, rejections.front().reason)));
 }
 
+/// Of layouts ordered by estimate, the best of each tp x pp x dp first, then the next best of all, `most`
+/// together: an estimate may err between divisions more than within one.
+std::vector<EstimatedLayout> most_promising(std::vector<EstimatedLayout> layouts, std::size_t most) {
+  std::set<std::array<int, 3>> divisions;
+  std::stable_partition(layouts.begin(), layouts.end(), [&](const EstimatedLayout& e) {
+    return divisions.insert({e.layout.tp, e.layout.pp, e.layout.dp}).second;
+  });
+  if (layouts.size() > most) layouts.resize(most);
+  return layouts;
+}
+
 /// The layouts to simulate: of a fixed deployment the one given, of a search the best by estimate.
 std::vector<EstimatedLayout> layouts_to_simulate(const SearchContext& context, const PlanOptions& options,
                                                  Plan& plan) {
@@ -62,9 +75,8 @@ std::vector<EstimatedLayout> layouts_to_simulate(const SearchContext& context, c
   plan.rejections = std::move(found.rejections);
   plan.considered = static_cast<int>(found.layouts.size());
   if (found.layouts.empty()) nothing_fits(scenario, plan.rejections);
-  const auto most = static_cast<std::size_t>(std::max(1, options.simulate_at_most));
-  if (found.layouts.size() > most) found.layouts.resize(most);
-  return std::move(found.layouts);
+  return most_promising(std::move(found.layouts),
+                        static_cast<std::size_t>(std::max(1, options.simulate_at_most)));
 }
 
 /// What a variant moves, and whether anyone would notice.

@@ -3,7 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <set>
+#include <cmath>
+#include <map>
 
 #include "models/base/error.hpp"
 
@@ -37,7 +38,8 @@ class DegreeSearch {
     bool fits = false;
     std::optional<Rejection> nearest;
     std::string failure;
-    for (const auto& pipeline : pipelines(groups, pp, most_placements)) {
+    const Cluster& cluster = context_.scenario.cluster;
+    for (const auto& pipeline : pipelines(cluster, groups, pp, most_placements)) {
       for (const auto& split : splits(pipeline, tp, failure)) {
         const Layout layout = make_layout({pipeline}, {split}, tp);
         if (add(layout, nearest, failure)) fits = true;
@@ -51,9 +53,11 @@ class DegreeSearch {
       for (int r = 0; r < dp; ++r) {
         const auto begin = groups.begin() + static_cast<std::ptrdiff_t>(r) * pp;
         replicas.emplace_back(begin, begin + pp);
-        counts.push_back(splits(replicas.back(), tp, failure).front());
+        const auto& worth = splits(replicas.back(), tp, failure);
+        if (worth.empty()) break;
+        counts.push_back(worth.front());
       }
-      add(make_layout(replicas, counts, tp), nearest, failure);
+      if (counts.size() == replicas.size()) add(make_layout(replicas, counts, tp), nearest, failure);
     }
     if (fits) return;
     if (nearest)
@@ -69,13 +73,18 @@ class DegreeSearch {
   }
 
   /// A profile that lacks an operator or a collective rules a layout out; it does not end the search.
-  std::vector<std::vector<int>> splits(const std::vector<GpuGroup>& pipeline, int tp, std::string& failure) {
+  const std::vector<std::vector<int>>& splits(const std::vector<GpuGroup>& pipeline, int tp,
+                                              std::string& failure) {
+    const std::string key = signature(context_.scenario.cluster, pipeline);
+    const auto known = splits_.find(key);
+    if (known != splits_.end()) return known->second;
+    std::vector<std::vector<int>>& worth = splits_[key];
     try {
-      return splits_worth_trying(context_, pipeline, tp);
+      worth = splits_worth_trying(context_, pipeline, tp);
     } catch (const InputError& error) {
       failure = error.what();
-      return {};
     }
+    return worth;
   }
 
   bool add(const Layout& layout, std::optional<Rejection>& nearest, std::string& failure) {
@@ -96,6 +105,7 @@ class DegreeSearch {
 
   const SearchContext& context_;
   SearchResult& result_;
+  std::map<std::string, std::vector<std::vector<int>>> splits_;  // by signature
 };
 
 }  // namespace
@@ -139,8 +149,14 @@ SearchResult search_layouts(const SearchContext& context) {
     for (int pp = 1; pp <= static_cast<int>(groups.size()) && pp <= layers; ++pp)
       search.try_degrees(tp, pp, groups);
   }
-  std::stable_sort(result.layouts.begin(), result.layouts.end(),
-                   [](const auto& a, const auto& b) { return a.output_throughput > b.output_throughput; });
+  std::stable_sort(result.layouts.begin(), result.layouts.end(), [](const auto& a, const auto& b) {
+    // Throughputs within a percent count as equal (an open loop's demand caps them): then the faster token
+    // leads.
+    const auto grade = [](const EstimatedLayout& e) {
+      return e.output_throughput > 0 ? std::floor(std::log(e.output_throughput) / std::log(1.01)) : -1e9;
+    };
+    return grade(a) != grade(b) ? grade(a) > grade(b) : a.token_seconds < b.token_seconds;
+  });
   return result;
 }
 

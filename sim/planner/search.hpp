@@ -33,11 +33,12 @@ struct SearchContext {
   WorkloadSummary workload;
 };
 
-/// A layout that fits in memory, with what the estimate says of it.
+/// A layout that fits in memory, with what the estimate says of it at the workload's demand.
 struct EstimatedLayout {
   Layout layout;
   std::int64_t kv_blocks = 0;
   double output_throughput = 0;  ///< tokens/s
+  double token_seconds = 0;      ///< between two tokens of one request
 };
 
 struct SearchResult {
@@ -58,12 +59,16 @@ Layout fixed_layout(const Scenario&, const FixedDeployment&);
 /// Why a model cannot be cut `tp` ways, in words; nullopt if it can.
 std::optional<std::string> tensor_parallel_obstacle(const ServedModel&, int tp);
 
+/// Names a pipeline up to the exchange of equal nodes: two with one signature do the same.
+std::string signature(const Cluster&, const std::vector<GpuGroup>& pipeline);
+
 /// The cluster's GPUs in groups of `tp`, inside nodes as far as possible. Empty if there are too few GPUs.
 std::vector<GpuGroup> gpu_groups(const Cluster&, int tp);
 
 /// The distinct orders in which `stages` of the groups can form a pipeline (interchangeable groups count
 /// once); at most `most` of them, those with the fewest changes of node first.
-std::vector<std::vector<GpuGroup>> pipelines(const std::vector<GpuGroup>&, int stages, std::size_t most);
+std::vector<std::vector<GpuGroup>> pipelines(const Cluster&, const std::vector<GpuGroup>&, int stages,
+                                             std::size_t most);
 
 /// Layer counts worth trying on a pipeline: vLLM's even split, and every split on the Pareto front of
 /// (slowest stage, KV tokens) around the one that balances the stages' work. Those that leave no KV room

@@ -44,12 +44,20 @@ TEST(Search, PipelinesCountInterchangeableCardsOnce) {
     {"node": "workstation", "gpus": {"rtx-pro-6000-workstation": 1}, "nic": "connectx-7-200"}]})");
   const auto groups = gpu_groups(c, 1);
   ASSERT_EQ(groups.size(), 3u);
-  const auto orders = pipelines(groups, 3, 100);
+  const auto orders = pipelines(c, groups, 3, 100);
   EXPECT_EQ(orders.size(), 3u);
   EXPECT_EQ(orders[0][0].kind, orders[0][1].kind) << "node a, node a, node b";
   EXPECT_NE(orders[2][0].kind, orders[2][1].kind) << "node a, node b, node a comes last";
   EXPECT_EQ(gpu_groups(c, 2).size(), 1u);
   EXPECT_EQ(gpu_groups(c, 3).size(), 1u) << "across nodes, where no node has enough";
+}
+
+// Two equal nodes of two cards each: a pipeline of two is either inside a node or across, whichever nodes
+// they are.
+TEST(Search, EqualNodesAreInterchangeable) {
+  const Cluster c = cluster(
+      R"({"nodes": [{"node": "workstation", "gpus": {"rtx-pro-6000-workstation": 2}, "nic": "connectx-7-200", "count": 2}]})");
+  EXPECT_EQ(pipelines(c, gpu_groups(c, 1), 2, 100).size(), 2u);
 }
 
 TEST(Search, FixedLayoutIsChecked) {
