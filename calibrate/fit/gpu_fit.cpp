@@ -32,11 +32,6 @@ const Axes decode_axes = {{2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096,
                           {2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 64}};
 const std::set<std::int64_t> fitted_head_sizes = {64, 128};
 
-constexpr double kernel_floor_us = 2.5;  // of a small kernel within a CUDA graph
-constexpr Spread elementwise_spread = {0.8, 1.5};
-constexpr double host_bound = 10;     // times the fastest type's floor
-constexpr double broad_enough = 0.1;  // share of the rows of the type that has most
-
 std::string attention_key(const std::string& kv_dtype, std::int64_t head_dim) {
   return fmt::format("{}/{}", kv_dtype, head_dim);
 }
@@ -47,15 +42,15 @@ double floor_us(const std::vector<FitSample>& samples) {
   return quantile(times, 0.01);
 }
 
-OperatorModel elementwise_model(double memory_gbps) {
+OperatorModel elementwise_model(double memory_gbps, const ElementwiseRule& rule) {
   OperatorModel model;
-  model.grade = Grade::assumed;
+  model.grade = weakest(rule.kernel_us.grade, rule.time.figure.grade);
   model.source = fmt::format(
       "no table of small kernels: the memory rate that GEMM or decode attention reaches, and {} us a kernel "
       "within a CUDA graph",
-      kernel_floor_us);
-  model.roofline = {0, memory_gbps, kernel_floor_us};
-  model.spread = elementwise_spread;
+      rule.kernel_us.value);
+  model.roofline = {0, memory_gbps, rule.kernel_us.value};
+  model.spread = spread_of(rule.time);
   return model;
 }
 
@@ -86,7 +81,7 @@ std::string GpuFit::source(const std::string& family) const {
   return fmt::format("{}", fmt::join(sources_.at(family), "; "));
 }
 
-std::vector<std::string> GpuFit::usable_gemm_types(FitReport& report) const {
+std::vector<std::string> GpuFit::usable_gemm_types(const GemmLeftOut& rule, FitReport& report) const {
   std::size_t most = 0;
   double fastest = 0;
   for (const auto& [type, samples] : gemm_) {
@@ -96,10 +91,10 @@ std::vector<std::string> GpuFit::usable_gemm_types(FitReport& report) const {
   }
   std::vector<std::string> types;
   for (const auto& [type, samples] : gemm_) {
-    if (static_cast<double>(samples.size()) < broad_enough * static_cast<double>(most))
+    if (static_cast<double>(samples.size()) < rule.share_of_rows.value * static_cast<double>(most))
       report.notes.push_back(
           fmt::format("gemm {} left out: {} rows against {} of another type", type, samples.size(), most));
-    else if (const double floor = floor_us(samples); floor > host_bound * fastest)
+    else if (const double floor = floor_us(samples); floor > rule.times_fastest.value * fastest)
       report.notes.push_back(
           fmt::format("gemm {} left out: its smallest shapes take {:.1f} us against {:.1f} us of another "
                       "type, the time of launches from the host and not of kernels",
@@ -130,7 +125,7 @@ GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& opti
     report.lines.push_back(line);
     return model;
   };
-  for (const std::string& type : usable_gemm_types(report)) {
+  for (const std::string& type : usable_gemm_types(assumptions.gemm_left_out, report)) {
     OperatorModel model = fit_family("gemm", type, gemm_.at(type), {"", gemm_axes, true, {}, 0, true, 0});
     model.bytes_per_weight = element_bytes(type);
     profile.gemm[type] = std::move(model);
@@ -147,7 +142,7 @@ GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& opti
         fit_family("attention_prefill", key, samples, {"", prefill_axes, true, memory_gbps, 0, false, 0});
   if (const auto bf16 = profile.gemm.find("bf16"); bf16 != profile.gemm.end())
     profile.gemm["w4a16"] = assumed_w4a16(bf16->second, assumptions);
-  profile.elementwise = elementwise_model(memory_gbps);
+  profile.elementwise = elementwise_model(memory_gbps, assumptions.elementwise);
   return profile;
 }
 

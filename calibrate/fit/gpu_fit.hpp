@@ -29,7 +29,7 @@ class GpuFit {
 
  private:
   using Families = std::map<std::string, std::vector<FitSample>>;
-  std::vector<std::string> usable_gemm_types(FitReport&) const;
+  std::vector<std::string> usable_gemm_types(const GemmLeftOut&, FitReport&) const;
   std::string source(const std::string& what) const;
 
   std::string gpu_;

@@ -11,11 +11,6 @@
 namespace sextant {
 namespace {
 
-/// Repeated measurements of one collective on one machine differ by about as much.
-constexpr Spread same_machine = {0.9, 1.1};
-/// The other way's traffic at the same time may have cost up to a third of the rate.
-constexpr Spread from_both_ways = {0.7, 1.1};
-
 /// Whether an all-reduce's bus bandwidth, 2 (n - 1) / n of size / time, exceeds what the line carries.
 bool beyond_ring(const CollectiveCurve& collective, double line_gbps) {
   if (collective.op != "all_reduce") return false;
@@ -23,30 +18,17 @@ bool beyond_ring(const CollectiveCurve& collective, double line_gbps) {
   return share * collective.curve.bytes.back() / collective.curve.us.back() / 1e3 > line_gbps;
 }
 
-}  // namespace
-
-void LinkFit::add(const Measurement& measurement) {
-  const auto from_here = [&] {
-    if (std::find(sources_.begin(), sources_.end(), measurement.source) == sources_.end())
-      sources_.push_back(measurement.source);
-  };
-  if (const auto* row = std::get_if<CollectiveRow>(&measurement.row)) {
-    const bool other_type = !options_.dtype.empty() && !row->dtype.empty() && row->dtype != options_.dtype;
-    if (row->link != options_.link || row->impl == "custom" || other_type || row->bytes <= 0) return;
-    collectives_[{row->op, row->ranks}][row->bytes].push_back(row->us);
-    from_here();
-  } else if (const auto* p2p = std::get_if<PointToPointRow>(&measurement.row)) {
-    if (p2p->link != options_.link || p2p->bytes <= 0) return;
-    point_to_point_[p2p->bytes].push_back(p2p->us);
-    from_here();
-  }
+/// Adds a text once.
+void note(std::vector<std::string>& sources, const std::string& source) {
+  if (std::find(sources.begin(), sources.end(), source) == sources.end()) sources.push_back(source);
 }
 
-TransferCurve LinkFit::curve(const Times& times, const std::string& source) const {
+TransferCurve curve(const std::map<double, std::vector<double>>& times, const std::string& source,
+                    const BoundedFigure& belief) {
   TransferCurve result;
   result.grade = Grade::measured;
   result.source = source;
-  result.spread = same_machine;
+  result.spread = spread_of(belief);
   for (const auto& [bytes, us] : times) {
     result.bytes.push_back(bytes);
     result.us.push_back(quantile(us, 0.5));
@@ -54,35 +36,71 @@ TransferCurve LinkFit::curve(const Times& times, const std::string& source) cons
   return result;
 }
 
-LinkProfile LinkFit::fit() const {
+constexpr auto custom_impl = "custom";
+
+}  // namespace
+
+void LinkFit::add(const Measurement& measurement) {
+  if (const auto* row = std::get_if<CollectiveRow>(&measurement.row)) {
+    if (row->link != options_.link || row->bytes <= 0) return;
+    if (row->impl == custom_impl) {
+      custom_[{row->op, row->ranks}][row->bytes].push_back(row->us);
+      if (!measurement.note.empty()) note(custom_kernels_, measurement.note);
+      return note(custom_sources_, measurement.source);
+    }
+    if (!options_.dtype.empty() && !row->dtype.empty() && row->dtype != options_.dtype) return;
+    collectives_[{row->op, row->ranks}][row->bytes].push_back(row->us);
+    note(sources_, measurement.source);
+  } else if (const auto* p2p = std::get_if<PointToPointRow>(&measurement.row)) {
+    if (p2p->link != options_.link || p2p->bytes <= 0) return;
+    point_to_point_[p2p->bytes].push_back(p2p->us);
+    note(sources_, measurement.source);
+  }
+}
+
+TransferCurve LinkFit::send(const LinkRules& rules) const {
   const std::string source = fmt::format("{}", fmt::join(sources_, "; "));
+  if (!point_to_point_.empty()) return curve(point_to_point_, source, rules.curve);
+  const auto pair = collectives_.find({"all_to_all", 2});
+  if (pair == collectives_.end())
+    throw InputError(fmt::format(
+        "link {}: found no p2p rows and no all_to_all of 2 ranks over {}, expected either for send",
+        options_.name, options_.link));
+  Times halves;
+  for (const auto& [bytes, us] : pair->second) halves[bytes / 2] = us;
+  TransferCurve half = curve(
+      halves,
+      "half the buffer of a 2-rank all_to_all, both ways at once: a lower bound of the rate of one way; " +
+          source,
+      rules.send_from_both_ways);
+  half.grade = Grade::fitted;
+  return half;
+}
+
+LinkProfile LinkFit::fit(const Assumptions& assumptions) const {
   LinkProfile profile;
   profile.name = options_.name;
   profile.link = options_.link;
   profile.provenance = options_.provenance;
   profile.line_gbps = options_.line_gbps;
-  if (!point_to_point_.empty()) {
-    profile.send = curve(point_to_point_, source);
-  } else {
-    const auto pair = collectives_.find({"all_to_all", 2});
-    if (pair == collectives_.end())
-      throw InputError(fmt::format(
-          "link {}: found no p2p rows and no all_to_all of 2 ranks over {}, expected either for send",
-          options_.name, options_.link));
-    Times halves;
-    for (const auto& [bytes, us] : pair->second) halves[bytes / 2] = us;
-    profile.send = curve(
-        halves,
-        "half the buffer of a 2-rank all_to_all, both ways at once: a lower bound of the rate of one way; " +
-            source);
-    profile.send.grade = Grade::fitted;
-    profile.send.spread = from_both_ways;
-  }
-  for (const auto& [key, times] : collectives_) {
-    CollectiveCurve collective{key.first, key.second, curve(times, source)};
+  profile.send = send(assumptions.link);
+  const std::string source = fmt::format("{}", fmt::join(sources_, "; "));
+  for (const auto& [group, times] : collectives_) {
+    CollectiveCurve collective{group.first, group.second, curve(times, source, assumptions.link.curve)};
     if (beyond_ring(collective, options_.line_gbps))
       collective.curve.source += "; faster than a ring over this line can be: reduced in the switch (NVLS)";
     profile.collectives.push_back(std::move(collective));
+  }
+  const CustomAllReduceRules& rules = assumptions.custom_all_reduce;
+  for (const auto& [group, all_times] : custom_) {
+    if (options_.link != "nvlink" && group.second > rules.most_pcie_ranks.value) continue;
+    const Times times(all_times.begin(), all_times.upper_bound(rules.largest_bytes.value));
+    if (times.empty()) continue;
+    const std::string origin = fmt::format(
+        "{}, the engine's own kernel over peer access, used up to {:.0f} B; {}",
+        fmt::join(custom_kernels_, ", "), rules.largest_bytes.value, fmt::join(custom_sources_, "; "));
+    profile.collectives.push_back(
+        {group.first, group.second, curve(times, origin, assumptions.link.curve), custom_impl});
   }
   return profile;
 }

@@ -21,11 +21,13 @@ struct OperatorFitOptions {
   double l2_bytes = 0;
   /// Whether rows faster than DRAM allows are raised to what it needs.
   bool floor_at_memory = true;
-  int folds = 5;  ///< of shapes, left out in turn to test the fit; below 2: no test
+  int folds = 5;  ///< of shapes, left out in turn to test the fit; below 2: no test, and the spread is
+                  ///< that of the rows fitted
 };
 
 /// Fits time = latency + max(flops / rate, bytes / bandwidth) / efficiency. Rates are the 98 % quantile
-/// reached by the largest rows, the latency just below that of the smallest. Throws InputError for fewer rows
+/// reached by the largest rows, the latency just below that of the smallest. The model's spread and median
+/// error are those of shapes left out. Throws InputError for fewer rows
 /// than a fit can use.
 OperatorModel fit_operator(std::vector<FitSample> samples, const OperatorFitOptions&, FitReportLine&);
 

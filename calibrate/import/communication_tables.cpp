@@ -38,6 +38,18 @@ void require_link(const std::string& path, const TableOrigin& origin) {
         fmt::format("{}: the link between the GPUs is not known, expected nvlink or pcie", path));
 }
 
+/// "vllm 0.24.0" of a source whose path ends in "…/vllm/0.24.0/table.parquet (licence)"; empty without one.
+std::string engine_of(const std::string& source) {
+  const std::size_t file = source.rfind('/');
+  if (file == std::string::npos || file == 0) return "";
+  const std::size_t version = source.rfind('/', file - 1);
+  if (version == std::string::npos || version == 0) return "";
+  const std::size_t engine = source.rfind('/', version - 1);
+  if (engine == std::string::npos) return "";
+  return source.substr(engine + 1, version - engine - 1) + " " +
+         source.substr(version + 1, file - version - 1);
+}
+
 }  // namespace
 
 // The whole buffer, not a rank's part of it, in each operation: at the largest size two ranks over PCIe 5 x16
@@ -83,6 +95,8 @@ void import_custom_allreduce_table(const std::string& path, const TableOrigin& o
         row.impl = "custom";
         if (cells.text(backend).ends_with("_eager")) return;
         measurement.note = cells.text(kernel);
+        if (const std::string engine = engine_of(measurement.source); !engine.empty())
+          measurement.note += " of " + engine;
         measurement.row = row;
         sink(measurement);
       });

@@ -24,6 +24,13 @@ constexpr std::array<TableKind, 5> table_kinds = {
 
 }  // namespace
 
+std::string table_repository(const std::string& source) {
+  if (source.empty()) return "an unnamed source";
+  const std::size_t path = source.find(' '), licence = source.rfind(" (");
+  if (path == std::string::npos) return source;
+  return source.substr(0, path) + (licence == std::string::npos ? "" : source.substr(licence));
+}
+
 std::vector<std::string> import_kernel_tables(const std::string& folder, const TableOrigin& origin,
                                               const MeasurementSink& sink) {
   if (!std::filesystem::is_directory(folder))

@@ -22,6 +22,10 @@ struct TableOrigin {
 std::vector<std::string> import_kernel_tables(const std::string& folder, const TableOrigin& origin,
                                               const MeasurementSink& sink);
 
+/// "owner/name@revision (licence)" of a table's source, "owner/name@revision path (licence)"; the source
+/// itself where it names no path, "an unnamed source" where it is empty.
+std::string table_repository(const std::string& source);
+
 // One reader for each kind of table.
 void import_gemm_table(const std::string& path, const TableOrigin&, const MeasurementSink&);
 /// Rows have no cached past: `step` is 0 in every one, any other value throws.

@@ -77,7 +77,8 @@ OperatorTime attention_prefill_time(const GpuProfile&, const AttentionShape&, st
 OperatorTime attention_decode_time(const GpuProfile&, const AttentionShape&, double batch,
                                    double context_sum);
 OperatorTime elementwise_time(const GpuProfile&, double bytes);
-/// `bytes` as nccl-tests' size. ranks 1: zero. Throws InputError naming the measured groups if this one is
+/// `bytes` as nccl-tests' size; an engine's own kernel where one was measured up to that size and is faster
+/// than NCCL. ranks 1: zero. Throws InputError naming the measured groups if this one is
 /// not there.
 OperatorTime collective_time(const LinkProfile&, const std::string& op, int ranks, double bytes);
 /// One message, one way. Throws InputError if `staged` is asked of a link that has no such curve.
@@ -97,8 +98,12 @@ class StageCost {
  public:
   /// `link` joins the tensor-parallel group; may be null where tensor_parallel is 1. Throws InputError if the
   /// profile lacks an operator of the stage or the link a collective of it.
-  StageCost(const StageOperators&, const GpuProfile&, const LinkProfile* link, int tensor_parallel,
-            CostLevel = {});
+  StageCost(const StageOperators&, std::shared_ptr<const GpuProfile>, const LinkProfile* link,
+            int tensor_parallel, CostLevel = {});
+  /// The same with a copy of the profile.
+  StageCost(const StageOperators& operators, const GpuProfile& profile, const LinkProfile* link,
+            int tensor_parallel, CostLevel level = {})
+      : StageCost(operators, std::make_shared<const GpuProfile>(profile), link, tensor_parallel, level) {}
 
   /// A pass without tokens costs nothing; without samples, no head.
   FamilySeconds cost(const PassShape&) const;

@@ -94,7 +94,8 @@ const TransferCurve& collective_curve(const LinkProfile& profile, const std::str
   if (const TransferCurve* curve = profile.collective(op, ranks)) return *curve;
   std::vector<std::string> known;
   for (const CollectiveCurve& item : profile.collectives)
-    known.push_back(fmt::format("{} of {} ranks", item.op, item.ranks));
+    if (profile.collective(item.op, item.ranks) == &item.curve)
+      known.push_back(fmt::format("{} of {} ranks", item.op, item.ranks));
   throw InputError(fmt::format("link profile {} has no {} of {} ranks, it has {}", profile.name, op, ranks,
                                known.empty() ? "no collectives" : fmt::format("{}", fmt::join(known, ", "))));
 }
@@ -169,7 +170,11 @@ OperatorTime elementwise_time(const GpuProfile& profile, double bytes) {
 
 OperatorTime collective_time(const LinkProfile& profile, const std::string& op, int ranks, double bytes) {
   if (ranks <= 1) return {0, Grade::measured, {}, false, false};
-  return transfer_time(collective_curve(profile, op, ranks), bytes);
+  const TransferCurve& nccl = collective_curve(profile, op, ranks);
+  const TransferCurve* custom = profile.custom(op, ranks);
+  const bool own_kernel =
+      custom && bytes <= custom->bytes.back() && custom->time_us(bytes) < nccl.time_us(bytes);
+  return transfer_time(own_kernel ? *custom : nccl, bytes);
 }
 
 OperatorTime send_time(const LinkProfile& profile, double bytes, bool staged) {

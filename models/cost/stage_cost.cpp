@@ -19,8 +19,8 @@ struct StageAttention {
   AttentionShape shape;
   double count = 1;
   double kv_element_bytes = 2;
-  OperatorModel prefill;
-  OperatorModel decode;
+  const OperatorModel* prefill = nullptr;  // both live in the profile
+  const OperatorModel* decode = nullptr;
   double prefill_factor = 1;
   double decode_factor = 1;
 };
@@ -56,7 +56,7 @@ double spread_factor(const Spread& spread, double level) {
 
 struct StageCost::Inputs {
   StageOperators operators;
-  GpuProfile profile;
+  std::shared_ptr<const GpuProfile> profile;
   std::optional<LinkProfile> link;
   int tensor_parallel = 1;
   CostLevel level;
@@ -70,11 +70,11 @@ void StageCost::visit_dense(std::int64_t tokens, Visit&& visit) const {
   const StageOperators& operators = inputs_->operators;
   for (const auto& [shape, count] : operators.gemms)
     visit(Family::gemm,
-          gemm_time(inputs_->profile, shape.type, m, static_cast<double>(shape.n),
+          gemm_time(*inputs_->profile, shape.type, m, static_cast<double>(shape.n),
                     static_cast<double>(shape.k)),
           count);
   for (const auto& [shape, count] : operators.elementwise)
-    visit(Family::elementwise, elementwise_time(inputs_->profile, shape.bytes_per_token * m), count);
+    visit(Family::elementwise, elementwise_time(*inputs_->profile, shape.bytes_per_token * m), count);
   if (inputs_->tensor_parallel <= 1) return;
   for (const auto& [shape, count] : operators.collectives)
     visit(Family::collective,
@@ -88,11 +88,11 @@ void StageCost::visit_sampling(std::int64_t samples, Visit&& visit) const {
   const StageOperators& operators = inputs_->operators;
   for (const auto& [shape, count] : operators.sample_gemms)
     visit(Family::gemm,
-          gemm_time(inputs_->profile, shape.type, m, static_cast<double>(shape.n),
+          gemm_time(*inputs_->profile, shape.type, m, static_cast<double>(shape.n),
                     static_cast<double>(shape.k)),
           count);
   for (const auto& [shape, count] : operators.sample_elementwise)
-    visit(Family::elementwise, elementwise_time(inputs_->profile, shape.bytes_per_token * m), count);
+    visit(Family::elementwise, elementwise_time(*inputs_->profile, shape.bytes_per_token * m), count);
   if (inputs_->tensor_parallel <= 1) return;
   for (const auto& [shape, count] : operators.sample_collectives)
     visit(Family::collective,
@@ -107,18 +107,18 @@ void StageCost::visit_attention(const PassShape& pass, Visit&& visit) const {
     if (!pass.chunks.empty())
       visit(
           Family::attention_prefill,
-          attention_prefill_time(attention.prefill, attention.shape, attention.kv_element_bytes, pass.chunks),
+          attention_prefill_time(*attention.prefill, attention.shape, attention.kv_element_bytes, pass.chunks),
           attention.count, attention.prefill_factor);
     if (pass.decodes > 0)
       visit(Family::attention_decode,
-            attention_decode_time(attention.decode, attention.shape, attention.kv_element_bytes,
+            attention_decode_time(*attention.decode, attention.shape, attention.kv_element_bytes,
                                   static_cast<double>(pass.decodes),
                                   static_cast<double>(pass.decode_context_sum)),
             attention.count, attention.decode_factor);
   }
 }
 
-StageCost::StageCost(const StageOperators& operators, const GpuProfile& profile, const LinkProfile* link,
+StageCost::StageCost(const StageOperators& operators, std::shared_ptr<const GpuProfile> profile, const LinkProfile* link,
                      int tensor_parallel, CostLevel level) {
   auto inputs = std::make_shared<Inputs>();
   inputs->operators = operators;
@@ -134,11 +134,11 @@ StageCost::StageCost(const StageOperators& operators, const GpuProfile& profile,
     attention.shape = shape;
     attention.count = static_cast<double>(count);
     attention.kv_element_bytes = element_bytes(shape.kv_type);
-    attention.prefill = attention_prefill_model(profile, shape);
-    attention.decode = attention_decode_model(profile, shape);
-    attention.prefill_factor = spread_factor(attention.prefill.spread, level.of(Family::attention_prefill));
-    attention.decode_factor = spread_factor(attention.decode.spread, level.of(Family::attention_decode));
-    grade_ = weakest(grade_, weakest(attention.prefill.grade, attention.decode.grade));
+    attention.prefill = &attention_prefill_model(*profile, shape);
+    attention.decode = &attention_decode_model(*profile, shape);
+    attention.prefill_factor = spread_factor(attention.prefill->spread, level.of(Family::attention_prefill));
+    attention.decode_factor = spread_factor(attention.decode->spread, level.of(Family::attention_decode));
+    grade_ = weakest(grade_, weakest(attention.prefill->grade, attention.decode->grade));
     inputs->attentions.push_back(std::move(attention));
   }
   inputs_ = std::move(inputs);

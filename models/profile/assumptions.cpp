@@ -32,6 +32,34 @@ Spread time_spread(const BoundedFigure& rate) {
   return {rate.figure.value / rate.high, rate.figure.value / rate.low};
 }
 
+constexpr Range any_positive{1e-9, 1e15};
+
+ElementwiseRule read_elementwise(const JsonObject& object) {
+  ElementwiseRule rule{read_figure(object.at("kernel_us"), any_positive), read_bounded(object.at("time"))};
+  object.finish();
+  return rule;
+}
+
+LinkRules read_link(const JsonObject& object) {
+  LinkRules rules{read_bounded(object.at("curve")), read_bounded(object.at("send_from_both_ways"))};
+  object.finish();
+  return rules;
+}
+
+CustomAllReduceRules read_custom_all_reduce(const JsonObject& object) {
+  CustomAllReduceRules rules{read_figure(object.at("largest_bytes"), any_positive),
+                             read_figure(object.at("most_pcie_ranks"), {1, 8})};
+  object.finish();
+  return rules;
+}
+
+GemmLeftOut read_gemm_left_out(const JsonObject& object) {
+  GemmLeftOut rules{read_figure(object.at("share_of_rows"), {0, 1}),
+                    read_figure(object.at("times_fastest"), {1, any_positive.high})};
+  object.finish();
+  return rules;
+}
+
 }  // namespace
 
 Assumptions read_assumptions(const JsonValue& value) {
@@ -43,6 +71,10 @@ Assumptions read_assumptions(const JsonValue& value) {
   assumptions.w4a16_tensor = read_bounded(w4a16.at("tensor"));
   assumptions.w4a16_bytes_per_weight = read_figure(w4a16.at("bytes_per_weight"), {0.5, 2});
   w4a16.finish();
+  assumptions.elementwise = read_elementwise(object.at("elementwise").object());
+  assumptions.link = read_link(object.at("link").object());
+  assumptions.custom_all_reduce = read_custom_all_reduce(object.at("custom_all_reduce").object());
+  assumptions.gemm_left_out = read_gemm_left_out(object.at("gemm_left_out").object());
   assumptions.structural = read_bounded(object.at("structural"));
   object.finish();
   return assumptions;
@@ -52,6 +84,10 @@ Assumptions shipped_assumptions() {
   const auto files = embedded_files(shipped_path);
   if (files.empty()) throw InputError(fmt::format("found no embedded file {}", shipped_path));
   return read_assumptions(JsonValue::parse(files.front().content, shipped_path));
+}
+
+Spread spread_of(const BoundedFigure& time_ratio) {
+  return {time_ratio.low / time_ratio.figure.value, time_ratio.high / time_ratio.figure.value};
 }
 
 OperatorModel assumed_w4a16(const OperatorModel& bf16, const Assumptions& assumptions) {

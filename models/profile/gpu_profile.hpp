@@ -31,8 +31,8 @@ struct OperatorModel {
   std::string source;
   Roofline roofline;
   Grid efficiency;                     ///< empty: 1 everywhere
-  Spread spread;                       ///< of single operators against the data it was fitted to
-  std::optional<double> median_error;  ///< of the fit, relative
+  Spread spread;                       ///< of single operators, on shapes that a fit did not see
+  std::optional<double> median_error;  ///< of the same, relative
   double bytes_per_weight = 0;         ///< GEMM only: weight bytes streamed per element, scales included
 };
 

@@ -18,6 +18,7 @@ constexpr auto format_name = "sextant link profile";
 constexpr std::int64_t format_version = 1;
 constexpr int time_digits = 4;
 const std::vector<std::string> link_classes = {"nvlink", "pcie", "roce", "ib", "tcp"};
+const std::vector<std::string> implementations = {"nccl", "custom"};
 const std::vector<std::string> operations = {"all_reduce", "all_gather", "reduce_scatter", "all_to_all"};
 
 std::vector<double> positive_numbers(const JsonValue& value) {
@@ -57,6 +58,7 @@ CollectiveCurve read_collective(const JsonValue& value) {
   CollectiveCurve collective;
   collective.op = operations[object.choice("op", operations)];
   collective.ranks = static_cast<int>(object.integer("ranks", {2, 1e6}));
+  if (object.has("impl")) collective.impl = implementations[object.choice("impl", implementations)];
   collective.curve = read_curve(object);
   object.finish();
   return collective;
@@ -69,6 +71,13 @@ void append_curve(Json& json, const TransferCurve& curve) {
   json["bytes"] = curve.bytes;
   json["us"] = Json::array();
   for (const double us : curve.us) json["us"].push_back(rounded(us, time_digits));
+}
+
+const TransferCurve* find_curve(const LinkProfile& profile, const std::string& op, int ranks,
+                                const std::string& impl) {
+  for (const CollectiveCurve& item : profile.collectives)
+    if (item.op == op && item.ranks == ranks && item.impl == impl) return &item.curve;
+  return nullptr;
 }
 
 }  // namespace
@@ -88,9 +97,11 @@ double TransferCurve::time_us(double size) const {
 }
 
 const TransferCurve* LinkProfile::collective(const std::string& op, int ranks) const {
-  for (const CollectiveCurve& item : collectives)
-    if (item.op == op && item.ranks == ranks) return &item.curve;
-  return nullptr;
+  return find_curve(*this, op, ranks, implementations.front());
+}
+
+const TransferCurve* LinkProfile::custom(const std::string& op, int ranks) const {
+  return find_curve(*this, op, ranks, implementations.back());
 }
 
 LinkProfile through_host_memory(const LinkProfile& direct) {
@@ -99,6 +110,8 @@ LinkProfile through_host_memory(const LinkProfile& direct) {
         fmt::format("link profile {} has no curve for transfers staged through host memory", direct.name));
   LinkProfile result = direct;
   result.send = *direct.staged;
+  std::erase_if(result.collectives,
+                [](const CollectiveCurve& item) { return item.impl != implementations.front(); });
   for (CollectiveCurve& collective : result.collectives) {
     const double steps = (collective.op == "all_reduce" ? 2 : 1) * (collective.ranks - 1);
     TransferCurve& curve = collective.curve;
@@ -124,7 +137,7 @@ LinkProfile read_link_profile(const JsonValue& value) {
   if (const auto staged = object.find("staged")) profile.staged = read_curve(*staged);
   for (const JsonValue& item : object.at("collectives").array()) {
     CollectiveCurve collective = read_collective(item);
-    if (profile.collective(collective.op, collective.ranks))
+    if (find_curve(profile, collective.op, collective.ranks, collective.impl))
       item.fail(fmt::format("found {} of {} ranks twice, expected it once", collective.op, collective.ranks));
     profile.collectives.push_back(std::move(collective));
   }
@@ -147,6 +160,7 @@ std::string write_link_profile(const LinkProfile& profile) {
     Json item;
     item["op"] = collective.op;
     item["ranks"] = collective.ranks;
+    if (collective.impl != implementations.front()) item["impl"] = collective.impl;
     append_curve(item, collective.curve);
     json["collectives"].push_back(item);
   }

@@ -25,9 +25,10 @@ struct CollectiveCurve {
   std::string op;  ///< all_reduce, all_gather, reduce_scatter, all_to_all
   int ranks = 2;
   TransferCurve curve;
+  std::string impl = "nccl";  ///< nccl, or custom: an engine's own kernel over peer access
 };
 
-/// What is known of one class of link: how fast NCCL moves data over it.
+/// What is known of one class of link: how fast NCCL, and an engine's own kernels, move data over it.
 struct LinkProfile {
   std::string name;  ///< "nvlink4", "pcie-gen5", "roce-200"
   std::string link;  ///< nvlink, pcie, roce, ib, tcp
@@ -37,13 +38,16 @@ struct LinkProfile {
   std::optional<TransferCurve> staged;  ///< the same through host memory
   std::vector<CollectiveCurve> collectives;
 
-  /// The curve of an operation on exactly so many ranks, or nullptr.
+  /// NCCL's curve of an operation on exactly so many ranks, or nullptr.
   const TransferCurve* collective(const std::string& op, int ranks) const;
+  /// The same of an engine's own kernel.
+  const TransferCurve* custom(const std::string& op, int ranks) const;
 };
 
 /// The same link where every message is staged through host memory: each step of a collective's ring (2 (n -
 /// 1) of an all-reduce, n - 1 of the others, each moving 1/n of the bytes) takes longer by what staging adds
-/// to one message. Throws InputError if the profile has no staged curve.
+/// to one message. Custom kernels need peer access, so their curves are dropped. Throws InputError if the
+/// profile has no staged curve.
 LinkProfile through_host_memory(const LinkProfile&);
 
 LinkProfile read_link_profile(const JsonValue&);

@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 
 #include <filesystem>
+#include <set>
 #include <sstream>
 
 #include "calibrate/fit/gpu_fit.hpp"
@@ -55,21 +56,29 @@ std::string repeatable_command(const ParsedWords& parsed, const std::string& gpu
   return command;
 }
 
+/// Passes the rows on and returns where the kernel tables among them come from, each repository once.
 template <class Fit>
-void add_rows(const ParsedWords& parsed, const TableOrigin& origin, Fit& fit) {
+std::set<std::string> add_rows(const ParsedWords& parsed, const TableOrigin& origin, Fit& fit) {
   const auto add = [&](const Measurement& measurement) {
     if (measurement.gpu == origin.gpu) fit.add(measurement);
   };
+  std::set<std::string> repositories;
+  std::string last;
   for (const std::string& file : parsed.arguments)
     for_each_measurement(file, [&](const Measurement& measurement, std::size_t) { add(measurement); });
-  if (const auto folder = parsed.text("kernel-tables")) import_kernel_tables(*folder, origin, add);
+  if (const auto folder = parsed.text("kernel-tables"))
+    import_kernel_tables(*folder, origin, [&](const Measurement& measurement) {
+      if (measurement.source != last) repositories.insert(table_repository(last = measurement.source));
+      add(measurement);
+    });
+  return repositories;
 }
 
-constexpr auto tables_origin = "kernel tables of ai-dynamo/aiconfigurator@095f58a51c4c, Apache-2.0; ";
-
-std::string provenance(const ParsedWords& parsed, const std::string& gpu) {
-  return (parsed.has("kernel-tables") ? std::string(tables_origin) : std::string()) +
-         "made by: " + repeatable_command(parsed, gpu);
+std::string provenance(const ParsedWords& parsed, const std::string& gpu,
+                       const std::set<std::string>& repositories) {
+  const std::string made = "made by: " + repeatable_command(parsed, gpu);
+  if (repositories.empty()) return made;
+  return fmt::format("kernel tables of {}; {}", fmt::join(repositories, " and "), made);
 }
 
 std::string fit_link_profile(const ParsedWords& parsed, const Gpu& gpu, const TableOrigin& origin) {
@@ -77,10 +86,11 @@ std::string fit_link_profile(const ParsedWords& parsed, const Gpu& gpu, const Ta
   how.name = *parsed.text("link");
   how.link = origin.link;
   how.line_gbps = gpu.nvlink_gbps ? gpu.nvlink_gbps->value : pcie_gbps(gpu.pcie_generation, gpu.pcie_lanes);
-  how.provenance = provenance(parsed, gpu.name);
   LinkFit fit(how);
-  add_rows(parsed, origin, fit);
-  return write_link_profile(fit.fit());
+  const std::set<std::string> repositories = add_rows(parsed, origin, fit);
+  LinkProfile profile = fit.fit(shipped_assumptions());
+  profile.provenance = provenance(parsed, gpu.name, repositories);
+  return write_link_profile(profile);
 }
 
 }  // namespace
@@ -104,10 +114,10 @@ int run_fit(const Arguments& words) {
     return 0;
   }
   GpuFit fit(gpu.name);
-  add_rows(parsed, origin, fit);
+  const std::set<std::string> repositories = add_rows(parsed, origin, fit);
   FitReport report;
   GpuFitOptions how;
-  how.provenance = provenance(parsed, gpu.name);
+  how.provenance = provenance(parsed, gpu.name, repositories);
   how.l2_bytes = gpu.l2_bytes ? gpu.l2_bytes->value : 0;
   const GpuProfile profile = fit.fit(shipped_assumptions(), how, report);
   if (output != "-") print(report_text(report));

@@ -19,7 +19,7 @@ Machine::Machine(const Cluster& cluster, const std::string& engine_profile)
     : topology_(cluster), engine_(find_engine_profile(engine_profile)) {
   for (const int device : cluster.gpus()) {
     const std::string& gpu = cluster.devices[static_cast<std::size_t>(device)].model;
-    if (profiles_.find(gpu) == profiles_.end()) profiles_.emplace(gpu, find_gpu_profile(gpu));
+    if (profiles_.find(gpu) == profiles_.end()) profiles_.emplace(gpu, std::make_shared<const GpuProfile>(find_gpu_profile(gpu)));
   }
 }
 
@@ -29,7 +29,7 @@ LinkProfile group_link(const Topology& topology, const std::vector<int>& gpus) {
   return staged ? through_host_memory(slowest.profile) : slowest.profile;
 }
 
-const GpuProfile& Machine::profile(int device) const {
+const std::shared_ptr<const GpuProfile>& Machine::profile(int device) const {
   return profiles_.at(cluster().devices[static_cast<std::size_t>(device)].model);
 }
 

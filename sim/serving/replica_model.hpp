@@ -31,12 +31,12 @@ class Machine {
   const Cluster& cluster() const { return topology_.cluster(); }
   const EngineProfile& engine() const { return engine_; }
   /// The GPU profile of a device.
-  const GpuProfile& profile(int device) const;
+  const std::shared_ptr<const GpuProfile>& profile(int device) const;
 
  private:
   Topology topology_;
   EngineProfile engine_;
-  std::map<std::string, GpuProfile> profiles_;
+  std::map<std::string, std::shared_ptr<const GpuProfile>> profiles_;
 };
 
 /// What a tensor-parallel group's collectives cost: the profile of the slowest route among its GPUs.

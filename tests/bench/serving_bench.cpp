@@ -26,7 +26,7 @@ void serve(benchmark::State& state, bool step_by_step) {
   const SearchContext context{scenario, machine, summarise_workload(scenario.workload)};
   const auto setups = replica_setups(context, fixed_layout(scenario, *scenario.deployment));
   std::uint64_t events = 0;
-  for (auto unused : state) {
+  while (state.KeepRunning()) {
     SimulationOptions options;
     options.step_by_step = step_by_step;
     events += simulate(setups, scenario.engine, scenario.workload, options).events;

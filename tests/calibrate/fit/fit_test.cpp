@@ -91,6 +91,27 @@ TEST(OperatorFit, SpreadFollowsTheNoise) {
   EXPECT_GT(model.spread.low, 0.95);
 }
 
+TEST(OperatorFit, SpreadIsThatOfShapesLeftOut) {
+  // Each width n has its own speed, 0.8 or 1.25 of the formula in turn, and is a point of the grid: rows of
+  // the fit are met exactly, while a width left out is taken for the mean of its neighbours, 1.5625 off
+  // between the two at worst.
+  OperatorFitOptions options = gemm_options();
+  std::vector<double> widths;
+  for (double n = 64; n <= 32768; n *= 2) widths.push_back(n);
+  options.axes[1] = options.axes[2] = widths;
+  const auto samples = synthetic_gemms([](const FitSample& sample, double us) {
+    const auto power = std::lround(std::log2(sample.coordinates[1]) + std::log2(sample.coordinates[2]));
+    return us * (power % 2 == 0 ? 0.8 : 1.25);
+  });
+  options.folds = 5;
+  FitReportLine line;
+  const OperatorModel model = fit_operator(samples, options, line);
+  EXPECT_GT(line.held_out.high, line.fitted.high + 0.05);
+  EXPECT_EQ(model.spread.high, line.held_out.high);
+  EXPECT_EQ(model.spread.low, line.held_out.low);
+  EXPECT_EQ(*model.median_error, line.held_out.median);
+}
+
 TEST(OperatorFit, RefusesTooFewRows) {
   FitReportLine line;
   EXPECT_THROW(fit_operator({}, gemm_options(), line), InputError);
@@ -141,7 +162,17 @@ Measurement collective(const std::string& op, int ranks, double bytes, double us
   CollectiveRow row;
   row.op = op, row.ranks = ranks, row.link = "pcie", row.bytes = bytes, row.us = us, row.dtype = "fp16",
   row.impl = impl;
-  return {"g", "table", "", row};
+  return {"g", "table", impl == "custom" ? "kernel of engine 1" : "", row};
+}
+
+/// A custom kernel is used up to 8 kB and, over PCIe, by two ranks; curves are believed to 10 %.
+Assumptions rules() {
+  Assumptions rules;
+  rules.link.curve = {{1, Grade::assumed, "", ""}, 0.9, 1.1};
+  rules.link.send_from_both_ways = {{1, Grade::assumed, "", ""}, 0.7, 1.1};
+  rules.custom_all_reduce.largest_bytes.value = 8000;
+  rules.custom_all_reduce.most_pcie_ranks.value = 2;
+  return rules;
 }
 
 TEST(LinkFit, SendsHalfOfATwoRankAllToAll) {
@@ -149,8 +180,9 @@ TEST(LinkFit, SendsHalfOfATwoRankAllToAll) {
   fit.add(collective("all_to_all", 2, 1000, 10));
   fit.add(collective("all_to_all", 2, 4000, 20));
   fit.add(collective("all_reduce", 4, 1000, 30));
-  fit.add(collective("all_reduce", 4, 1000, 5, "custom"));  // another implementation: not taken
-  const LinkProfile profile = fit.fit();
+  fit.add(collective("all_reduce", 4, 1000, 5, "custom"));  // another implementation: not NCCL's
+  const LinkProfile profile = fit.fit(rules());
+  EXPECT_EQ(profile.send.spread.low, 0.7);
   EXPECT_EQ(profile.send.bytes, (std::vector<double>{500, 2000}));
   EXPECT_EQ(profile.send.us, (std::vector<double>{10, 20}));
   EXPECT_NE(profile.send.source.find("lower bound"), std::string::npos);
@@ -165,15 +197,32 @@ TEST(LinkFit, SaysWhichAllReduceTheSwitchDid) {
     LinkFit fit({"n", "pcie", 450, "by hand", "fp16"});
     fit.add(collective("all_to_all", 2, 1000, 10));
     fit.add(collective("all_reduce", 8, 1e9, us));
-    const LinkProfile profile = fit.fit();
+    const LinkProfile profile = fit.fit(rules());
     EXPECT_EQ(profile.collective("all_reduce", 8)->source.find("NVLS") != std::string::npos, in_switch);
   }
+}
+
+TEST(LinkFit, KeepsCustomCurvesWhereAnEngineUsesThem) {
+  LinkFit fit({"p", "pcie", 63, "by hand", "fp16"});
+  fit.add(collective("all_to_all", 2, 1000, 10));
+  for (const int ranks : {2, 4}) {
+    fit.add(collective("all_reduce", ranks, 1000, 5, "custom"));
+    fit.add(collective("all_reduce", ranks, 8000, 9, "custom"));
+    fit.add(collective("all_reduce", ranks, 9000, 11, "custom"));  // beyond the engine's 8000 B
+  }
+  const LinkProfile profile = fit.fit(rules());
+  ASSERT_NE(profile.custom("all_reduce", 2), nullptr);
+  EXPECT_EQ(profile.custom("all_reduce", 2)->bytes, (std::vector<double>{1000, 8000}));
+  EXPECT_EQ(profile.custom("all_reduce", 2)->us, (std::vector<double>{5, 9}));
+  EXPECT_NE(profile.custom("all_reduce", 2)->source.find("kernel of engine 1"), std::string::npos);
+  EXPECT_EQ(profile.collective("all_reduce", 2), nullptr);
+  EXPECT_EQ(profile.custom("all_reduce", 4), nullptr);  // more than two over PCIe: NCCL
 }
 
 TEST(LinkFit, NeedsSomethingToSend) {
   LinkFit fit({"p", "pcie", 63, "by hand", "fp16"});
   fit.add(collective("all_reduce", 4, 1000, 30));
-  EXPECT_THROW(fit.fit(), InputError);
+  EXPECT_THROW(fit.fit(rules()), InputError);
 }
 
 TEST(GpuFit, NeedsRowsThatStreamMemory) {

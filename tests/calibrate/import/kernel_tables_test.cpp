@@ -161,6 +161,14 @@ TEST_F(KernelTables, RefusesAnEmptyFolder) {
   expect_error("found no kernel table");
 }
 
+TEST(KernelTablesFolder, NamesTheRepositoryOfASource) {
+  EXPECT_EQ(table_repository("owner/name@1f2e systems/gemm.parquet (Apache-2.0)"),
+            "owner/name@1f2e (Apache-2.0)");
+  EXPECT_EQ(table_repository("owner/name@1f2e systems/gemm.parquet"), "owner/name@1f2e");
+  EXPECT_EQ(table_repository("measured"), "measured");
+  EXPECT_EQ(table_repository(""), "an unnamed source");
+}
+
 TEST(KernelTablesFolder, RefusesAMissingFolder) {
   EXPECT_THROW(import_kernel_tables("/no/such/folder", {"x", "pcie"}, [](const Measurement&) {}), InputError);
 }

@@ -128,6 +128,38 @@ TEST(CollectiveTime, ReadsTheCurveOfExactlyThatGroup) {
   EXPECT_TRUE(collective_time(toy_link(), "all_reduce", 2, 1e7).extrapolated);
 }
 
+/// The toy link with an own kernel of 4 us from 1 kB to 10 kB and 400 us at 200 kB.
+LinkProfile with_own_kernel() {
+  LinkProfile link = toy_link();
+  link.collectives.push_back(
+      {"all_reduce", 2, {Grade::measured, "test", {1e3, 1e4, 2e5}, {4, 4, 400}, {}}, "custom"});
+  return link;
+}
+
+TEST(CollectiveTime, TakesTheOwnKernelWhereItIsFaster) {
+  const LinkProfile link = with_own_kernel();
+  // 5 kB: 4 us against NCCL's 10.
+  EXPECT_NEAR(us(collective_time(link, "all_reduce", 2, 5e3)), 4, 1e-9);
+  EXPECT_EQ(collective_time(link, "all_reduce", 2, 5e3).grade, Grade::measured);
+  // 200 kB, its last size: 400 us against NCCL's 200.
+  EXPECT_NEAR(us(collective_time(link, "all_reduce", 2, 2e5)), 200, 1e-9);
+  EXPECT_EQ(collective_time(link, "all_reduce", 2, 2e5).grade, Grade::scaled);
+}
+
+TEST(CollectiveTime, LeavesTheOwnKernelBeyondItsLastSize) {
+  LinkProfile link = with_own_kernel();
+  link.collectives.back().curve.us.back() = 8;  // now faster at 200 kB
+  EXPECT_NEAR(us(collective_time(link, "all_reduce", 2, 2e5)), 8, 1e-9);
+  EXPECT_NEAR(us(collective_time(link, "all_reduce", 2, 200001)), 200.001, 1e-6);  // NCCL, 1 kB/us
+}
+
+TEST(CollectiveTime, NeedsNcclBesideAnOwnKernel) {
+  LinkProfile link = with_own_kernel();
+  link.collectives.erase(link.collectives.begin());
+  EXPECT_EQ(message([&] { collective_time(link, "all_reduce", 2, 1e5); }),
+            "link profile toy-link has no all_reduce of 2 ranks, it has no collectives");
+}
+
 TEST(SendTime, StagedNeedsItsCurve) {
   EXPECT_NEAR(us(send_time(toy_link(), 1e6, false)), 1000, 1e-9);
   EXPECT_THAT(message([] { send_time(toy_link(), 1e6, true); }), HasSubstr("no curve of transfers staged"));

@@ -67,6 +67,23 @@ TEST(LinkProfile, WritesWhatItReads) {
   EXPECT_EQ(again.collective("all_reduce", 4), nullptr);
 }
 
+TEST(LinkProfile, KeepsAnOwnKernelBesideNccl) {
+  LinkProfile profile = sample();
+  profile.collectives.push_back({"all_reduce", 2, curve({1024}, {4}), "custom"});
+  const LinkProfile again = read_link_profile(JsonValue::parse(write_link_profile(profile), "written"));
+  EXPECT_EQ(again.collective("all_reduce", 2)->us[0], 15);
+  ASSERT_NE(again.custom("all_reduce", 2), nullptr);
+  EXPECT_EQ(again.custom("all_reduce", 2)->us[0], 4);
+  EXPECT_EQ(again.custom("all_gather", 2), nullptr);
+  EXPECT_EQ(sample().custom("all_reduce", 2), nullptr);
+  // It reads its peers' memory, which messages staged through the host's never do.
+  const LinkProfile staged = through_host_memory(again);
+  EXPECT_EQ(staged.custom("all_reduce", 2), nullptr);
+  EXPECT_NE(staged.collective("all_reduce", 2), nullptr);
+  profile.collectives.push_back(profile.collectives.back());
+  EXPECT_THROW(read_link_profile(JsonValue::parse(write_link_profile(profile), "twice")), InputError);
+}
+
 TEST(LinkProfile, NamesWhatIsWrong) {
   const auto message = [](const std::string& from, const std::string& to) -> std::string {
     std::string text = write_link_profile(sample());
