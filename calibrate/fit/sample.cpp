@@ -41,7 +41,8 @@ FitSample sample_of(const AttentionPrefillRow& row) {
   const auto past = static_cast<double>(row.past_tokens);
   const double pairs = fresh * past + fresh * (fresh + 1) / 2;
   FitSample sample;
-  sample.coordinates = {pairs / fresh, heads * fresh * batch / prefill_fill_unit};
+  sample.coordinates = {pairs / fresh, heads * fresh * batch / prefill_fill_unit,
+                        heads / static_cast<double>(row.kv_heads)};
   sample.flops = 4 * heads * head_dim * pairs * batch;
   const double kv_bytes_per_token =
       2 * static_cast<double>(row.kv_heads) * head_dim * element_bytes(row.kv_dtype);

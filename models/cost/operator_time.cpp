@@ -122,7 +122,8 @@ OperatorTime attention_prefill_time(const OperatorModel& model, const AttentionS
     const double bytes = cached_tokens_read(chunk, shape.window) * kv_bytes_per_token +
                          2 * fresh * heads * head_dim * output_bytes;  // queries in, outputs out
     const Work work = roofline_work(model.roofline, 4 * heads * head_dim * pairs, bytes);
-    const std::array coordinates = {pairs / fresh, heads * new_tokens / prefill_fill_unit};
+    const std::array coordinates = {pairs / fresh, heads * new_tokens / prefill_fill_unit,
+                                    heads / static_cast<double>(shape.kv_heads)};
     const double seconds = work.seconds / model.efficiency.at(coordinates);
     time.seconds += seconds;
     if (work.memory_bound) memory_seconds += seconds;

@@ -105,10 +105,10 @@ template <class Visit>
 void StageCost::visit_attention(const PassShape& pass, Visit&& visit) const {
   for (const StageAttention& attention : inputs_->attentions) {
     if (!pass.chunks.empty())
-      visit(
-          Family::attention_prefill,
-          attention_prefill_time(*attention.prefill, attention.shape, attention.kv_element_bytes, pass.chunks),
-          attention.count, attention.prefill_factor);
+      visit(Family::attention_prefill,
+            attention_prefill_time(*attention.prefill, attention.shape, attention.kv_element_bytes,
+                                   pass.chunks),
+            attention.count, attention.prefill_factor);
     if (pass.decodes > 0)
       visit(Family::attention_decode,
             attention_decode_time(*attention.decode, attention.shape, attention.kv_element_bytes,
@@ -118,8 +118,8 @@ void StageCost::visit_attention(const PassShape& pass, Visit&& visit) const {
   }
 }
 
-StageCost::StageCost(const StageOperators& operators, std::shared_ptr<const GpuProfile> profile, const LinkProfile* link,
-                     int tensor_parallel, CostLevel level) {
+StageCost::StageCost(const StageOperators& operators, std::shared_ptr<const GpuProfile> profile,
+                     const LinkProfile* link, int tensor_parallel, CostLevel level) {
   auto inputs = std::make_shared<Inputs>();
   inputs->operators = operators;
   inputs->profile = profile;

@@ -13,7 +13,7 @@ namespace {
 
 constexpr auto format_name = "sextant gpu profile";
 constexpr std::int64_t format_version = 1;
-constexpr std::size_t gemm_axes = 3, prefill_axes = 2, decode_axes = 3, elementwise_axes = 1;
+constexpr std::size_t gemm_axes = 3, prefill_axes = 3, decode_axes = 3, elementwise_axes = 1;
 
 using Models = std::map<std::string, OperatorModel>;
 

@@ -44,7 +44,7 @@ struct GpuProfile {
   /// By dtype (bf16, fp8, int8, nvfp4, w4a16). Efficiency over (m, n, k).
   std::map<std::string, OperatorModel> gemm;
   /// By "kv type/head_dim" ("bf16/128"). Efficiency over (mean causal length in tokens, query heads x new
-  /// tokens / 1024), the new tokens of all sequences of the kernel together.
+  /// tokens / 1024, heads / kv_heads), the new tokens of all sequences of the kernel together.
   std::map<std::string, OperatorModel> attention_prefill;
   /// By "kv type/head_dim". Efficiency over (batch x kv_heads, mean context, heads / kv_heads).
   std::map<std::string, OperatorModel> attention_decode;

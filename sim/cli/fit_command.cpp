@@ -49,7 +49,7 @@ std::string repeatable_command(const ParsedWords& parsed, const std::string& gpu
   const auto name = [](const std::string& path) {
     return std::filesystem::path(path).lexically_normal().filename().string();
   };
-  for (const std::string& file : parsed.arguments) command += " " + name(file);
+  for (const std::string& file : parsed.arguments) command.append(" ").append(name(file));
   if (const auto folder = parsed.text("kernel-tables")) command += " --kernel-tables " + name(*folder);
   command += " --gpu " + gpu;
   if (const auto link = parsed.text("link")) command += " --link " + *link;

@@ -149,12 +149,12 @@ TEST(SampleOf, CountsAsTheCostFormulaDoes) {
   decode.dtype = "bf16", decode.kv_dtype = "fp8", decode.us = 1;
   EXPECT_DOUBLE_EQ(sample_of(decode).bytes, 134217728 + 524288);
   EXPECT_EQ(sample_of(decode).coordinates, (std::vector<double>{256, 2048, 4}));
-  // Four tokens after none: each sees 1, 2, 3, 4: 10 pairs, mean 2.5; 2 x 16 heads x 4 tokens / 1024.
+  // Four tokens after none: each sees 1, 2, 3, 4: 10 pairs, mean 2.5; 2 x 16 heads x 4 tokens / 1024; 16 / 8.
   AttentionPrefillRow prefill;
   prefill.heads = 16, prefill.kv_heads = 8, prefill.head_dim = 128, prefill.batch = 2, prefill.new_tokens = 4;
   prefill.dtype = prefill.kv_dtype = "bf16", prefill.us = 1;
   EXPECT_DOUBLE_EQ(sample_of(prefill).flops, 4.0 * 16 * 128 * 10 * 2);
-  EXPECT_EQ(sample_of(prefill).coordinates, (std::vector<double>{2.5, 0.125}));
+  EXPECT_EQ(sample_of(prefill).coordinates, (std::vector<double>{2.5, 0.125, 2}));
 }
 
 Measurement collective(const std::string& op, int ranks, double bytes, double us,
