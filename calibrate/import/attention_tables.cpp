@@ -33,7 +33,8 @@ Row attention_row(const CsvRow& cells) {
   row.batch = cells.count(batch, 1);
   row.dtype = detail::dtype_word(cells, dtype);
   row.kv_dtype = detail::dtype_word(cells, kv_dtype);
-  row.window = cells.count(window, 0);
+  // Tables of older engines (vLLM 0.14) have no such column: all their rows are of full attention.
+  row.window = cells.text(window).empty() ? 0 : cells.count(window, 0);
   row.us = cells.positive(latency) * detail::microseconds_per_millisecond;
   return row;
 }
@@ -45,7 +46,7 @@ void for_each_attention(const std::string& path, const TableOrigin& origin, cons
   for_each_csv_row(
       path,
       {"kernel_source", "batch_size", "isl", "num_heads", "num_key_value_heads", "head_dim", "attn_dtype",
-       "kv_cache_dtype", "step", "window_size", "latency"},
+       "kv_cache_dtype", "step", "window_size?", "latency"},
       [&](std::string_view comment) { detail::note_source(comment, measurement.source); },
       [&](const CsvRow& cells) {
         measurement.note = cells.text(kernel);

@@ -22,12 +22,21 @@ void split(std::string_view line, std::vector<std::string_view>& cells) {
 }
 
 /// The position in the header of every column asked for.
+/// Of an optional column that a file does not have.
+constexpr std::size_t absent = static_cast<std::size_t>(-1);
+
 std::vector<std::size_t> find_columns(const std::string& where, const std::vector<std::string_view>& header,
                                       const std::vector<std::string>& columns) {
   const std::vector<std::string> found(header.begin(), header.end());
   std::vector<std::size_t> positions;
-  for (const std::string& column : columns) {
+  for (std::string column : columns) {
+    const bool optional = column.ends_with('?');
+    if (optional) column.pop_back();
     const auto at = std::find(found.begin(), found.end(), column);
+    if (at == found.end() && optional) {
+      positions.push_back(absent);
+      continue;
+    }
     if (at == found.end())
       throw InputError(fmt::format("{}: found the columns {}, expected '{}' among them{}", where,
                                    fmt::join(found, ", "), column, did_you_mean(column, found)));
@@ -80,7 +89,8 @@ void for_each_csv_row(const std::string& path, const std::vector<std::string>& c
     if (cells.size() != width)
       throw InputError(fmt::format("{}:{}: found {} cells, expected {} as in the header", path, number,
                                    cells.size(), width));
-    for (std::size_t i = 0; i < positions.size(); ++i) chosen[i] = cells[positions[i]];
+    for (std::size_t i = 0; i < positions.size(); ++i)
+      chosen[i] = positions[i] == absent ? std::string_view() : cells[positions[i]];
     visit(CsvRow(path, number, columns, chosen));
   });
   if (width == 0)

@@ -30,9 +30,10 @@ class CsvRow {
 };
 
 /// Reads a CSV file (gzip allowed) row by row. Lines that begin with '#' before the header are comments,
-/// passed to `comment` without the '#'. Columns are matched by name; others are ignored. Throws InputError
-/// for a missing or repeated column, a row with more or fewer cells than the header, and a file without a
-/// header.
+/// passed to `comment` without the '#'. Columns are matched by name; others are ignored.
+/// A name that ends with '?' is optional: where the file lacks the column its cells are empty. Throws
+/// InputError for a missing or repeated column, a row with more or fewer cells than the header, and a file
+/// without a header.
 void for_each_csv_row(const std::string& path, const std::vector<std::string>& columns,
                       const std::function<void(std::string_view)>& comment,
                       const std::function<void(const CsvRow&)>& visit);

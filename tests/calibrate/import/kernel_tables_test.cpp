@@ -89,6 +89,15 @@ TEST_F(KernelTables, PrefillHasNoPast) {
   EXPECT_EQ(row.window, 128);
 }
 
+// Tables of vLLM 0.14 (A100) have no window_size: their rows are of full attention.
+TEST_F(KernelTables, AttentionWithoutAWindowColumnIsFull) {
+  write("generation_attention_perf.csv",
+        "kernel_source,batch_size,isl,num_heads,num_key_value_heads,head_dim,attn_dtype,kv_cache_dtype,step,"
+        "latency\n"
+        "fa,32,1,64,8,128,bfloat16,bfloat16,2047,0.2\n");
+  EXPECT_EQ(std::get<AttentionDecodeRow>(read().at(0).row).window, 0);
+}
+
 TEST_F(KernelTables, RefusesAPastInPrefill) {
   write("context_attention_perf.csv", attention_header + "fa,4,512,64,8,128,bfloat16,bfloat16,16,0,0.2\n");
   expect_error("context_attention_perf.csv:2: column 'step': found 16, expected 0");
