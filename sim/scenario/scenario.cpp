@@ -169,6 +169,13 @@ Scenario read_scenario(const JsonValue& document) {
     engine->fail(fmt::format("found max_model_len {}, expected at most {}, the model's own limit",
                              scenario.engine.max_model_len, longest));
   if (scenario.engine.max_model_len == 0) scenario.engine.max_model_len = longest;
+  // vLLM's own rule: a prompt that may not be cut must fit one step.
+  if (!scenario.engine.enable_chunked_prefill &&
+      scenario.engine.max_num_batched_tokens < scenario.engine.max_model_len)
+    engine->fail(
+        fmt::format("found max_num_batched_tokens {} without chunked prefill, expected at least "
+                    "max_model_len, which is {}",
+                    scenario.engine.max_num_batched_tokens, scenario.engine.max_model_len));
   scenario.workload = read_workload(object.at("workload"));
   if (const auto slo = object.find("slo")) {
     const JsonObject bounds = slo->object();

@@ -105,6 +105,10 @@ TEST(Scenario, EngineLimits) {
   EXPECT_EQ(
       refusal("engine", R"({"max_model_len": 200000})"),
       "minimal.json: engine: found max_model_len 200000, expected at most 131072, the model's own limit");
+  EXPECT_EQ(refusal("engine", R"({"enable_chunked_prefill": false, "max_model_len": 9000})"),
+            "minimal.json: engine: found max_num_batched_tokens 8192 without chunked prefill, expected at "
+            "least max_model_len, "
+            "which is 9000");
   EXPECT_NE(refusal("engine", R"({"profile": "vlm-0.19"})").find("vllm-0.19"), std::string::npos);
 }
 
