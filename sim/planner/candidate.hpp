@@ -11,10 +11,20 @@ std::vector<ReplicaSetup> replica_setups(const SearchContext&, const Layout&, Co
 /// Simulates a layout and reports its stages. Throws Interrupted if stopped.
 Candidate simulate_candidate(const SearchContext&, const EstimatedLayout&, const PlanOptions&);
 
-/// 90 % intervals of the named metrics: one run for each operator family at either end of its interval, with
-/// the same requests; families are independent of each other, so their effects add in quadrature, and a
-/// structural term for what the model leaves out joins them.
-std::map<std::string, Interval> metric_intervals(const SearchContext&, const Candidate&, const PlanOptions&);
+/// 90 % intervals of the named metrics, and in a sentence what they come from.
+struct MetricIntervals {
+  std::map<std::string, Interval> intervals;
+  std::string cause;
+};
+
+/// One run for each operator family at either end of its interval, with the same requests; families are
+/// independent of each other, so their effects add in quadrature, and a structural term for what the model
+/// leaves out joins them.
+MetricIntervals metric_intervals(const SearchContext&, const Candidate&, const PlanOptions&);
+
+/// Operators of the layout whose times are assumed, not measured, with the rule: "gemm w4a16 on rtx-5090 is
+/// assumed: ...".
+std::vector<std::string> assumed_operators(const SearchContext&, const Layout&);
 
 /// Why the first candidate is first, what limits it, and what would not help; in sentences.
 std::vector<std::string> explain(const SearchContext&, const Plan&);

@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -19,14 +21,36 @@ std::vector<std::pair<std::string, double>> perturbed(const SearchContext& conte
                                 {false, options.replication, context.scenario.goodput, options.stop}));
 }
 
+/// What one family (or the structural term, the last pair) does to a metric by itself.
+struct Effect {
+  std::string name;
+  double below = 0, above = 0;
+};
+
+/// "gemm alone moves mean_tpot_ms from 450 to 950, what no operator covers from 590 to 730".
+std::string cause(const std::string& metric, double value, std::vector<Effect> effects) {
+  std::sort(effects.begin(), effects.end(),
+            [](const Effect& a, const Effect& b) { return a.below + a.above > b.below + b.above; });
+  constexpr std::size_t most = 2;
+  std::string text = fmt::format("what the interval of {} comes from:", metric);
+  for (std::size_t i = 0; i < std::min(most, effects.size()); ++i)
+    text += fmt::format("{} {} alone moves it from {:.3g} to {:.3g}", i == 0 ? "" : ",", effects[i].name,
+                        value - effects[i].below, value + effects[i].above);
+  return text;
+}
+
 }  // namespace
 
-std::map<std::string, Interval> metric_intervals(const SearchContext& context, const Candidate& candidate,
-                                                 const PlanOptions& options) {
+MetricIntervals metric_intervals(const SearchContext& context, const Candidate& candidate,
+                                 const PlanOptions& options) {
   // Pairs of runs: each family slow and fast, and everything slow and fast for what no family covers.
   std::vector<CostLevel> levels;
-  for (const Family family : families)
+  std::vector<std::string> names;
+  for (const Family family : families) {
+    names.push_back(to_string(family));
     for (const double level : {1.0, -1.0}) levels.push_back(CostLevel::only(family, level));
+  }
+  names.emplace_back("what no operator covers");
   const BoundedFigure structural = shipped_assumptions().structural;
   for (const double scale : {structural.high, structural.low}) {
     levels.emplace_back();
@@ -38,19 +62,48 @@ std::map<std::string, Interval> metric_intervals(const SearchContext& context, c
     runs[at] = perturbed(context, candidate.layout, levels[at], options);
   });
 
+  const bool closed = context.workload.concurrency > 0;
+  const std::string headline = closed ? "output_throughput" : "mean_tpot_ms";
   const auto nominal = named_metrics(candidate.metrics);
-  std::map<std::string, Interval> intervals;
+  MetricIntervals result;
   for (std::size_t m = 0; m < nominal.size(); ++m) {
-    const double value = nominal[m].second;
+    const auto& [name, value] = nominal[m];
+    std::vector<Effect> effects;
     double below = 0, above = 0;
-    for (std::size_t pair = 0; pair < runs.size(); pair += 2) {
-      const double slow = runs[pair][m].second - value, fast = runs[pair + 1][m].second - value;
-      below += std::pow(std::min({slow, fast, 0.0}), 2);
-      above += std::pow(std::max({slow, fast, 0.0}), 2);
+    for (std::size_t pair = 0; pair < names.size(); ++pair) {
+      const double slow = runs[2 * pair][m].second - value, fast = runs[2 * pair + 1][m].second - value;
+      effects.push_back({names[pair], -std::min({slow, fast, 0.0}), std::max({slow, fast, 0.0})});
+      below += std::pow(effects.back().below, 2);
+      above += std::pow(effects.back().above, 2);
     }
-    intervals[nominal[m].first] = {std::max(0.0, value - std::sqrt(below)), value, value + std::sqrt(above)};
+    result.intervals[name] = {std::max(0.0, value - std::sqrt(below)), value, value + std::sqrt(above)};
+    if (name == headline) result.cause = cause(name, value, std::move(effects));
   }
-  return intervals;
+  return result;
+}
+
+std::vector<std::string> assumed_operators(const SearchContext& context, const Layout& layout) {
+  const ServedModel& model = context.scenario.model;
+  std::vector<std::string> found;
+  for (const auto& replica : layout.replicas) {
+    for (std::size_t s = 0; s < replica.size(); ++s) {
+      const StageShape shape{replica[s].layers, layout.tp, s == 0, s + 1 == replica.size()};
+      const StageOperators operators = stage_operators(model.architecture, model.weights, model.kv, shape);
+      for (const int device : replica[s].gpus) {
+        const GpuProfile& profile = *context.machine.profile(device);
+        for (const auto& [gemm, count] : operators.gemms) {
+          const auto known = profile.gemm.find(gemm.type);
+          if (known == profile.gemm.end() || known->second.grade != Grade::assumed) continue;
+          const std::string text =
+              fmt::format("gemm {} on {} is assumed, its time between {:.2f} and {:.2f} of the one used: {}",
+                          gemm.type, profile.gpu, known->second.spread.low, known->second.spread.high,
+                          known->second.source.substr(0, known->second.source.find(';')));
+          if (std::find(found.begin(), found.end(), text) == found.end()) found.push_back(text);
+        }
+      }
+    }
+  }
+  return found;
 }
 
 }  // namespace sextant

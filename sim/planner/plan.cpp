@@ -147,9 +147,14 @@ Plan make_plan(const Scenario& given, const PlanOptions& options) {
     if (options.progress) options.progress(done, static_cast<int>(layouts.size()));
   });
   std::stable_sort(plan.candidates.begin(), plan.candidates.end(), better);
-  if (options.intervals)
-    plan.candidates.front().intervals = metric_intervals(context, plan.candidates.front(), options);
+  Candidate& best = plan.candidates.front();
   plan.reasons = explain(context, plan);
+  if (options.intervals) {
+    MetricIntervals intervals = metric_intervals(context, best, options);
+    best.intervals = std::move(intervals.intervals);
+    plan.reasons.push_back(std::move(intervals.cause));
+    for (std::string& text : assumed_operators(context, best.layout)) plan.reasons.push_back(std::move(text));
+  }
   return plan;
 }
 
