@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace sextant {
 
@@ -34,6 +35,31 @@ ErrorSummary summarise_errors(const std::vector<double>& predicted, const std::v
   summary.low = std::min(1.0, quantile(ratios, 0.05));
   summary.high = std::max(1.0, quantile(ratios, 0.95));
   return summary;
+}
+
+std::vector<RegionError> errors_by_duration(const std::vector<double>& predicted_us,
+                                            const std::vector<double>& measured_us) {
+  struct Region {
+    const char* name;
+    double below_us;
+  };
+  constexpr Region regions[] = {
+      {"under 30 us", 30}, {"30 to 300 us", 300}, {"over 300 us", std::numeric_limits<double>::infinity()}};
+  std::vector<RegionError> result;
+  double from = 0;
+  for (const Region& region : regions) {
+    std::vector<double> predicted, measured;
+    for (std::size_t i = 0; i < measured_us.size(); ++i) {
+      if (measured_us[i] < from || measured_us[i] >= region.below_us) continue;
+      predicted.push_back(predicted_us[i]);
+      measured.push_back(measured_us[i]);
+    }
+    from = region.below_us;
+    if (measured.empty()) continue;
+    const ErrorSummary errors = summarise_errors(predicted, measured);
+    result.push_back({region.name, static_cast<std::int64_t>(measured.size()), errors.median, errors.p90});
+  }
+  return result;
 }
 
 std::string report_text(const FitReport& report) {

@@ -2,6 +2,8 @@
 #include <string>
 #include <vector>
 
+#include "models/profile/gpu_profile.hpp"
+
 namespace sextant {
 
 /// Errors of predicted times, relative; over the rows of serving-like sizes.
@@ -13,6 +15,9 @@ struct ErrorSummary {
   double low = 1, high = 1;  ///< 5 % and 95 % quantiles of measured / predicted
 };
 
+/// The same errors apart by how long the measured kernels took.
+std::vector<RegionError> errors_by_duration(const std::vector<double>& predicted_us,
+                                            const std::vector<double>& measured_us);
 /// `predicted` and `measured` pairwise; empty input gives zeros.
 ErrorSummary summarise_errors(const std::vector<double>& predicted, const std::vector<double>& measured);
 /// The p-quantile, linear between order statistics; not empty.

@@ -13,20 +13,32 @@ namespace {
 
 constexpr auto format_name = "sextant gpu profile";
 constexpr std::int64_t format_version = 1;
-constexpr std::size_t gemm_axes = 3, prefill_axes = 3, decode_axes = 3, elementwise_axes = 1;
+constexpr std::size_t gemm_axes = 3, prefill_axes = 4, decode_axes = 4, elementwise_axes = 1;
 
 using Models = std::map<std::string, OperatorModel>;
 
 Models read_models(const JsonValue& value, std::size_t dimensions, bool weights) {
   Models models;
   for (const auto& [key, item] : value.object().entries())
-    models.emplace(key, read_operator_model(item, dimensions, weights));
+    models.emplace(key, read_operator_model(item, dimensions, weights, models));
   return models;
+}
+
+/// The first model before this one with the same, larger than trivial, grid.
+std::string twin_before(const Models& models, const std::string& key) {
+  const Grid& grid = models.at(key).efficiency;
+  for (const auto& [other, model] : models) {
+    if (other == key) break;
+    if (grid.values().size() > 1 && model.efficiency.axes() == grid.axes() &&
+        model.efficiency.values() == grid.values())
+      return other;
+  }
+  return {};
 }
 
 nlohmann::ordered_json models_json(const Models& models) {
   auto json = nlohmann::ordered_json::object();
-  for (const auto& [key, model] : models) json[key] = operator_model_json(model);
+  for (const auto& [key, model] : models) json[key] = operator_model_json(model, twin_before(models, key));
   return json;
 }
 

@@ -1,0 +1,76 @@
+#include "models/cost/operator_work.hpp"
+
+#include <algorithm>
+
+#include "models/profile/numeric_type.hpp"
+
+namespace sextant {
+namespace {
+
+/// Query-key pairs that a chunk computes in each head.
+double causal_pairs(const PrefillChunk& chunk, std::int64_t window) {
+  const auto fresh = static_cast<double>(chunk.new_tokens), past = static_cast<double>(chunk.past_tokens);
+  if (window <= 0) return fresh * past + fresh * (fresh + 1) / 2;
+  // The first `growing` queries see everything before them, the rest a full window.
+  const auto limit = static_cast<double>(window);
+  const double growing = std::clamp(limit - past, 0.0, fresh);
+  return growing * past + growing * (growing + 1) / 2 + (fresh - growing) * limit;
+}
+
+double cached_tokens_read(const PrefillChunk& chunk, std::int64_t window) {
+  const std::int64_t past = window > 0 ? std::min(chunk.past_tokens, window - 1) : chunk.past_tokens;
+  return static_cast<double>(past + chunk.new_tokens);
+}
+
+/// A kernel is seen as so many whole prompts of this mean causal length, or, where its new tokens are fewer
+/// than one such prompt (a chunk with a long past), as one prompt of as many fewer heads: tiles of queries
+/// and the keys each of them meets stay what they are.
+GridPoint prefill_point(double mean_length, double kernel_tokens, double heads, double group) {
+  const double prompts = kernel_tokens / (2 * mean_length - 1);
+  return {{mean_length, std::max(prompts, 1.0), std::max(heads * std::min(prompts, 1.0), 1.0), group}, 4};
+}
+
+}  // namespace
+
+OperatorWork gemm_work(const std::string& type, double bytes_per_weight, double m, double n, double k) {
+  OperatorWork work;
+  work.flops = 2 * m * n * k;
+  work.streamed_bytes = n * k * bytes_per_weight;
+  work.bytes = m * k * activation_bytes(type) + work.streamed_bytes + m * n * output_bytes;
+  work.point = {{m, n, k}, 3};
+  return work;
+}
+
+OperatorWork attention_prefill_work(const AttentionShape& shape, double kv_element_bytes, PrefillChunk chunk,
+                                    double kernel_tokens) {
+  const auto heads = static_cast<double>(shape.heads), kv_heads = static_cast<double>(shape.kv_heads);
+  const auto head_dim = static_cast<double>(shape.head_dim), fresh = static_cast<double>(chunk.new_tokens);
+  const double pairs = causal_pairs(chunk, shape.window);
+  OperatorWork work;
+  work.flops = 4 * heads * head_dim * pairs;
+  work.streamed_bytes = cached_tokens_read(chunk, shape.window) * 2 * kv_heads * head_dim * kv_element_bytes;
+  work.bytes = work.streamed_bytes + 2 * fresh * heads * head_dim * output_bytes;
+  work.point = prefill_point(pairs / fresh, kernel_tokens, heads, heads / kv_heads);
+  return work;
+}
+
+OperatorWork attention_decode_work(const AttentionShape& shape, double kv_element_bytes, double batch,
+                                   double context) {
+  const auto heads = static_cast<double>(shape.heads), kv_heads = static_cast<double>(shape.kv_heads);
+  const auto head_dim = static_cast<double>(shape.head_dim);
+  const double seen = shape.window > 0 ? std::min(context, static_cast<double>(shape.window)) : context;
+  OperatorWork work;
+  work.flops = 4 * heads * head_dim * batch * seen;
+  work.streamed_bytes = 2 * kv_heads * head_dim * batch * seen * kv_element_bytes;
+  work.bytes = work.streamed_bytes + 2 * batch * heads * head_dim * output_bytes;
+  work.point = {{batch, seen, kv_heads, heads / kv_heads}, 4};
+  return work;
+}
+
+double roofline_seconds(const Roofline& roofline, const OperatorWork& work) {
+  const double memory = work.bytes / (roofline.memory_gbps * 1e9);
+  const double arithmetic = roofline.tflops > 0 ? work.flops / (roofline.tflops * 1e12) : 0;
+  return std::max(memory, arithmetic);
+}
+
+}  // namespace sextant
