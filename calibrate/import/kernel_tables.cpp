@@ -15,10 +15,15 @@ struct TableKind {
   void (*import)(const std::string&, const TableOrigin&, const MeasurementSink&);
 };
 
-constexpr std::array<TableKind, 5> table_kinds = {
+constexpr std::array<TableKind, 10> table_kinds = {
     {{"gemm_perf.csv", import_gemm_table},
      {"context_attention_perf.csv", import_context_attention_table},
      {"generation_attention_perf.csv", import_generation_attention_table},
+     {"moe_perf.csv", import_moe_table},
+     {"context_mla_perf.csv", import_context_mla_table},
+     {"generation_mla_perf.csv", import_generation_mla_table},
+     {"mla_context_module_perf.csv", import_mla_context_module_table},
+     {"mla_generation_module_perf.csv", import_mla_generation_module_table},
      {"nccl_perf.csv", import_nccl_table},
      {"custom_allreduce_perf.csv", import_custom_allreduce_table}}};
 

@@ -3,24 +3,43 @@
 #include <fmt/core.h>
 
 #include <array>
+#include <span>
 #include <utility>
 
 namespace sextant::detail {
+namespace {
+
+using Word = std::pair<std::string_view, std::string_view>;  ///< theirs, ours
+// What only experts have stands last.
+constexpr std::array<Word, 10> types = {{{"bfloat16", "bf16"},
+                                         {"float16", "fp16"},
+                                         {"half", "fp16"},
+                                         {"fp8", "fp8"},
+                                         {"fp8_block", "fp8_block"},
+                                         {"nvfp4", "nvfp4"},
+                                         {"int8", "int8"},
+                                         {"int4_wo", "int4_wo"},
+                                         {"w4a16_mxfp4", "w4a16_mxfp4"},
+                                         {"w4a8_mxfp4_mxfp8", "w4a8_mxfp4_mxfp8"}}};
+constexpr std::size_t experts_only = 3;
+
+std::string type_word(const CsvRow& row, std::size_t column, std::span<const Word> words) {
+  std::string expected;
+  for (const auto& [theirs, ours] : words) {
+    if (row.text(column) == theirs) return std::string(ours);
+    expected += (expected.empty() ? "" : ", ") + std::string(theirs);
+  }
+  row.fail(column, fmt::format("found the type '{}', expected one of {}", row.text(column), expected));
+}
+
+}  // namespace
 
 std::string dtype_word(const CsvRow& row, std::size_t column) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 7> words = {{{"bfloat16", "bf16"},
-                                                                                   {"float16", "fp16"},
-                                                                                   {"half", "fp16"},
-                                                                                   {"fp8", "fp8"},
-                                                                                   {"fp8_block", "fp8_block"},
-                                                                                   {"nvfp4", "nvfp4"},
-                                                                                   {"int8", "int8"}}};
-  for (const auto& [theirs, ours] : words)
-    if (row.text(column) == theirs) return std::string(ours);
-  row.fail(
-      column,
-      fmt::format("found the type '{}', expected one of bfloat16, float16, half, fp8, fp8_block, nvfp4, int8",
-                  row.text(column)));
+  return type_word(row, column, std::span(types).first(types.size() - experts_only));
+}
+
+std::string moe_dtype_word(const CsvRow& row, std::size_t column) {
+  return type_word(row, column, types);
 }
 
 void note_source(std::string_view comment, std::string& source) {
