@@ -12,7 +12,7 @@ namespace {
 
 struct TableKind {
   const char* name;
-  void (*import)(const std::string&, const TableOrigin&, const MeasurementSink&);
+  void (*import)(const std::string&, const TableOrigin&, ImportReport&, const MeasurementSink&);
 };
 
 constexpr std::array<TableKind, 10> table_kinds = {
@@ -37,7 +37,7 @@ std::string table_repository(const std::string& source) {
 }
 
 std::vector<std::string> import_kernel_tables(const std::string& folder, const TableOrigin& origin,
-                                              const MeasurementSink& sink) {
+                                              ImportReport& report, const MeasurementSink& sink) {
   if (!std::filesystem::is_directory(folder))
     throw InputError(fmt::format("{}: found no folder of that name", folder));
   std::vector<std::string> read;
@@ -45,7 +45,7 @@ std::vector<std::string> import_kernel_tables(const std::string& folder, const T
     for (const char* suffix : {"", ".gz"}) {
       const std::string path = (std::filesystem::path(folder) / kind.name).string() + suffix;
       if (!std::filesystem::exists(path)) continue;
-      kind.import(path, origin, sink);
+      kind.import(path, origin, report, sink);
       read.push_back(path);
       break;
     }
@@ -54,6 +54,13 @@ std::vector<std::string> import_kernel_tables(const std::string& folder, const T
     throw InputError(
         fmt::format("{}: found no kernel table, expected gemm_perf.csv.gz or another of its kind", folder));
   return read;
+}
+
+std::vector<std::string> import_kernel_tables(const std::string& folder, const TableOrigin& origin,
+                                              const MeasurementSink& sink) {
+  ImportReport report;
+  report.strict = true;
+  return import_kernel_tables(folder, origin, report, sink);
 }
 
 }  // namespace sextant

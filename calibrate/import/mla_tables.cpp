@@ -19,24 +19,29 @@ Row mla_row(const CsvRow& cells, bool module) {
   row.module = module;
   if (module) row.projections = detail::dtype_word(cells, gemm_dtype);
   row.tp = cells.count(tp, 1);
-  row.us = cells.positive(latency) * detail::microseconds_per_millisecond;
   return row;
 }
 
 template <class Visit>
-void for_each_mla(const std::string& path, bool module, const TableOrigin& origin,
+void for_each_mla(const std::string& path, bool module, const TableOrigin& origin, ImportReport& report,
                   const MeasurementSink& sink, Visit&& visit) {
   Measurement measurement{origin.gpu, path, "", {}};
+  RowGate gate(path, origin.gpu, report, sink);
   std::vector<std::string> columns = {"kernel_source",  "batch_size", "isl",  "num_heads", "mla_dtype",
                                       "kv_cache_dtype", "tp_size",    "step", "latency"};
   if (module) columns.push_back("gemm_type");
   for_each_csv_row(
       path, columns, [&](std::string_view comment) { detail::note_source(comment, measurement.source); },
       [&](const CsvRow& cells) {
+        const std::optional<double> us = detail::latency_us(gate, cells, latency);
+        if (!us) return;
         measurement.note = cells.text(kernel);
-        measurement.row = visit(cells);
-        sink(measurement);
+        auto row = visit(cells);
+        row.us = *us;
+        measurement.row = row;
+        detail::pass_row(gate, measurement, *us, cells, latency);
       });
+  gate.finish();
 }
 
 MlaDecodeRow decode_row(const CsvRow& cells, bool module) {
@@ -48,9 +53,9 @@ MlaDecodeRow decode_row(const CsvRow& cells, bool module) {
 
 }  // namespace
 
-void import_context_mla_table(const std::string& path, const TableOrigin& origin,
+void import_context_mla_table(const std::string& path, const TableOrigin& origin, ImportReport& report,
                               const MeasurementSink& sink) {
-  for_each_mla(path, false, origin, sink, [](const CsvRow& cells) {
+  for_each_mla(path, false, origin, report, sink, [](const CsvRow& cells) {
     auto row = mla_row<MlaPrefillRow>(cells, false);
     row.new_tokens = cells.count(isl, 1);
     row.past_tokens = cells.count(step, 0);
@@ -61,9 +66,9 @@ void import_context_mla_table(const std::string& path, const TableOrigin& origin
   });
 }
 
-void import_generation_mla_table(const std::string& path, const TableOrigin& origin,
+void import_generation_mla_table(const std::string& path, const TableOrigin& origin, ImportReport& report,
                                  const MeasurementSink& sink) {
-  for_each_mla(path, false, origin, sink, [](const CsvRow& cells) {
+  for_each_mla(path, false, origin, report, sink, [](const CsvRow& cells) {
     auto row = decode_row(cells, false);
     row.context = cells.count(step, 0) + 1;
     return row;
@@ -72,9 +77,9 @@ void import_generation_mla_table(const std::string& path, const TableOrigin& ori
 
 // ai-dynamo/aiconfigurator collector/vllm/collect_mla_module.py: step = prefix_len, isl = seq_len of a
 // prompt.
-void import_mla_context_module_table(const std::string& path, const TableOrigin& origin,
+void import_mla_context_module_table(const std::string& path, const TableOrigin& origin, ImportReport& report,
                                      const MeasurementSink& sink) {
-  for_each_mla(path, true, origin, sink, [](const CsvRow& cells) {
+  for_each_mla(path, true, origin, report, sink, [](const CsvRow& cells) {
     auto row = mla_row<MlaPrefillRow>(cells, true);
     row.new_tokens = cells.count(isl, 1);
     row.past_tokens = cells.count(step, 0);
@@ -85,8 +90,8 @@ void import_mla_context_module_table(const std::string& path, const TableOrigin&
 // The same file: in generation isl = 1 and step = seq_len, which "includes the current token; generation
 // caches only seq_len - 1"; the token's position is seq_len - 1.
 void import_mla_generation_module_table(const std::string& path, const TableOrigin& origin,
-                                        const MeasurementSink& sink) {
-  for_each_mla(path, true, origin, sink, [](const CsvRow& cells) {
+                                        ImportReport& report, const MeasurementSink& sink) {
+  for_each_mla(path, true, origin, report, sink, [](const CsvRow& cells) {
     auto row = decode_row(cells, true);
     row.context = cells.count(step, 1);
     return row;

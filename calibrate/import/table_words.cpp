@@ -42,6 +42,20 @@ std::string moe_dtype_word(const CsvRow& row, std::size_t column) {
   return type_word(row, column, types);
 }
 
+RowPlace place_of(const CsvRow& row, std::size_t column) {
+  return {row.line(), row.name(column)};
+}
+
+std::optional<double> latency_us(RowGate& gate, const CsvRow& row, std::size_t column) {
+  const std::optional<double> ms = gate.positive(row.text(column), place_of(row, column));
+  return ms ? std::optional(*ms * microseconds_per_millisecond) : std::nullopt;
+}
+
+void pass_row(RowGate& gate, const Measurement& measurement, double us, const CsvRow& row,
+              std::size_t latency) {
+  gate.pass(measurement, us, row.hash_without(latency), place_of(row, latency));
+}
+
 void note_source(std::string_view comment, std::string& source) {
   constexpr std::string_view key = " source: ";
   if (comment.starts_with(key))
