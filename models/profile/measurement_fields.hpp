@@ -10,7 +10,7 @@ namespace sextant::detail {
 // The keys of every kind, stated once and visited by both the reader and the writer. A visitor provides
 //   text(key, string, choices)  word of a closed list; an empty list takes any text     optional_text: may be
 //   missing count(key, integer, least)  optional_count: missing means the value the row has already
-//   positive(key, number)       amount(key, number): 0 allowed                          optional_*: may be
+//   boolean(key, bool)          positive(key, number)       amount(key, number): 0 allowed optional_*: may be
 //   missing flag(key, optional<bool>)   numbers(key, vector)
 // Reading takes the row by reference; writing takes it const.
 
@@ -19,7 +19,8 @@ inline Words gemm_types() {
   return {"bf16", "fp16", "fp8", "fp8_block", "int8", "nvfp4", "w4a16"};
 }
 inline Words moe_types() {
-  return {"bf16", "fp16", "fp8", "fp8_block", "int8", "nvfp4", "w4a16", "int4_wo", "w4a16_mxfp4"};
+  return {"bf16",  "fp16",  "fp8",     "fp8_block",   "int8",
+          "nvfp4", "w4a16", "int4_wo", "w4a16_mxfp4", "w4a8_mxfp4_mxfp8"};
 }
 inline Words attention_types() {
   return {"bf16", "fp16", "fp8", "int8", "nvfp4"};
@@ -78,6 +79,31 @@ template <class Visitor, class Row>
 void attention_decode_fields(Visitor& v, Row& row) {
   v.count("context", row.context, 1);
   attention_head_fields(v, row);
+}
+
+template <class Visitor, class Row>
+void mla_fields(Visitor& v, Row& row) {
+  v.count("heads", row.heads, 1);
+  v.count("batch", row.batch, 1);
+  v.text("dtype", row.dtype, attention_types());
+  v.text("kv_dtype", row.kv_dtype, attention_types());
+  v.boolean("module", row.module);
+  v.optional_text("projections", row.projections, gemm_types());
+  v.count("tp", row.tp, 1);
+  v.positive("us", row.us);
+}
+
+template <class Visitor, class Row>
+void mla_prefill_fields(Visitor& v, Row& row) {
+  v.count("new_tokens", row.new_tokens, 1);
+  v.count("past_tokens", row.past_tokens, 0);
+  mla_fields(v, row);
+}
+
+template <class Visitor, class Row>
+void mla_decode_fields(Visitor& v, Row& row) {
+  v.count("context", row.context, 1);
+  mla_fields(v, row);
 }
 
 template <class Visitor, class Row>
@@ -189,6 +215,10 @@ void fields(Visitor& v, Row& row) {
     attention_prefill_fields(v, row);
   else if constexpr (std::is_same_v<Kind, AttentionDecodeRow>)
     attention_decode_fields(v, row);
+  else if constexpr (std::is_same_v<Kind, MlaPrefillRow>)
+    mla_prefill_fields(v, row);
+  else if constexpr (std::is_same_v<Kind, MlaDecodeRow>)
+    mla_decode_fields(v, row);
   else if constexpr (std::is_same_v<Kind, ElementwiseRow>)
     elementwise_fields(v, row);
   else if constexpr (std::is_same_v<Kind, CopyRow>)
@@ -218,6 +248,8 @@ constexpr const char* kind_name() {
   if constexpr (std::is_same_v<Row, MoeRow>) return "moe";
   if constexpr (std::is_same_v<Row, AttentionPrefillRow>) return "attention_prefill";
   if constexpr (std::is_same_v<Row, AttentionDecodeRow>) return "attention_decode";
+  if constexpr (std::is_same_v<Row, MlaPrefillRow>) return "mla_prefill";
+  if constexpr (std::is_same_v<Row, MlaDecodeRow>) return "mla_decode";
   if constexpr (std::is_same_v<Row, ElementwiseRow>) return "elementwise";
   if constexpr (std::is_same_v<Row, CopyRow>) return "copy";
   if constexpr (std::is_same_v<Row, CollectiveRow>) return "collective";

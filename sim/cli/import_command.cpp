@@ -4,6 +4,7 @@
 
 #include "calibrate/import/kernel_tables.hpp"
 #include "models/base/error.hpp"
+#include "models/base/text_file.hpp"
 #include "models/hardware/catalogue.hpp"
 #include "sim/cli/command_line.hpp"
 #include "sim/cli/output.hpp"
@@ -48,11 +49,13 @@ int run_import(const Arguments& words) {
   if (!gpu) throw InputError("import: expected --gpu NAME; see sextant catalog gpus");
   check_writable("--output", output);
   const TableOrigin origin{*gpu, find_gpu(*gpu).nvlink_gbps ? "nvlink" : "pcie"};
-  std::string lines;
-  import_kernel_tables(parsed.arguments[1], origin, [&](const Measurement& measurement) {
-    lines += write_measurement(measurement) + "\n";
+  TextFileWriter writer(*output);
+  ImportReport report;
+  import_kernel_tables(parsed.arguments[1], origin, report, [&](const Measurement& measurement) {
+    writer.write(write_measurement(measurement) + "\n");
   });
-  write_result(output, lines);
+  writer.commit();
+  fmt::print(stderr, "{}", report.text());
   return 0;
 }
 

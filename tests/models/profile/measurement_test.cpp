@@ -44,6 +44,8 @@ const std::vector<std::string> rows = {
     R"({"kind":"requests","scenario":"a.json","path":"b.jsonl","source":"s"})",
     R"({"kind":"mamba","gpu":"g","anything":1,"source":"s"})",
     R"({"kind":"context","host":"h","driver":"580"})",
+    R"({"kind":"mla_prefill","gpu":"g","new_tokens":512,"past_tokens":0,"heads":16,"batch":2,"dtype":"bf16","kv_dtype":"fp8","module":false,"tp":8,"us":9.5,"source":"s"})",
+    R"({"kind":"mla_decode","gpu":"g","context":4096,"heads":16,"batch":2,"dtype":"bf16","kv_dtype":"fp8","module":true,"projections":"fp8_block","tp":1,"us":9.5,"source":"s"})",
 };
 
 TEST(Measurement, EveryKindSurvivesReadingAndWriting) {
@@ -74,6 +76,13 @@ TEST(Measurement, FillsTheRow) {
 std::string edited(std::size_t row, const std::string& from, const std::string& to) {
   std::string text = rows[row];
   return text.replace(text.find(from), from.size(), to);
+}
+
+TEST(Measurement, OnlyAnMlaModuleHasProjections) {
+  EXPECT_THAT(message(edited(17, R"("projections":"fp8_block",)", "")),
+              HasSubstr("rows: expected the key 'projections' of a whole module"));
+  EXPECT_THAT(message(edited(17, R"("module":true)", R"("module":false)")),
+              HasSubstr(R"(rows: projections: found "fp8_block", expected none without a module)"));
 }
 
 TEST(Measurement, RefusesBadRows) {
