@@ -114,7 +114,7 @@ OperatorTime attention_decode_time(const GpuProfile& profile, const AttentionSha
 }
 
 OperatorTime elementwise_time(const GpuProfile& profile, double bytes) {
-  return operator_time(profile.elementwise, {0, bytes, bytes, {{bytes}, 1}});
+  return operator_time(profile.elementwise, {0, bytes, 0, bytes, {{bytes}, 1}});
 }
 
 OperatorTime collective_time(const LinkProfile& profile, const std::string& op, int ranks, double bytes) {
