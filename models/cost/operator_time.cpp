@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "models/base/error.hpp"
+#include "models/cost/group_curve.hpp"
 #include "models/profile/numeric_type.hpp"
 
 namespace sextant {
@@ -171,6 +172,8 @@ OperatorTime elementwise_time(const GpuProfile& profile, double bytes) {
 
 OperatorTime collective_time(const LinkProfile& profile, const std::string& op, int ranks, double bytes) {
   if (ranks <= 1) return {0, Grade::measured, {}, false, false};
+  if (!profile.collective(op, ranks) && profile.ring && profile.ring->operation(op))
+    return transfer_time(*modelled_curve(shipped_nccl_tuning(), profile, op, ranks), bytes);
   const TransferCurve& nccl = collective_curve(profile, op, ranks);
   const TransferCurve* custom = profile.custom(op, ranks);
   const bool own_kernel =
