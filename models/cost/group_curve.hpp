@@ -44,15 +44,16 @@ struct NodeGroup {
   std::string cpu = "intel";
 };
 
-/// The group as NCCL's tables see it: `intra` inside each node, `inter` between them. Throws InputError if
-/// `intra` has no ring model or `inter` no all_reduce curve.
+/// The group as NCCL's tables see it: `intra` inside each node, the line of `inter` between them. Throws
+/// InputError if `intra` has no ring model.
 CollectiveGroup group_across_nodes(const LinkProfile& intra, const LinkProfile& inter, const NodeGroup&);
 
-/// Seconds NCCL would take with that algorithm and protocol, ring or tree: base, hop and bandwidth inside a
-/// node as fitted, the network's hop by NCCL's tables, its bandwidth the plateau of `inter`.
+/// Seconds with that algorithm and protocol: base, hop and bandwidth inside a node as fitted, the network's
+/// hop by NCCL's tables, its bandwidth the plateau of `inter`. A tree's bandwidth is NCCL's share of that; of
+/// other algorithms than ring and tree, NCCL's own estimate with that plateau. Throws InputError if `inter`
+/// has no all_reduce or NCCL no such protocol for the group.
 double timed_across_nodes(const NcclTuning&, const LinkProfile& intra, const LinkProfile& inter,
-                          const NodeGroup&, const std::string& op, const AlgorithmTime& by_nccl,
-                          double bytes);
+                          const NodeGroup&, const std::string& op, Algorithm, Protocol, double bytes);
 
 /// What joins a tensor-parallel group over several nodes: `inter` with curves of exactly that group, for
 /// all_reduce, all_gather and reduce_scatter, in the algorithm that NCCL would choose at each size.

@@ -9,10 +9,6 @@
 namespace sextant {
 namespace {
 
-std::size_t at(Protocol p) {
-  return static_cast<std::size_t>(p);
-}
-
 /// The curve of a network's all-reduce that reaches furthest: its plateau is the network's bandwidth.
 const CollectiveCurve& network_curve(const LinkProfile& inter) {
   const CollectiveCurve* best = nullptr;
@@ -26,6 +22,22 @@ const CollectiveCurve& network_curve(const LinkProfile& inter) {
   return *best;
 }
 
+/// The group with the bandwidth that the network's collectives reach, not what its line carries.
+CollectiveGroup reached_across_nodes(const LinkProfile& intra, const LinkProfile& inter,
+                                     const NodeGroup& nodes) {
+  CollectiveGroup group = group_across_nodes(intra, inter, nodes);
+  group.inter_gbps = plateau_gbps(network_curve(inter)) * nodes.nics;
+  group.multicast = true;  // any algorithm may be asked for
+  return group;
+}
+
+AlgorithmTime same(const std::vector<AlgorithmTime>& times, Algorithm algorithm, Protocol protocol) {
+  for (const AlgorithmTime& time : times)
+    if (time.algorithm == algorithm && time.protocol == protocol) return time;
+  throw InputError(fmt::format("collective: found {} with {}, which NCCL does not have for this group",
+                               to_string(algorithm), to_string(protocol)));
+}
+
 }  // namespace
 
 CollectiveGroup group_across_nodes(const LinkProfile& intra, const LinkProfile& inter,
@@ -35,29 +47,28 @@ CollectiveGroup group_across_nodes(const LinkProfile& intra, const LinkProfile& 
   group.ranks = nodes.ranks;
   group.nodes = nodes.nodes;
   group.cpu = nodes.cpu;
-  group.inter_gbps = plateau_gbps(network_curve(inter)) * nodes.nics;
+  group.inter_gbps = inter.line_gbps * nodes.nics;
   return group;
 }
 
 double timed_across_nodes(const NcclTuning& tuning, const LinkProfile& intra, const LinkProfile& inter,
-                          const NodeGroup& nodes, const std::string& op, const AlgorithmTime& by_nccl,
-                          double bytes) {
+                          const NodeGroup& nodes, const std::string& op, Algorithm algorithm,
+                          Protocol protocol, double bytes) {
   const RingOperation* operation = intra.ring ? intra.ring->operation(op) : nullptr;
   if (!operation) throw InputError(fmt::format("link profile {} has no ring model of {}", intra.name, op));
-  if (by_nccl.algorithm != Algorithm::ring && by_nccl.algorithm != Algorithm::tree) return by_nccl.us * 1e-6;
-  const CollectiveGroup group = group_across_nodes(intra, inter, nodes);
-  const ProtocolLine& line = protocol_line(*operation, by_nccl.protocol);
-  const Algorithm hop = by_nccl.algorithm == Algorithm::ring && group.ranks == group.nodes
-                            ? Algorithm::tree
-                            : by_nccl.algorithm;
-  const double network = *tuning.network_us[static_cast<std::size_t>(hop)][at(by_nccl.protocol)];
-  const double wire_us = bytes / (1e3 * by_nccl.algorithm_gbps);
-  const bool simple = by_nccl.protocol == Protocol::simple;
-  if (by_nccl.algorithm == Algorithm::tree)
+  const CollectiveGroup group = reached_across_nodes(intra, inter, nodes);
+  const ProtocolLine& line = protocol_line(*operation, protocol);
+  const AlgorithmTime reached = same(nccl_times(tuning, group, op, bytes), algorithm, protocol);
+  if (algorithm != Algorithm::ring && algorithm != Algorithm::tree) return reached.us * 1e-6;
+  const bool one_each = algorithm == Algorithm::ring && group.ranks == group.nodes;
+  const auto row = static_cast<std::size_t>(one_each ? Algorithm::tree : algorithm);
+  const double network = *tuning.network_us[row][static_cast<std::size_t>(protocol)];
+  const double wire_us = bytes / (1e3 * reached.algorithm_gbps);
+  if (algorithm == Algorithm::tree)
     return 1e-6 *
-           (line.base_us +
-            2 * ((group.ranks_per_node() - 1) * line.hop_us + std::floor(std::log2(group.nodes)) * network) +
-            wire_us);
+           (line.base_us + wire_us +
+            2 * ((group.ranks_per_node() - 1) * line.hop_us + std::floor(std::log2(group.nodes)) * network));
+  const bool simple = protocol == Protocol::simple;
   const double crossing = ring_network_steps(op, group.nodes);
   const double overhead =
       tuning.network_overhead_us.at(group.cpu) * (simple ? tuning.simple_overhead_factor : 1);
@@ -82,7 +93,8 @@ LinkProfile across_nodes(const LinkProfile& intra, const LinkProfile& inter, con
     for (double bytes = first_bytes; bytes <= last_bytes; bytes *= 2) {
       const AlgorithmTime chosen = nccl_times(tuning, group, operation.op, bytes).front();
       curve.bytes.push_back(bytes);
-      curve.us.push_back(1e6 * timed_across_nodes(tuning, intra, inter, nodes, operation.op, chosen, bytes));
+      curve.us.push_back(1e6 * timed_across_nodes(tuning, intra, inter, nodes, operation.op, chosen.algorithm,
+                                                  chosen.protocol, bytes));
     }
     curve.grade = weakest(Grade::scaled, weakest(intra.ring->grade, network.curve.grade));
     curve.spread = {std::min(operation.beyond.spread.low, network.curve.spread.low),

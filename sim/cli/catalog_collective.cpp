@@ -6,7 +6,6 @@
 #include <sstream>
 
 #include "models/base/error.hpp"
-#include "models/cost/cost.hpp"
 #include "models/cost/group_curve.hpp"
 #include "reports/number_text.hpp"
 #include "reports/table.hpp"
@@ -90,20 +89,24 @@ CollectiveGroup group_of(const Question& question) {
   return group;
 }
 
-/// Microseconds from fitted links; none where nothing was fitted to such an algorithm.
+/// Microseconds from fitted links; none where nothing was fitted to such an algorithm. What NCCL chooses on
+/// one node has the measured curve, or the modelled one.
 std::optional<double> fitted_us(const NcclTuning& tuning, const Question& question, const AlgorithmTime& time,
                                 double bytes, bool chosen) {
-  const bool ring = time.algorithm == Algorithm::ring, tree = time.algorithm == Algorithm::tree;
+  const int ranks = question.nodes.ranks;
+  const bool ring = time.algorithm == Algorithm::ring;
   if (question.inter) {
-    if (!ring && !tree) return std::nullopt;
+    if (!ring && time.algorithm != Algorithm::tree) return std::nullopt;
     return 1e6 * timed_across_nodes(tuning, question.intra, *question.inter, question.nodes, question.op,
-                                    time, bytes);
+                                    time.algorithm, time.protocol, bytes);
   }
+  const TransferCurve* measured = question.intra.collective(question.op, ranks);
+  if (chosen && measured) return measured->time_us(bytes);
   if (!ring) return std::nullopt;
-  if (chosen) return 1e6 * collective_time(question.intra, question.op, question.nodes.ranks, bytes).seconds;
+  if (chosen) return modelled_us(tuning, question.intra, question.op, ranks, bytes);
   const RingOperation* operation = question.intra.ring->operation(question.op);
   if (!operation) return std::nullopt;
-  return line_us(protocol_line(*operation, time.protocol), question.op, question.nodes.ranks, bytes);
+  return line_us(protocol_line(*operation, time.protocol), question.op, ranks, bytes);
 }
 
 void add_size(const NcclTuning& tuning, const Question& question, const CollectiveGroup& group, double bytes,
@@ -163,7 +166,7 @@ std::string collective_text(const ParsedWords& words, TextStyle style) {
       fmt::format("{} of {} ranks on {} node{}: {} inside, {:.0f} GB/s", question.op, group.ranks,
                   group.nodes, group.nodes == 1 ? "" : "s", question.intra.name, group.intra_gbps);
   if (question.inter)
-    text += fmt::format("; {} between, {:.1f} GB/s a node over {} NIC{}", question.inter->name,
+    text += fmt::format("; {} between, a line of {:.1f} GB/s a node over {} NIC{}", question.inter->name,
                         group.inter_gbps, question.nodes.nics, question.nodes.nics == 1 ? "" : "s");
   return text + "\n\n" + table.text(style) +
          "\nNCCL chooses by its own estimate; us, algbw (size / time) and busbw (times ring steps / ranks) "
