@@ -82,13 +82,13 @@ TransferCurve thin(const TransferCurve& curve, double tolerance) {
   return of_points(curve, kept);
 }
 
-ErrorSummary errors_left_out(const TransferCurve& curve) {
-  std::vector<double> predicted, measured;
+TimePairs pairs_left_out(const TransferCurve& curve) {
+  TimePairs pairs;
   for (std::size_t i = 1; i + 1 < curve.bytes.size(); ++i) {
-    predicted.push_back(of_points(curve, {i - 1, i + 1}).time_us(curve.bytes[i]));
-    measured.push_back(curve.us[i]);
+    pairs.predicted.push_back(of_points(curve, {i - 1, i + 1}).time_us(curve.bytes[i]));
+    pairs.measured.push_back(curve.us[i]);
   }
-  return summarise_errors(predicted, measured);
+  return pairs;
 }
 
 }  // namespace
@@ -106,16 +106,16 @@ CurveFit fit_curve(const TimesBySize& times, const LinkRules& rules) {
     fit.full.us.push_back(quantile(us, 0.5));
   }
   fit.outliers = drop_outliers(fit.full, rules.outlier_ratio.value);
-  fit.left_out = errors_left_out(fit.full);  // of the times as measured, before any is levelled
+  fit.left_out_pairs = pairs_left_out(fit.full);  // of the times as measured, before any is levelled
   fit.falls = level_falls(fit.full.us);
   fit.thinned = thin(fit.full, rules.thinning.value);
-  std::vector<double> predicted, measured;
   for (const auto& [bytes, us] : times)
     for (const double one : us) {
-      predicted.push_back(fit.thinned.time_us(bytes));
-      measured.push_back(one);
+      fit.shipped_pairs.predicted.push_back(fit.thinned.time_us(bytes));
+      fit.shipped_pairs.measured.push_back(one);
     }
-  fit.shipped = summarise_errors(predicted, measured);
+  fit.shipped = summarise_errors(fit.shipped_pairs.predicted, fit.shipped_pairs.measured);
+  fit.left_out = summarise_errors(fit.left_out_pairs.predicted, fit.left_out_pairs.measured);
   for (TransferCurve* curve : {&fit.full, &fit.thinned}) {
     curve->spread.low = std::min(curve->spread.low, fit.shipped.low);
     curve->spread.high = std::max(curve->spread.high, fit.shipped.high);

@@ -12,16 +12,22 @@ namespace sextant {
 /// Microseconds of repeated measurements by bytes.
 using TimesBySize = std::map<double, std::vector<double>>;
 
+/// Predicted and measured times, pairwise.
+struct TimePairs {
+  std::vector<double> predicted, measured;
+};
+
 /// How a curve was made of measurements.
 struct CurveFit {
-  TransferCurve full;           ///< one point for each size that was kept
-  TransferCurve thinned;        ///< the fewest of them that meet the others
-  std::size_t rows = 0;         ///< measurements
-  std::size_t disagreeing = 0;  ///< sizes whose repetitions differ by more than the curve is believed to
-  std::size_t outliers = 0;     ///< sizes left out as disturbed
-  std::size_t falls = 0;        ///< sizes faster than the next smaller one: levelled
-  ErrorSummary shipped;         ///< the thinned curve against every measurement, outliers included
-  ErrorSummary left_out;        ///< inner sizes, each predicted from its neighbours
+  TransferCurve full;              ///< one point for each size that was kept
+  TransferCurve thinned;           ///< the fewest of them that meet the others
+  std::size_t rows = 0;            ///< measurements
+  std::size_t disagreeing = 0;     ///< sizes whose repetitions differ by more than the curve is believed to
+  std::size_t outliers = 0;        ///< sizes left out as disturbed
+  std::size_t falls = 0;           ///< sizes faster than the next smaller one: levelled
+  TimePairs shipped_pairs;         ///< the thinned curve against every measurement, outliers included
+  TimePairs left_out_pairs;        ///< inner sizes, each predicted from its neighbours
+  ErrorSummary shipped, left_out;  ///< of those
 };
 
 /// The median of equal sizes; times that a larger size undercuts by the outlier ratio left out; times that

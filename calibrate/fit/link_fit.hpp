@@ -33,6 +33,13 @@ struct LinkFitReport {
   RingFitReport ring;
 };
 
+/// Errors over the sizes of all NCCL curves of a link.
+struct NcclErrors {
+  ErrorSummary shipped;   ///< the shipped curves against every measurement
+  ErrorSummary left_out;  ///< sizes left out, each predicted from its neighbours
+};
+NcclErrors nccl_errors(const LinkFitReport&);
+
 /// The report as tables for a terminal.
 std::string report_text(const LinkFitReport&);
 
