@@ -75,7 +75,9 @@ double timed_across_nodes(const NcclTuning& tuning, const LinkProfile& intra, co
   double latency = line.base_us + crossing * network +
                    (ring_steps(op, group.ranks) - crossing) * std::max(line.hop_us, overhead);
   if (simple) latency *= tuning.generation(group.compute_capability).ring_simple_network_factor;
-  const double inside = bytes * ring_steps(op, group.ranks) / group.ranks / (1e3 * line.busbw_gbps);
+  // Simple's bandwidth inside a node is the plateau that `reached` holds; the others' are fitted.
+  const double inside =
+      simple ? 0 : bytes * ring_steps(op, group.ranks) / group.ranks / (1e3 * line.busbw_gbps);
   return 1e-6 * (latency + std::max(wire_us, inside));
 }
 
