@@ -8,6 +8,7 @@
 #include "models/hardware/catalogue.hpp"
 #include "sim/cli/command_line.hpp"
 #include "sim/cli/output.hpp"
+#include "sim/cli/table_origin.hpp"
 
 namespace sextant {
 namespace {
@@ -48,7 +49,7 @@ int run_import(const Arguments& words) {
   const std::optional<std::string> gpu = parsed.text("gpu"), output = parsed.text("output");
   if (!gpu) throw InputError("import: expected --gpu NAME; see sextant catalog gpus");
   check_writable("--output", output);
-  const TableOrigin origin{*gpu, find_gpu(*gpu).nvlink_gbps ? "nvlink" : "pcie"};
+  const TableOrigin origin = table_origin(find_gpu(*gpu));
   TextFileWriter writer(*output);
   ImportReport report;
   import_kernel_tables(parsed.arguments[1], origin, report, [&](const Measurement& measurement) {

@@ -84,6 +84,18 @@ expect 2 catalog gpus rtx-pro-6000-serve
 complains "rtx-pro-6000-server"
 expect 2 catalog gpu
 complains "did you mean 'gpus'"
+expect 0 catalog collective --ranks 8 --nodes 2 --intra nvlink4 --inter ib-400 --bytes 16K,64M
+says "8 ranks on 2 nodes"
+says "64 MiB"
+says "chosen"
+expect 2 catalog collective --ranks 4 --intra nvlink44
+complains "nvlink4"
+expect 2 catalog collective --intra nvlink4
+complains "expected --ranks"
+expect 2 catalog collective --ranks 4 --intra nvlink4 --bytes 8Q
+complains "found '8Q'"
+expect 2 catalog gpus --ranks 4
+complains "expected it with catalog collective"
 expect 0 catalog scenarios/part1-405b.json
 says "node-a/gpu0"
 expect 0 catalog scenarios/part1-405b.json --dot
