@@ -34,9 +34,8 @@ std::string number_text(const JsonValue& value) {
 
 class JsonReader {
  public:
-  JsonReader(const ForeignOrigin& origin, const detail::NcclTestsJob& job, const Measurement& measurement,
-             RowGate& gate)
-      : origin_(origin), job_(job), measurement_(measurement), gate_(gate) {}
+  JsonReader(const detail::NcclTestsJob& job, const Measurement& measurement, RowGate& gate)
+      : job_(job), measurement_(measurement), gate_(gate) {}
 
   void row(const JsonValue& value) {
     const JsonObject row = value.object();
@@ -68,7 +67,6 @@ class JsonReader {
     detail::pass_cell(gate_, job_, cell, measurement_, place);
   }
 
-  const ForeignOrigin& origin_;
   const detail::NcclTestsJob& job_;
   const Measurement& measurement_;
   RowGate& gate_;
@@ -88,7 +86,7 @@ void import_nccl_tests_json(const std::string& text, const std::string& path, co
   job.link = detail::link_of(job, origin, path);
   const Measurement measurement{origin.gpu, detail::source_of("nccl-tests", path), "", {}};
   RowGate gate(path, origin.gpu, report, sink);
-  JsonReader reader(origin, job, measurement, gate);
+  JsonReader reader(job, measurement, gate);
   for (const JsonValue& row : document.at("results").array()) reader.row(row);
   gate.finish();
 }
