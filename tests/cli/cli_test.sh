@@ -175,6 +175,20 @@ if grep -q "$(printf '\033')" "$scratch/out"; then fail "colours went into a fil
 expect 3 plan scenarios/part1-405b.json --set 'deployment={"tp":1,"pp":1}' --set 'variants=[]'
 complains "no layout fits"
 
+# ---- import: rows on stdout, what became of them on stderr; nothing on stdout if it fails
+fixtures=tests/fixtures/import
+expect 0 import perftest $fixtures/perftest-send-bw.txt --rate-gbps 100
+says '"gbps":97.846820864'
+grep -qF "1 of 1 rows passed on: 1 rdma" "$scratch/err" || fail "stderr lacks the number of rows"
+expect 0 import nccl-log $fixtures/nccl-log-gdr.txt
+says '"gdr":true'
+expect 2 import perftest $fixtures/perftest-gb10.txt --rate-gbps 50
+complains "found 111.71 Gbit/s on a port of 50 Gbit/s"
+expect 2 import nccl-tests $fixtures/nccl-tests-with-log.txt $fixtures/nccl-log-gdr.txt --gpu rtx-pro-6000-server --link ib
+complains "found no header"
+expect 2 import nccl-test $fixtures/nccl-tests.json
+complains "did you mean 'nccl-tests'"
+
 # ---- Ctrl-C ends a long run with 130 within a second
 "$sextant" simulate scenarios/part1-405b.json --set 'deployment={"tp":1,"pp":3}' --set workload.num_prompts=100000000 \
   --step-by-step --json "$scratch/long.json" >"$scratch/out" 2>"$scratch/err" &

@@ -46,7 +46,8 @@ class NcclTables : public testing::TestWithParam<System> {
     unsetenv("SEXTANT_PROFILES");
     const auto table = shared_folder() / "data/kernel-tables" / GetParam().folder / "nccl_perf.csv.gz";
     if (!std::filesystem::exists(table)) GTEST_SKIP() << "no kernel tables here";
-    import_nccl_table(table.string(), {GetParam().gpu, GetParam().link, GetParam().ring_gbps},
+    ImportReport report;
+    import_nccl_table(table.string(), {GetParam().gpu, GetParam().link, GetParam().ring_gbps}, report,
                       [&](const Measurement& row) { rows_.push_back(row); });
   }
   void record(const std::string& what, const ErrorSummary& errors) {

@@ -57,6 +57,16 @@ TEST(Measurement, EveryKindSurvivesReadingAndWriting) {
   }
 }
 
+TEST(Measurement, BytesThatAreNoUtf8AreReplacedInNames) {
+  Measurement measurement = read(rows[0]);
+  measurement.note =
+      "a\xC0"
+      "b";
+  EXPECT_EQ(read(write_measurement(measurement)).note,
+            "a\uFFFD"
+            "b");
+}
+
 TEST(Measurement, FillsTheRow) {
   const Measurement decode = read(rows[3]);
   EXPECT_EQ(decode.gpu, "g");
