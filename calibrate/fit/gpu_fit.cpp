@@ -126,6 +126,8 @@ GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& opti
     model.source = source(family);
     if (line.floored > 0)
       model.source += fmt::format("; {} of {} rows raised to the time DRAM needs", line.floored, line.rows);
+    if (line.outliers > 0)
+      model.source += fmt::format("; {} rows lie a quarter or more off the fit", line.outliers);
     if (how.floor_at_memory) memory_gbps = std::max(memory_gbps, model.roofline.memory_gbps);
     report.lines.push_back(line);
     return model;
