@@ -19,7 +19,8 @@ class Nvml {
 
   Nvml() : library_(dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL)) {
     if (!library_)
-      throw InputError("nccl: found no NVML (libnvidia-ml.so.1) to tell how the GPUs are linked, expected --link");
+      throw InputError(
+          "nccl: found no NVML (libnvidia-ml.so.1) to tell how the GPUs are linked, expected --link");
     bind("nvmlInit_v2", init_);
     bind("nvmlShutdown", shutdown_);
     bind("nvmlDeviceGetHandleByPciBusId_v2", by_bus_id_);
@@ -27,7 +28,8 @@ class Nvml {
     bind("nvmlDeviceGetNvLinkState", link_state_);
     bind("nvmlDeviceGetNvLinkRemoteDeviceType", remote_type_);
     if (const int code = init_(); code != success)
-      throw InputError(fmt::format("nccl: nvmlInit gives {}, expected 0, or --link to say how the GPUs are linked", code));
+      throw InputError(
+          fmt::format("nccl: nvmlInit gives {}, expected 0, or --link to say how the GPUs are linked", code));
   }
   Nvml(const Nvml&) = delete;
   Nvml& operator=(const Nvml&) = delete;
@@ -37,7 +39,8 @@ class Nvml {
     Device handle = nullptr;
     if (const int code = by_bus_id_(bus_id.c_str(), &handle); code != success)
       throw InputError(
-          fmt::format("nccl: NVML does not know the GPU at {} ({}), expected --link to say how it is linked", bus_id, code));
+          fmt::format("nccl: NVML does not know the GPU at {} ({}), expected --link to say how it is linked",
+                      bus_id, code));
     return handle;
   }
   bool joined_by_nvlink(Device first, Device second) const {
@@ -65,7 +68,8 @@ class Nvml {
   void bind(const char* symbol, Function& function) {
     function = reinterpret_cast<Function>(dlsym(library_, symbol));
     if (!function)
-      throw InputError(fmt::format("nccl: NVML has no {}, expected --link to say how the GPUs are linked", symbol));
+      throw InputError(
+          fmt::format("nccl: NVML has no {}, expected --link to say how the GPUs are linked", symbol));
   }
 
   void* library_;

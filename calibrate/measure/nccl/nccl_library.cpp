@@ -26,15 +26,16 @@ std::string NcclLibrary::version() const {
 void NcclLibrary::check(ncclResult_t result, const char* call) const {
   if (result == ncclSuccess) return;
   const char* detail = last_error(nullptr);
-  throw Error(ExitCode::failure, fmt::format("{}: {}{}{}", call, error_string(result), detail && *detail ? ": " : "",
-                                             detail ? detail : ""));
+  throw Error(ExitCode::failure, fmt::format("{}: {}{}{}", call, error_string(result),
+                                             detail && *detail ? ": " : "", detail ? detail : ""));
 }
 
 NcclLibrary load_nccl(const std::string& path) {
   const std::string wanted = path.empty() ? "libnccl.so.2" : path;
   void* library = dlopen(wanted.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library)
-    throw InputError(fmt::format("nccl: {}, expected NCCL (LD_LIBRARY_PATH, or --nccl-library FILE)", dlerror()));
+    throw InputError(
+        fmt::format("nccl: {}, expected NCCL (LD_LIBRARY_PATH, or --nccl-library FILE)", dlerror()));
   NcclLibrary nccl;
   bind(library, wanted, "ncclGetVersion", nccl.get_version);
   bind(library, wanted, "ncclGetErrorString", nccl.error_string);
@@ -54,7 +55,8 @@ NcclLibrary load_nccl(const std::string& path) {
   bind(library, wanted, "ncclSend", nccl.send);
   bind(library, wanted, "ncclRecv", nccl.recv);
   Dl_info info{};
-  nccl.path = dladdr(reinterpret_cast<void*>(nccl.get_version), &info) && info.dli_fname ? info.dli_fname : wanted;
+  nccl.path =
+      dladdr(reinterpret_cast<void*>(nccl.get_version), &info) && info.dli_fname ? info.dli_fname : wanted;
   return nccl;
 }
 

@@ -5,8 +5,8 @@
 
 namespace sextant::nccl {
 
-/// The NCCL functions used here, loaded at run time: the other measurements need no NCCL, and the library may lie
-/// anywhere.
+/// The NCCL functions used here, loaded at run time: the other measurements need no NCCL, and the library may
+/// lie anywhere.
 struct NcclLibrary {
   decltype(&ncclGetVersion) get_version = nullptr;
   decltype(&ncclGetErrorString) error_string = nullptr;
@@ -33,7 +33,8 @@ struct NcclLibrary {
   void check(ncclResult_t, const char* call) const;
 };
 
-/// Loads `path`, or libnccl.so.2 as the loader finds it. Throws InputError if there is none, or a function is missing.
+/// Loads `path`, or libnccl.so.2 as the loader finds it. Throws InputError if there is none, or a function is
+/// missing.
 NcclLibrary load_nccl(const std::string& path);
 
 }  // namespace sextant::nccl

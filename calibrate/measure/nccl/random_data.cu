@@ -31,7 +31,6 @@ template <class Element>
 struct Arithmetic {  // integers: exact, modulo their width
   using Wide = unsigned long long;
   static constexpr bool floating = false;
-  static constexpr double roundoff = 0;
 };
 template <>
 struct Arithmetic<float> {
@@ -58,14 +57,30 @@ struct Arithmetic<__nv_bfloat16> {
   static constexpr double roundoff = 0x1p-8;
 };
 
-__device__ inline float from_float(float value, float) { return value; }
-__device__ inline double from_float(float value, double) { return value; }
-__device__ inline __half from_float(float value, __half) { return __float2half_rn(value); }
-__device__ inline __nv_bfloat16 from_float(float value, __nv_bfloat16) { return __float2bfloat16_rn(value); }
-__device__ inline double to_double(float value) { return value; }
-__device__ inline double to_double(double value) { return value; }
-__device__ inline double to_double(__half value) { return __half2float(value); }
-__device__ inline double to_double(__nv_bfloat16 value) { return __bfloat162float(value); }
+__device__ inline float from_float(float value, float) {
+  return value;
+}
+__device__ inline double from_float(float value, double) {
+  return value;
+}
+__device__ inline __half from_float(float value, __half) {
+  return __float2half_rn(value);
+}
+__device__ inline __nv_bfloat16 from_float(float value, __nv_bfloat16) {
+  return __float2bfloat16_rn(value);
+}
+__device__ inline double to_double(float value) {
+  return value;
+}
+__device__ inline double to_double(double value) {
+  return value;
+}
+__device__ inline double to_double(__half value) {
+  return __half2float(value);
+}
+__device__ inline double to_double(__nv_bfloat16 value) {
+  return __bfloat162float(value);
+}
 
 template <class Element>
 __device__ inline Element random_element(int rank, std::size_t index) {
@@ -87,22 +102,26 @@ __global__ void fill_kernel(Element* data, std::size_t count, int rank, std::siz
     data[i] = random_element<Element>(rank, first_index + i);
 }
 
-/// The member whose input element j of the output is copied from, and the index in it; reductions have every member.
+/// The member whose input element j of the output is copied from, and the index in it; reductions have every
+/// member.
 struct Origin {
   int member;
   std::size_t index;
 };
 __device__ inline Origin origin(const Expectation& expected, std::size_t j) {
   switch (expected.operation) {
-    case Operation::all_reduce: return {-1, expected.base + j};
+    case Operation::all_reduce:
+      return {-1, expected.base + j};
     case Operation::reduce_scatter:
       return {-1, expected.base + static_cast<std::size_t>(expected.member) * expected.share + j};
     case Operation::all_gather:
       return {static_cast<int>(j / expected.share), expected.base + j % expected.share};
     case Operation::all_to_all:
-      return {static_cast<int>(j / expected.share),
-              expected.base + static_cast<std::size_t>(expected.member) * expected.share + j % expected.share};
-    default: return {expected.source, expected.base + j};
+      return {
+          static_cast<int>(j / expected.share),
+          expected.base + static_cast<std::size_t>(expected.member) * expected.share + j % expected.share};
+    default:
+      return {expected.source, expected.base + j};
   }
 }
 
@@ -117,10 +136,17 @@ __device__ inline bool reduced_right(Element found, const Expectation& expected,
       const double next = to_double(input(member));
       sum_of_magnitudes += fabs(next);
       switch (expected.reduction) {
-        case Reduction::prod: result *= next; break;
-        case Reduction::max: result = fmax(result, next); break;
-        case Reduction::min: result = fmin(result, next); break;
-        default: result += next;
+        case Reduction::prod:
+          result *= next;
+          break;
+        case Reduction::max:
+          result = fmax(result, next);
+          break;
+        case Reduction::min:
+          result = fmin(result, next);
+          break;
+        default:
+          result += next;
       }
     }
     double scale = sum_of_magnitudes;
@@ -139,10 +165,17 @@ __device__ inline bool reduced_right(Element found, const Expectation& expected,
       const Element next = input(member);
       using Wide = typename Arithmetic<Element>::Wide;
       switch (expected.reduction) {
-        case Reduction::prod: result = static_cast<Element>(static_cast<Wide>(result) * static_cast<Wide>(next)); break;
-        case Reduction::max: result = next > result ? next : result; break;
-        case Reduction::min: result = next < result ? next : result; break;
-        default: result = static_cast<Element>(static_cast<Wide>(result) + static_cast<Wide>(next));
+        case Reduction::prod:
+          result = static_cast<Element>(static_cast<Wide>(result) * static_cast<Wide>(next));
+          break;
+        case Reduction::max:
+          result = next > result ? next : result;
+          break;
+        case Reduction::min:
+          result = next < result ? next : result;
+          break;
+        default:
+          result = static_cast<Element>(static_cast<Wide>(result) + static_cast<Wide>(next));
       }
     }
     return found == result;
@@ -158,16 +191,18 @@ __device__ inline bool same(Element found, Element expected) {
 }
 
 template <class Element>
-__global__ void check_kernel(const Element* data, std::size_t count, Expectation expected, unsigned long long* wrong) {
+__global__ void check_kernel(const Element* data, std::size_t count, Expectation expected,
+                             unsigned long long* wrong) {
   const std::size_t step = static_cast<std::size_t>(gridDim.x) * blockDim.x;
   unsigned long long mine = 0;
-  for (std::size_t j = static_cast<std::size_t>(blockIdx.x) * blockDim.x + threadIdx.x; j < count; j += step) {
+  for (std::size_t j = static_cast<std::size_t>(blockIdx.x) * blockDim.x + threadIdx.x; j < count;
+       j += step) {
     const Origin from = origin(expected, j);
     const bool right =
-        from.member < 0
-            ? reduced_right<Element>(data[j], expected, from.index)
-            : same<Element>(data[j], random_element<Element>(
-                                         expected.first_rank + from.member * expected.rank_stride, from.index));
+        from.member < 0 ? reduced_right<Element>(data[j], expected, from.index)
+                        : same<Element>(data[j], random_element<Element>(
+                                                     expected.first_rank + from.member * expected.rank_stride,
+                                                     from.index));
     if (!right) ++mine;
   }
   if (mine) atomicAdd(wrong, mine);
@@ -182,16 +217,26 @@ int blocks_for(std::size_t count) {
 template <class Function>
 void with_element(DataType type, const Function& function) {
   switch (type) {
-    case DataType::int8: return function(static_cast<signed char*>(nullptr));
-    case DataType::uint8: return function(static_cast<unsigned char*>(nullptr));
-    case DataType::int32: return function(static_cast<int*>(nullptr));
-    case DataType::uint32: return function(static_cast<unsigned*>(nullptr));
-    case DataType::int64: return function(static_cast<long long*>(nullptr));
-    case DataType::uint64: return function(static_cast<unsigned long long*>(nullptr));
-    case DataType::half: return function(static_cast<__half*>(nullptr));
-    case DataType::float32: return function(static_cast<float*>(nullptr));
-    case DataType::float64: return function(static_cast<double*>(nullptr));
-    case DataType::bfloat16: return function(static_cast<__nv_bfloat16*>(nullptr));
+    case DataType::int8:
+      return function(static_cast<signed char*>(nullptr));
+    case DataType::uint8:
+      return function(static_cast<unsigned char*>(nullptr));
+    case DataType::int32:
+      return function(static_cast<int*>(nullptr));
+    case DataType::uint32:
+      return function(static_cast<unsigned*>(nullptr));
+    case DataType::int64:
+      return function(static_cast<long long*>(nullptr));
+    case DataType::uint64:
+      return function(static_cast<unsigned long long*>(nullptr));
+    case DataType::half:
+      return function(static_cast<__half*>(nullptr));
+    case DataType::float32:
+      return function(static_cast<float*>(nullptr));
+    case DataType::float64:
+      return function(static_cast<double*>(nullptr));
+    case DataType::bfloat16:
+      return function(static_cast<__nv_bfloat16*>(nullptr));
   }
 }
 
@@ -202,8 +247,8 @@ void fill_random(void* data, DataType type, std::size_t count, int rank, std::si
   if (count == 0) return;
   with_element(type, [&](auto* pointer) {
     using Element = std::remove_pointer_t<decltype(pointer)>;
-    fill_kernel<Element><<<blocks_for(count), threads_per_block, 0, stream>>>(static_cast<Element*>(data), count,
-                                                                             rank, first_index);
+    fill_kernel<Element><<<blocks_for(count), threads_per_block, 0, stream>>>(static_cast<Element*>(data),
+                                                                              count, rank, first_index);
   });
 }
 
@@ -212,8 +257,8 @@ void count_wrong(const void* data, std::size_t count, const Expectation& expecte
   if (count == 0) return;
   with_element(expected.type, [&](auto* pointer) {
     using Element = std::remove_pointer_t<decltype(pointer)>;
-    check_kernel<Element><<<blocks_for(count), threads_per_block, 0, stream>>>(static_cast<const Element*>(data),
-                                                                              count, expected, wrong);
+    check_kernel<Element><<<blocks_for(count), threads_per_block, 0, stream>>>(
+        static_cast<const Element*>(data), count, expected, wrong);
   });
 }
 

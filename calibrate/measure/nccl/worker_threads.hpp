@@ -9,8 +9,8 @@
 
 namespace sextant::nccl {
 
-/// Threads that wait for work and start it together, so that the GPUs of one process are fed at once. The first thread is
-/// the caller's.
+/// Threads that wait for work and start it together, so that the GPUs of one process are fed at once. The
+/// first thread is the caller's.
 class WorkerThreads {
  public:
   explicit WorkerThreads(int count) : together_(count), failures_(static_cast<std::size_t>(count)) {

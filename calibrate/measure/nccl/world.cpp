@@ -47,16 +47,16 @@ RankPlace place_of(const LocalRank& local) {
   return place;
 }
 
-/// The first of this process's devices: those of the processes before it on this node come earlier, unless the launcher
-/// shows each process only its own.
+/// The first of this process's devices: those of the processes before it on this node come earlier, unless
+/// the launcher shows each process only its own.
 int first_device(const WorldSetup& setup, int wanted) {
   int visible = 0;
   cuda_check(cudaGetDeviceCount(&visible), "cudaGetDeviceCount");
   const int first = setup.place.local_rank * wanted;
   if (first + wanted <= visible) return first;
   if (setup.place.size > 1 && visible == wanted) return 0;
-  throw InputError(fmt::format("nccl: found {} GPUs, expected {} for process {} of this node ({} each)", visible,
-                               first + wanted, setup.place.local_rank, wanted));
+  throw InputError(fmt::format("nccl: found {} GPUs, expected {} for process {} of this node ({} each)",
+                               visible, first + wanted, setup.place.local_rank, wanted));
 }
 
 }  // namespace
@@ -78,7 +78,8 @@ void World::open_devices() {
     local.device = first + i;
     cuda_check(cudaSetDevice(local.device), "cudaSetDevice");
     if (!setup_.null_stream)
-      cuda_check(cudaStreamCreateWithFlags(&local.stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+      cuda_check(cudaStreamCreateWithFlags(&local.stream, cudaStreamNonBlocking),
+                 "cudaStreamCreateWithFlags");
     cuda_check(cudaEventCreate(&local.start), "cudaEventCreate");
     cuda_check(cudaEventCreate(&local.stop), "cudaEventCreate");
     cuda_check(cudaMalloc(&local.wrong, sizeof *local.wrong), "cudaMalloc");
@@ -90,10 +91,12 @@ void World::open_devices() {
 void World::connect() {
   ncclUniqueId id{};
   if (leads()) nccl_.check(nccl_.get_unique_id(&id), "ncclGetUniqueId");
-  const std::string shared = share_from_first(setup_.meeting, setup_.place, setup_.generation,
-                                              std::string(id.internal, sizeof id.internal), rendezvous_patience_seconds);
+  const std::string shared =
+      share_from_first(setup_.meeting, setup_.place, setup_.generation,
+                       std::string(id.internal, sizeof id.internal), rendezvous_patience_seconds);
   if (shared.size() != sizeof id.internal)
-    throw Error(ExitCode::failure, fmt::format("rendezvous: found {} bytes, expected {}", shared.size(), sizeof id.internal));
+    throw Error(ExitCode::failure,
+                fmt::format("rendezvous: found {} bytes, expected {}", shared.size(), sizeof id.internal));
   std::memcpy(id.internal, shared.data(), sizeof id.internal);
   nccl_.check(nccl_.group_start(), "ncclGroupStart");
   for (LocalRank& local : local_) {
@@ -121,15 +124,17 @@ void World::exchange_places() {
     cuda_check(cudaSetDevice(local.device), "cudaSetDevice");
     void* buffer = nullptr;
     cuda_check(cudaMalloc(&buffer, all), "cudaMalloc");
-    cuda_check(cudaMemcpy(static_cast<std::byte*>(buffer) + each * static_cast<std::size_t>(local.rank), &bytes, each,
-                          cudaMemcpyHostToDevice),
+    cuda_check(cudaMemcpy(static_cast<std::byte*>(buffer) + each * static_cast<std::size_t>(local.rank),
+                          &bytes, each, cudaMemcpyHostToDevice),
                "cudaMemcpy");
     buffers.push_back(buffer);
   }
   nccl_.check(nccl_.group_start(), "ncclGroupStart");
   for (std::size_t i = 0; i < local_.size(); ++i) {
-    const std::byte* own = static_cast<std::byte*>(buffers[i]) + each * static_cast<std::size_t>(local_[i].rank);
-    nccl_.check(nccl_.all_gather(own, buffers[i], each, ncclUint8, local_[i].world, local_[i].stream), "ncclAllGather");
+    const std::byte* own =
+        static_cast<std::byte*>(buffers[i]) + each * static_cast<std::size_t>(local_[i].rank);
+    nccl_.check(nccl_.all_gather(own, buffers[i], each, ncclUint8, local_[i].world, local_[i].stream),
+                "ncclAllGather");
   }
   nccl_.check(nccl_.group_end(), "ncclGroupEnd");
   for (const LocalRank& local : local_) finish(local);
@@ -137,7 +142,8 @@ void World::exchange_places() {
   cuda_check(cudaSetDevice(local_.front().device), "cudaSetDevice");
   cuda_check(cudaMemcpy(gathered.data(), buffers.front(), all, cudaMemcpyDeviceToHost), "cudaMemcpy");
   for (const PlaceBytes& bytes : gathered)
-    roster_.push_back({bytes.host.data(), bytes.bus_id.data(), bytes.device_name.data(), bytes.device, bytes.pid});
+    roster_.push_back(
+        {bytes.host.data(), bytes.bus_id.data(), bytes.device_name.data(), bytes.device, bytes.pid});
   for (std::size_t i = 0; i < local_.size(); ++i) {
     cuda_check(cudaSetDevice(local_[i].device), "cudaSetDevice");
     cuda_check(cudaFree(buffers[i]), "cudaFree");
@@ -199,7 +205,8 @@ const std::vector<ncclComm_t>& World::group(const std::vector<int>& members) {
   for (std::size_t i = 0; i < local_.size(); ++i) {
     const bool member = std::binary_search(members.begin(), members.end(), local_[i].rank);
     cuda_check(cudaSetDevice(local_[i].device), "cudaSetDevice");
-    nccl_.check(nccl_.comm_split(local_[i].world, member ? 0 : NCCL_SPLIT_NOCOLOR, local_[i].rank, &comms[i], nullptr),
+    nccl_.check(nccl_.comm_split(local_[i].world, member ? 0 : NCCL_SPLIT_NOCOLOR, local_[i].rank, &comms[i],
+                                 nullptr),
                 "ncclCommSplit");
   }
   nccl_.check(nccl_.group_end(), "ncclGroupEnd (ncclCommSplit)");
@@ -217,13 +224,14 @@ std::vector<double> World::most(std::vector<double> values) {
   }
   nccl_.check(nccl_.group_start(), "ncclGroupStart");
   for (const LocalRank& local : local_)
-    nccl_.check(nccl_.all_reduce(local.agreement, local.agreement, values.size(), ncclDouble, ncclMax, local.world,
-                                 local.stream),
+    nccl_.check(nccl_.all_reduce(local.agreement, local.agreement, values.size(), ncclDouble, ncclMax,
+                                 local.world, local.stream),
                 "ncclAllReduce");
   nccl_.check(nccl_.group_end(), "ncclGroupEnd");
   for (const LocalRank& local : local_) finish(local);
   cuda_check(cudaSetDevice(local_.front().device), "cudaSetDevice");
-  cuda_check(cudaMemcpy(values.data(), local_.front().agreement, bytes, cudaMemcpyDeviceToHost), "cudaMemcpy");
+  cuda_check(cudaMemcpy(values.data(), local_.front().agreement, bytes, cudaMemcpyDeviceToHost),
+             "cudaMemcpy");
   return values;
 }
 
@@ -248,8 +256,8 @@ void World::finish(const LocalRank& local) const {
     nccl_.check(trouble, "NCCL, asynchronously");
     const double waited = std::chrono::duration<double>(Clock::now() - begin).count();
     if (waited > setup_.timeout_seconds)
-      throw Error(ExitCode::failure, fmt::format("nccl: GPU {} did not finish within {:.0f} s (--timeout)", local.device,
-                                                 setup_.timeout_seconds));
+      throw Error(ExitCode::failure, fmt::format("nccl: GPU {} did not finish within {:.0f} s (--timeout)",
+                                                 local.device, setup_.timeout_seconds));
     if (waited > 1e-3) sched_yield();
   }
 }

@@ -32,15 +32,15 @@ struct LocalRank {
 struct WorldSetup {
   ProcessPlace place;
   MeetingPoint meeting;
-  int generation = 0;       ///< tells the meetings of one launch apart
+  int generation = 0;  ///< tells the meetings of one launch apart
   int threads = 1;
   int gpus_per_thread = 1;
   bool null_stream = false;
   double timeout_seconds = 120;  ///< of one batch of operations
 };
 
-/// All GPUs of the run: those of this process with their streams and buffers, and the communicators that join them to the
-/// others.
+/// All GPUs of the run: those of this process with their streams and buffers, and the communicators that join
+/// them to the others.
 class World {
  public:
   World(const NcclLibrary&, const WorldSetup&);
@@ -54,10 +54,12 @@ class World {
   std::vector<LocalRank>& local() { return local_; }
   const std::vector<RankPlace>& roster() const { return roster_; }
 
-  /// Allocates the pools: as many bytes as wanted each, or what the fullest GPU of the run has room for. Returns it.
+  /// Allocates the pools: as many bytes as wanted each, or what the fullest GPU of the run has room for.
+  /// Returns it.
   std::size_t allocate_pools(std::size_t wanted_bytes);
 
-  /// The group's communicator for each local rank, nullptr for those outside. All processes call it with equal members.
+  /// The group's communicator for each local rank, nullptr for those outside. All processes call it with
+  /// equal members.
   const std::vector<ncclComm_t>& group(const std::vector<int>& members);
 
   /// The largest of every process's values, in all of them. All processes call it.

@@ -30,7 +30,8 @@ int number(const std::string& name, const std::string& text, int least) {
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size() || value < least)
-    throw InputError(fmt::format("environment: {} is \"{}\", expected a whole number from {}", name, text, least));
+    throw InputError(
+        fmt::format("environment: {} is \"{}\", expected a whole number from {}", name, text, least));
   return value;
 }
 
@@ -61,7 +62,7 @@ ProcessPlace process_place(const Environment& environment) {
                                    words.local_rank, words.launcher));
     place.job = environment(words.job).value_or("");
     if (std::string(words.launcher) == "Slurm")
-      place.job += "." + environment("SLURM_STEP_ID").value_or("");
+      place.job = fmt::format("{}.{}", place.job, environment("SLURM_STEP_ID").value_or(""));
     return place;
   }
   return {};

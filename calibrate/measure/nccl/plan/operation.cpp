@@ -28,11 +28,11 @@ struct TypeWords {
   std::size_t bytes;
 };
 constexpr std::array type_words = {
-    TypeWords{DataType::int8, "int8", "int8", 1},          TypeWords{DataType::uint8, "uint8", "uint8", 1},
-    TypeWords{DataType::int32, "int32", "int32", 4},       TypeWords{DataType::uint32, "uint32", "uint32", 4},
-    TypeWords{DataType::int64, "int64", "int64", 8},       TypeWords{DataType::uint64, "uint64", "uint64", 8},
-    TypeWords{DataType::half, "half", "fp16", 2},          TypeWords{DataType::float32, "float", "fp32", 4},
-    TypeWords{DataType::float64, "double", "fp64", 8},     TypeWords{DataType::bfloat16, "bfloat16", "bf16", 2},
+    TypeWords{DataType::int8, "int8", "int8", 1},      TypeWords{DataType::uint8, "uint8", "uint8", 1},
+    TypeWords{DataType::int32, "int32", "int32", 4},   TypeWords{DataType::uint32, "uint32", "uint32", 4},
+    TypeWords{DataType::int64, "int64", "int64", 8},   TypeWords{DataType::uint64, "uint64", "uint64", 8},
+    TypeWords{DataType::half, "half", "fp16", 2},      TypeWords{DataType::float32, "float", "fp32", 4},
+    TypeWords{DataType::float64, "double", "fp64", 8}, TypeWords{DataType::bfloat16, "bfloat16", "bf16", 2},
 };
 
 constexpr std::array<const char*, 5> reduction_names = {"sum", "prod", "max", "min", "avg"};
@@ -49,7 +49,9 @@ const TypeWords& words(DataType type) {
 
 }  // namespace
 
-std::string name(Operation operation) { return words(operation).name; }
+std::string name(Operation operation) {
+  return words(operation).name;
+}
 
 std::optional<Operation> operation_named(const std::string& text) {
   constexpr std::string_view suffix = "_perf";
@@ -72,10 +74,16 @@ bool is_between_two(Operation operation) {
 bool reduces(Operation operation) {
   return operation == Operation::all_reduce || operation == Operation::reduce_scatter;
 }
-bool has_root(Operation operation) { return operation == Operation::broadcast; }
+bool has_root(Operation operation) {
+  return operation == Operation::broadcast;
+}
 
-std::string name(DataType type) { return words(type).name; }
-std::string row_name(DataType type) { return words(type).row_name; }
+std::string name(DataType type) {
+  return words(type).name;
+}
+std::string row_name(DataType type) {
+  return words(type).row_name;
+}
 
 std::optional<DataType> data_type_named(const std::string& text) {
   for (const TypeWords& each : type_words)
@@ -92,14 +100,18 @@ const std::vector<DataType>& data_types() {
   return all;
 }
 
-std::size_t bytes_of(DataType type) { return words(type).bytes; }
+std::size_t bytes_of(DataType type) {
+  return words(type).bytes;
+}
 
 bool is_floating(DataType type) {
   return type == DataType::half || type == DataType::float32 || type == DataType::float64 ||
          type == DataType::bfloat16;
 }
 
-std::string name(Reduction reduction) { return reduction_names[static_cast<std::size_t>(reduction)]; }
+std::string name(Reduction reduction) {
+  return reduction_names[static_cast<std::size_t>(reduction)];
+}
 
 std::optional<Reduction> reduction_named(const std::string& text) {
   for (std::size_t i = 0; i < reduction_names.size(); ++i)
@@ -119,10 +131,14 @@ Layout layout(Operation operation, std::size_t bytes, std::size_t element_bytes,
   const std::size_t alignment = 16 / element_bytes;  // elements in 16 bytes
   const std::size_t share = count / all / alignment * alignment;
   switch (operation) {
-    case Operation::all_gather: return {share, share * all, share, share, 0};
-    case Operation::reduce_scatter: return {share * all, share, share, 0, share};
-    case Operation::all_to_all: return {share * all, share * all, share, 0, 0};
-    default: return {count, count, count, 0, 0};
+    case Operation::all_gather:
+      return {share, share * all, share, share, 0};
+    case Operation::reduce_scatter:
+      return {share * all, share, share, 0, share};
+    case Operation::all_to_all:
+      return {share * all, share * all, share, 0, 0};
+    default:
+      return {count, count, count, 0, 0};
   }
 }
 
@@ -134,11 +150,14 @@ Bandwidth bandwidth(Operation operation, double bytes, double seconds, int ranks
   const double algbw = bytes / 1e9 / seconds;
   const double others = static_cast<double>(ranks - 1) / ranks;
   switch (operation) {
-    case Operation::all_reduce: return {algbw, algbw * 2 * others};
+    case Operation::all_reduce:
+      return {algbw, algbw * 2 * others};
     case Operation::all_gather:
     case Operation::reduce_scatter:
-    case Operation::all_to_all: return {algbw, algbw * others};
-    default: return {algbw, algbw};
+    case Operation::all_to_all:
+      return {algbw, algbw * others};
+    default:
+      return {algbw, algbw};
   }
 }
 

@@ -6,7 +6,8 @@
 
 namespace sextant::nccl {
 
-/// What is timed. `send` goes one way between two GPUs, `sendrecv` both ways at once; the others are collectives.
+/// What is timed. `send` goes one way between two GPUs, `sendrecv` both ways at once; the others are
+/// collectives.
 enum class Operation { all_reduce, all_gather, reduce_scatter, broadcast, all_to_all, send, sendrecv };
 
 /// Element types, with nccl-tests' names on the command line and in the table.
@@ -37,8 +38,8 @@ std::string name(Reduction);
 std::optional<Reduction> reduction_named(const std::string&);
 const std::vector<Reduction>& reductions();
 
-/// Element counts of one operation, as nccl-tests derives them from a size on the command line: gathers, scatters
-/// and all-to-all round each rank's share down to 16 bytes.
+/// Element counts of one operation, as nccl-tests derives them from a size on the command line: gathers,
+/// scatters and all-to-all round each rank's share down to 16 bytes.
 struct Layout {
   std::size_t send_count = 0, recv_count = 0;
   std::size_t count = 0;  ///< NCCL's argument, and the table's `count`
@@ -50,8 +51,8 @@ Layout layout(Operation, std::size_t bytes, std::size_t element_bytes, int ranks
 /// The `size` column and the `bytes` of a row: the larger of both buffers.
 std::size_t size_bytes(const Layout&, std::size_t element_bytes);
 
-/// 10^9 B/s. busbw is algbw times what a rank must move for each byte of `size`: 2 (n-1)/n for all_reduce, (n-1)/n for
-/// all_gather, reduce_scatter and all_to_all, 1 otherwise (nccl-tests, doc/PERFORMANCE.md).
+/// 10^9 B/s. busbw is algbw times what a rank must move for each byte of `size`: 2 (n-1)/n for all_reduce,
+/// (n-1)/n for all_gather, reduce_scatter and all_to_all, 1 otherwise (nccl-tests, doc/PERFORMANCE.md).
 struct Bandwidth {
   double algbw = 0, busbw = 0;
 };

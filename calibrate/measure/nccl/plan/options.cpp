@@ -4,10 +4,9 @@
 #include <getopt.h>
 
 #include <charconv>
-#include <cmath>
 #include <functional>
-#include <map>
 
+#include "calibrate/measure/common/size_text.hpp"
 #include "models/base/error.hpp"
 
 namespace sextant::nccl {
@@ -21,7 +20,8 @@ template <class Number>
 Number number(const std::string& option, const std::string& text, Number least, const std::string& expected) {
   Number value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < least) refuse(option, text, expected);
+  if (error != std::errc{} || end != text.data() + text.size() || value < least)
+    refuse(option, text, expected);
   return value;
 }
 
@@ -37,6 +37,10 @@ bool zero_or_one(const std::string& option, const std::string& text) {
 /// Flags of nccl-tests that ask for something this program does not do: only the value that asks for nothing.
 void only_zero(const std::string& option, const std::string& text) {
   if (text != "0") refuse(option, text, "0: sextant-measure does not have it");
+}
+
+std::uint64_t parse_bytes(const std::string& option, const std::string& text) {
+  return static_cast<std::uint64_t>(measure::parse_size(text, "nccl: " + option));
 }
 
 std::vector<std::string> items(const std::string& text) {
@@ -178,12 +182,14 @@ std::vector<Flag> own_flags() {
       {"gpu", 0, true, [](Options& o, Text, Text v) { o.gpu = v; }},
       {"link", 0, true,
        [](Options& o, Text n, Text v) {
-         o.link = words(n, v, {"nvlink", "pcie", "roce", "ib", "tcp"}, "nvlink, pcie, roce, ib or tcp").front();
+         o.link =
+             words(n, v, {"nvlink", "pcie", "roce", "ib", "tcp"}, "nvlink, pcie, roce, ib or tcp").front();
        }},
       {"rendezvous", 0, true, [](Options& o, Text, Text v) { o.rendezvous = v; }},
       {"nccl-library", 0, true, [](Options& o, Text, Text v) { o.nccl_library = v; }},
       {"source", 0, true, [](Options& o, Text, Text v) { o.source = v; }},
       {"child-process", 0, true, [](Options& o, Text n, Text v) { o.child.process = count(n, v, 0); }},
+      {"child-block", 0, true, [](Options& o, Text n, Text v) { o.child.first_block = count(n, v, 0); }},
       {"child-rows", 0, true, [](Options& o, Text n, Text v) { o.child.rows_descriptor = count(n, v, 0); }},
       {"child-seconds", 0, true,
        [](Options& o, Text n, Text v) { o.child.seconds = number(n, v, 0.0, "seconds"); }},
@@ -217,12 +223,18 @@ struct GetoptTables {
 
 void check(const Options& o) {
   if (o.min_bytes && o.max_bytes && *o.min_bytes > *o.max_bytes)
-    throw InputError(fmt::format("nccl: minbytes is {} and maxbytes {}, expected no more", *o.min_bytes, *o.max_bytes));
+    throw InputError(
+        fmt::format("nccl: minbytes is {} and maxbytes {}, expected no more", *o.min_bytes, *o.max_bytes));
   if (o.step_bytes && *o.step_bytes == 0) refuse("stepbytes", "0", "at least 1 byte");
   if (o.resume && o.output.empty())
     throw InputError("nccl: --resume without a file, expected --output FILE of the run to continue");
+  if (o.blocking && o.graph_launches.value_or(0) > 0)
+    throw InputError(
+        "nccl: found --blocking with --cudagraph, expected one of them: a graph does not wait for the host");
   if (o.null_stream && o.graph_launches.value_or(0) > 0)
-    throw InputError("nccl: found --stream_null 1 with --cudagraph, expected one of them: the null stream is not captured");
+    throw InputError(
+        "nccl: found --stream_null 1 with --cudagraph, expected one of them: the null stream is not "
+        "captured");
 }
 
 }  // namespace
@@ -230,18 +242,6 @@ void check(const Options& o) {
 std::optional<int> Options::local_ranks() const {
   if (!threads && !gpus_per_thread) return std::nullopt;
   return threads.value_or(1) * gpus_per_thread.value_or(1);
-}
-
-std::uint64_t parse_bytes(const std::string& option, const std::string& text) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const std::string unit = lower(std::string(end, text.data() + text.size()));
-  const std::map<std::string, double> units = {
-      {"", 1}, {"k", 1024}, {"m", 1024.0 * 1024}, {"g", 1024.0 * 1024 * 1024}};
-  const auto found = units.find(unit);
-  if (error != std::errc{} || found == units.end() || !(value >= 0) || value * found->second > 0x1p50)
-    refuse(option, text, "a size such as 8, 64K, 32M or 1G");
-  return static_cast<std::uint64_t>(value * found->second);
 }
 
 Options parse_options(const std::vector<std::string>& arguments) {
@@ -269,16 +269,20 @@ Options parse_options(const std::vector<std::string>& arguments) {
   opterr = 0;
   for (;;) {
     int long_index = -1;
-    const int code = getopt_long(argument_count, pointers.data(), tables.letters.c_str(), tables.names.data(), &long_index);
+    const int code = getopt_long(argument_count, pointers.data(), tables.letters.c_str(), tables.names.data(),
+                                 &long_index);
     if (code == -1) break;
     if (code == 1) {
       operation(optarg);
       continue;
     }
-    const std::string found = optind > 0 && optind <= argument_count ? pointers[static_cast<std::size_t>(optind - 1)] : "";
+    const std::string found =
+        optind > 0 && optind <= argument_count ? pointers[static_cast<std::size_t>(optind - 1)] : "";
     if (code == ':') throw InputError(fmt::format("nccl: {} has no value, expected one", found));
     const Flag* flag = code == '?' ? nullptr : GetoptTables::flag(flags, code);
-    if (!flag) throw InputError(fmt::format("nccl: found {}, expected one of nccl-tests' flags or those of nccl --help", found));
+    if (!flag)
+      throw InputError(
+          fmt::format("nccl: found {}, expected one of nccl-tests' flags or those of nccl --help", found));
     flag->apply(options, flag->name, optarg ? optarg : "");
   }
   for (int i = optind; i < argument_count; ++i) operation(pointers[static_cast<std::size_t>(i)]);

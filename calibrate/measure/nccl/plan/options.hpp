@@ -19,9 +19,10 @@ struct VariantChoice {
 
 /// How the parent process starts one of its children (not for users).
 struct ChildOptions {
-  int process = -1;      ///< index into the plan; -1: this is the parent
+  int process = -1;     ///< index into the plan; -1: this is the parent
+  int first_block = 0;  ///< of that process
   int rows_descriptor = -1;
-  double seconds = 0;    ///< what it may take; 0: no limit
+  double seconds = 0;  ///< what it may take; 0: no limit
 };
 
 /// The command line of `sextant-measure nccl`: nccl-tests' flags, and ours in long form.
@@ -55,14 +56,11 @@ struct Options {
   bool sweep() const { return operations.empty(); }
 };
 
-/// Reads the arguments after `nccl`. Long names may be shortened and joined with '=', as getopt_long has it. Throws
-/// InputError that names the option, what was found and what is expected.
+/// Reads the arguments after `nccl`. Long names may be shortened and joined with '=', as getopt_long has it.
+/// Throws InputError that names the option, what was found and what is expected.
 Options parse_options(const std::vector<std::string>& arguments);
 
 /// What `--help` prints, with a working example.
 std::string help_text();
-
-/// nccl-tests' sizes: a number, possibly with a fraction, and K, M or G (powers of 1024) in either case.
-std::uint64_t parse_bytes(const std::string& option, const std::string& text);
 
 }  // namespace sextant::nccl

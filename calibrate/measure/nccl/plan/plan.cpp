@@ -34,7 +34,8 @@ class BlockList {
                   const std::vector<bool>& graphs, bool in_place) {
     const auto reductions = reduces(operation) ? options_.reductions : std::vector<Reduction>{Reduction::sum};
     for (const Reduction reduction : reductions) {
-      if (reduction == Reduction::avg && !is_floating(type)) continue;  // rounds in ways that NCCL does not define
+      if (reduction == Reduction::avg && !is_floating(type))
+        continue;  // rounds in ways that NCCL does not define
       for (const int root : roots(operation, members))
         for (const bool graph : graphs)
           add({operation, members, type, reduction, root, graph, in_place && !graph, {}}, sizes);
@@ -104,7 +105,8 @@ std::vector<Block> default_blocks(const Options& options, int ranks) {
         list.collective(operation, first_ranks(size), type, sizes, graphs,
                         options.effort == Effort::thorough || (!quick && size == ranks));
   if (options.pairs.value_or(true))
-    list.every_pair(main_types(options).front(), sweep_sizes(options, quick ? Density::sparse : Density::medium),
+    list.every_pair(main_types(options).front(),
+                    sweep_sizes(options, quick ? Density::sparse : Density::medium),
                     quick ? std::vector<bool>{graphs.front()} : graphs);
   if (!options.types && options.effort != Effort::thorough && sweep_groups(options, ranks).size() > 0)
     for (const Operation operation : collective_operations()) {
@@ -126,8 +128,9 @@ std::vector<Operation> operations_of(const Variant& variant, Effort effort) {
 std::vector<Block> forced_blocks(const Options& options, const Variant& variant, int ranks) {
   BlockList list(options, ranks);
   const bool quick = options.effort == Effort::quick, thorough = options.effort == Effort::thorough;
-  const Sizes sizes =
-      sweep_sizes(options, thorough ? Density::full : quick ? Density::coarse : Density::medium);
+  const Sizes sizes = sweep_sizes(options, thorough ? Density::full
+                                           : quick  ? Density::coarse
+                                                    : Density::medium);
   const auto all_graphs = graph_modes(options);
   const std::vector<bool> graphs = thorough ? all_graphs : std::vector<bool>{all_graphs.front()};
   const auto groups = sweep_groups(options, ranks);
@@ -175,15 +178,17 @@ std::vector<Variant> sweep_variants(const Options& options) {
     using Words = std::vector<std::string>;
     const Words algorithms = choice.algorithms.value_or(all ? Words{"", "Ring", "Tree"} : Words{""});
     const Words protocols = choice.protocols.value_or(all ? Words{"", "LL", "LL128", "Simple"} : Words{""});
-    const std::vector<int> channels = choice.channels.value_or(all ? std::vector{0, 2, 4, 8} : std::vector{0});
+    const std::vector<int> channels =
+        choice.channels.value_or(all ? std::vector{0, 2, 4, 8} : std::vector{0});
     std::vector<Variant> product;
     for (const int limit : channels)
       for (const std::string& algorithm : algorithms)
         for (const std::string& protocol : protocols) product.push_back({algorithm, protocol, limit});
     return product;
   }
-  std::vector<Variant> variants = {{}, {"Ring", "", 0}, {"Tree", "", 0}, {"", "", 2}, {"", "", 4}, {"", "", 8},
-                                   {"", "LL", 0}, {"", "LL128", 0}, {"", "Simple", 0}};
+  std::vector<Variant> variants = {
+      {},          {"Ring", "", 0}, {"Tree", "", 0},  {"", "", 2},      {"", "", 4},
+      {"", "", 8}, {"", "LL", 0},   {"", "LL128", 0}, {"", "Simple", 0}};
   if (options.effort == Effort::standard)
     for (const char* algorithm : {"Ring", "Tree"})
       for (const char* protocol : {"LL", "LL128", "Simple"}) variants.push_back({algorithm, protocol, 0});
@@ -195,7 +200,8 @@ void check(const Options& options, int ranks) {
     throw InputError(fmt::format("nccl: found {} GPU, expected at least 2 over all processes", ranks));
   for (const int size : options.group_sizes.value_or(std::vector<int>{}))
     if (size > ranks)
-      throw InputError(fmt::format("nccl: groups: found {}, expected at most the {} GPUs of this run", size, ranks));
+      throw InputError(
+          fmt::format("nccl: groups: found {}, expected at most the {} GPUs of this run", size, ranks));
 }
 
 }  // namespace
@@ -247,9 +253,15 @@ std::size_t Plan::points() const {
 EffortLimits limits(const Options& options) {
   EffortLimits result;
   switch (options.effort) {
-    case Effort::quick: result = {0.04, 105, 0.03, 5}; break;
-    case Effort::standard: result = {0.2, 0, 0.01, 10}; break;
-    case Effort::thorough: result = {1.0, 0, 0.003, 20}; break;
+    case Effort::quick:
+      result = {0.04, 105, 0.03, 5};
+      break;
+    case Effort::standard:
+      result = {0.2, 0, 0.01, 10};
+      break;
+    case Effort::thorough:
+      result = {1.0, 0, 0.003, 20};
+      break;
   }
   if (options.seconds) result.seconds = *options.seconds;
   return result;
@@ -272,7 +284,9 @@ Plan make_plan(const Options& options, int ranks) {
     if (!process.blocks.empty()) plan.processes.push_back(std::move(process));
   }
   if (plan.processes.empty())
-    throw InputError("nccl: found nothing to measure, expected an operation that the chosen algorithm has, a group or pairs");
+    throw InputError(
+        "nccl: found nothing to measure, expected an operation that the chosen algorithm has, a group or "
+        "pairs");
   return plan;
 }
 
@@ -284,9 +298,10 @@ double estimated_seconds(const Plan& plan, const EffortLimits& effort) {
 }
 
 std::string list_text(const Plan& plan, const EffortLimits& effort, int ranks) {
-  std::string text = fmt::format("# {} GPUs, {} processes one after another, {} points, about {:.0f} s{}\n", ranks,
-                                 plan.processes.size(), plan.points(), estimated_seconds(plan, effort),
-                                 effort.seconds > 0 ? fmt::format(", stopped after {:.0f} s", effort.seconds) : "");
+  std::string text =
+      fmt::format("# {} GPUs, {} processes one after another, {} points, about {:.0f} s{}\n", ranks,
+                  plan.processes.size(), plan.points(), estimated_seconds(plan, effort),
+                  effort.seconds > 0 ? fmt::format(", stopped after {:.0f} s", effort.seconds) : "");
   for (const Process& process : plan.processes) {
     std::string variables;
     for (const auto& [variable, value] : process.variant.environment())

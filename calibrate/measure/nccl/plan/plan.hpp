@@ -15,11 +15,14 @@ struct Variant {
   bool forced() const { return !algorithm.empty() || !protocol.empty() || channels > 0; }
   /// "default", or "Ring LL128, at most 4 channels".
   std::string text() const;
-  /// The NCCL_* variables to set before NCCL is loaded. NCCL reads some once per process, so each variant runs in a
-  /// process of its own.
+  /// The NCCL_* variables to set before NCCL is loaded. NCCL reads some once per process, so each variant
+  /// runs in a process of its own.
   std::vector<std::pair<std::string, std::string>> environment() const;
   bool operator==(const Variant&) const = default;
 };
+
+/// Largest message whose one-way time is taken as half a round trip; above it latency hardly matters.
+inline constexpr std::uint64_t ping_pong_limit = std::uint64_t{32} << 20;
 
 /// One table: an operation of one group in one way, over ascending sizes.
 struct Block {

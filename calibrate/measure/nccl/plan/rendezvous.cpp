@@ -31,7 +31,8 @@ int port_number(const std::string& text) {
   int port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
   if (error != std::errc{} || end != text.data() + text.size() || port < 1 || port > 65535)
-    throw InputError(fmt::format("environment: MASTER_PORT is \"{}\", expected a port from 1 to 65535", text));
+    throw InputError(
+        fmt::format("environment: MASTER_PORT is \"{}\", expected a port from 1 to 65535", text));
   return port;
 }
 
@@ -41,7 +42,8 @@ void wait_for(const Condition& done, double patience_seconds, const std::string&
   const auto end = Clock::now() + std::chrono::duration<double>(patience_seconds);
   while (!done()) {
     if (Clock::now() > end)
-      throw Error(ExitCode::failure, fmt::format("rendezvous: waited {:.0f} s for {}", patience_seconds, what));
+      throw Error(ExitCode::failure,
+                  fmt::format("rendezvous: waited {:.0f} s for {}", patience_seconds, what));
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
 }
@@ -59,8 +61,8 @@ std::string new_nonce() {
   return fmt::format("{:08x}{:08x}{:08x}", random(), random(), static_cast<unsigned>(getpid()));
 }
 
-/// Every process but the first leaves a nonce; the first answers all of them in the file that carries the payload, so
-/// that nobody takes an old file for this one.
+/// Every process but the first leaves a nonce; the first answers all of them in the file that carries the
+/// payload, so that nobody takes an old file for this one.
 class FileMeeting {
  public:
   FileMeeting(std::string base, const ProcessPlace& place, double patience)
@@ -106,7 +108,8 @@ class FileMeeting {
 
 }  // namespace
 
-MeetingPoint meeting_point(const std::string& file, const ProcessPlace& place, const Environment& environment) {
+MeetingPoint meeting_point(const std::string& file, const ProcessPlace& place,
+                           const Environment& environment) {
   if (!file.empty()) return {file, "", 0};
   const auto host = environment("MASTER_ADDR"), port = environment("MASTER_PORT");
   if (host.has_value() != port.has_value())
@@ -115,7 +118,8 @@ MeetingPoint meeting_point(const std::string& file, const ProcessPlace& place, c
   if (place.size == 1) return {};
   if (!on_one_node(place, environment))
     throw InputError(
-        "nccl: found processes on several nodes, expected --rendezvous FILE on a shared file system, or MASTER_ADDR and "
+        "nccl: found processes on several nodes, expected --rendezvous FILE on a shared file system, or "
+        "MASTER_ADDR and "
         "MASTER_PORT of the first process's host");
   const std::string folder = environment("TMPDIR").value_or("/tmp");
   const std::string job = place.job.empty() ? std::to_string(getppid()) : place.job;
@@ -129,7 +133,8 @@ std::string share_from_first(const MeetingPoint& point, const ProcessPlace& plac
                              const std::string& payload, double patience_seconds) {
   if (place.size == 1) return payload;
   if (point.file.empty())
-    return share_over_tcp(point.host, point.port, place.rank, place.size, generation, payload, patience_seconds);
+    return share_over_tcp(point.host, point.port, place.rank, place.size, generation, payload,
+                          patience_seconds);
   const FileMeeting meeting(fmt::format("{}.{}", point.file, generation), place, patience_seconds);
   return place.rank == 0 ? meeting.lead(payload) : meeting.follow();
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "calibrate/measure/common/size_text.hpp"
 #include "models/base/error.hpp"
 
 namespace sextant::nccl {
@@ -16,7 +17,8 @@ std::vector<std::uint64_t> stepped(std::uint64_t least, std::uint64_t most, int 
   std::vector<std::uint64_t> sizes;
   for (std::uint64_t bytes = least; bytes <= most;
        bytes = factor > 1 ? bytes * static_cast<std::uint64_t>(factor) : bytes + step) {
-    if (bytes == 0 && factor > 1) throw InputError("nccl: minbytes is 0 with a step factor, expected at least 1");
+    if (bytes == 0 && factor > 1)
+      throw InputError("nccl: minbytes is 0 with a step factor, expected at least 1");
     sizes.push_back(bytes);
     if (sizes.size() > too_many)
       throw InputError(fmt::format("nccl: found more than {} sizes, expected a larger step", too_many));
@@ -32,10 +34,14 @@ std::vector<std::uint64_t> powers(std::uint64_t least, std::uint64_t most, int f
 
 int factor_of(Density density) {
   switch (density) {
-    case Density::full: return 2;
-    case Density::medium: return 4;
-    case Density::coarse: return 8;
-    case Density::sparse: return 64;
+    case Density::full:
+      return 2;
+    case Density::medium:
+      return 4;
+    case Density::coarse:
+      return 8;
+    case Density::sparse:
+      return 64;
   }
   return 2;
 }
@@ -56,7 +62,8 @@ Sizes sweep_sizes(const Options& options, Density density) {
 }
 
 std::vector<std::uint64_t> given_sizes(const Options& options) {
-  const std::uint64_t least = options.min_bytes.value_or(32 * mib), most = options.max_bytes.value_or(32 * mib);
+  const std::uint64_t least = options.min_bytes.value_or(32 * mib),
+                      most = options.max_bytes.value_or(32 * mib);
   if (least > most)
     throw InputError(fmt::format("nccl: minbytes is {} and maxbytes {}, expected no more", least, most));
   return stepped(least, most, options.step_factor.value_or(1), options.step_bytes.value_or(mib));
@@ -66,14 +73,7 @@ std::string sizes_text(const std::vector<std::uint64_t>& bytes) {
   std::string text;
   for (const std::uint64_t each : bytes) {
     if (!text.empty()) text += ' ';
-    if (each >= gib && each % gib == 0)
-      text += fmt::format("{}G", each / gib);
-    else if (each >= mib && each % mib == 0)
-      text += fmt::format("{}M", each / mib);
-    else if (each >= kib && each % kib == 0)
-      text += fmt::format("{}K", each / kib);
-    else
-      text += std::to_string(each);
+    text += measure::size_text(static_cast<std::int64_t>(each));
   }
   return text;
 }

@@ -15,14 +15,14 @@ struct Sizes {
 /// How densely a sweep covers its range: every power of 2, of 4, of 8, of 64.
 enum class Density { full, medium, coarse, sparse };
 
-/// Sizes of the sweep, 1 KiB to 1 GiB unless -b or -e say otherwise; a step on the command line replaces the density.
-/// Both ends are always measured.
+/// Sizes of the sweep, 1 KiB to 1 GiB unless -b or -e say otherwise; a step on the command line replaces the
+/// density. Both ends are always measured.
 Sizes sweep_sizes(const Options&, Density);
 
 /// nccl-tests' sizes for a named operation: -b to -e (32 MiB each) by -f, or by -i (1 MiB).
 std::vector<std::uint64_t> given_sizes(const Options&);
 
-/// "1K 2K 4M": K, M and G are powers of 1024.
+/// "1K 2K 4M", as measure::size_text has it.
 std::string sizes_text(const std::vector<std::uint64_t>& bytes);
 
 }  // namespace sextant::nccl

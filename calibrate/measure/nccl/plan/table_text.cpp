@@ -25,11 +25,14 @@ std::string cell_text(const std::optional<TableCell>& cell) {
 }  // namespace
 
 std::string table_heading() {
-  std::string text = fmt::format("# {:>10}  {:>12}  {:>8}  {:>6}  {:>6}           out-of-place                       in-place          \n",
-                                 "", "", "", "", "");
-  const char* columns = "# {:>10}  {:>12}  {:>8}  {:>6}  {:>6}  {:>7}  {:>6}  {:>6}  {:>6}  {:>7}  {:>6}  {:>6}  {:>6}\n";
-  text += fmt::format(fmt::runtime(columns), "size", "count", "type", "redop", "root", "time", "algbw", "busbw",
-                      "#wrong", "time", "algbw", "busbw", "#wrong");
+  std::string text = fmt::format(
+      "# {:>10}  {:>12}  {:>8}  {:>6}  {:>6}           out-of-place                       in-place          "
+      "\n",
+      "", "", "", "", "");
+  const char* columns =
+      "# {:>10}  {:>12}  {:>8}  {:>6}  {:>6}  {:>7}  {:>6}  {:>6}  {:>6}  {:>7}  {:>6}  {:>6}  {:>6}\n";
+  text += fmt::format(fmt::runtime(columns), "size", "count", "type", "redop", "root", "time", "algbw",
+                      "busbw", "#wrong", "time", "algbw", "busbw", "#wrong");
   text += fmt::format(fmt::runtime(columns), "(B)", "(elements)", "", "", "", "(us)", "(GB/s)", "(GB/s)", "",
                       "(us)", "(GB/s)", "(GB/s)", "");
   return text;

@@ -81,7 +81,8 @@ Socket listen_on(int port) {
   any.sin6_addr = in6addr_any;
   if (listener.valid() && !setsockopt(listener.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) &&
       !setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) &&
-      !bind(listener.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) && !listen(listener.get(), 128))
+      !bind(listener.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) &&
+      !listen(listener.get(), 128))
     return listener;
   // A host without IPv6.
   Socket plain(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -102,7 +103,8 @@ Socket connect_to(const std::string& host, int port) {
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(found, &freeaddrinfo);
   for (const addrinfo* each = found; each; each = each->ai_next) {
     Socket connection(socket(each->ai_family, each->ai_socktype | SOCK_CLOEXEC, each->ai_protocol));
-    if (connection.valid() && connect(connection.get(), each->ai_addr, each->ai_addrlen) == 0) return connection;
+    if (connection.valid() && connect(connection.get(), each->ai_addr, each->ai_addrlen) == 0)
+      return connection;
   }
   return Socket(-1);
 }
@@ -115,8 +117,8 @@ void serve(int port, int size, int generation, const std::string& payload, doubl
     const double left = std::chrono::duration<double>(end - Clock::now()).count();
     if (left <= 0 || !wait_readable(listener.get(), left))
       throw Error(ExitCode::failure,
-                  fmt::format("rendezvous: {} of {} processes came to port {} within {:.0f} s", served.size() + 1,
-                              size, port, patience_seconds));
+                  fmt::format("rendezvous: {} of {} processes came to port {} within {:.0f} s",
+                              served.size() + 1, size, port, patience_seconds));
     const Socket peer(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
     Hello hello;
     if (!peer.valid() || !receive_all(peer.get(), &hello, sizeof hello, 1)) continue;
