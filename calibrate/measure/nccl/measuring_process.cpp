@@ -104,6 +104,7 @@ class BlockLoop {
     if (wrong_points_) voice_.tell_parent(fmt::format("wrong {}", wrong_points_));
   }
   bool stopped_by_user() const { return interrupted_; }
+  bool cut_short() const { return stopped_; }
 
  private:
   void run_block(const Block& block) {
@@ -252,6 +253,7 @@ int run_measuring_process(const Options& options, const ProcessPlace& place, con
     BlockLoop loop(world, options, process, voice, begin);
     loop.run();
     interrupted = loop.stopped_by_user();
+    if (loop.cut_short()) voice.tell_parent("cut short");
     voice.tell_parent("done");
   }
   return static_cast<int>(interrupted ? ExitCode::interrupted : ExitCode::ok);

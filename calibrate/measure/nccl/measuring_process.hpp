@@ -13,8 +13,8 @@ struct LocalShape {
 LocalShape local_shape(const Options&, const ProcessPlace&, int visible_gpus);
 
 /// The body of a child: measures one process of the plan in the environment it was started with, prints its
-/// tables, and writes to the pipe what the parent keeps: rows, "block N" before block N, "wrong N", and
-/// "done" at the end. Returns the exit code.
+/// tables, and writes to the pipe what the parent keeps: rows, "block N" before block N, "wrong N", "cut
+/// short", and "done" at the end. Returns the exit code.
 int run_measuring_process(const Options&, const ProcessPlace&, const Plan&, int visible_gpus);
 
 }  // namespace sextant::nccl

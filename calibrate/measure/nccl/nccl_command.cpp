@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <numeric>
 #include <optional>
 
 #include "calibrate/measure/common/context.hpp"
@@ -19,6 +20,7 @@
 #include "calibrate/measure/nccl/measuring_process.hpp"
 #include "calibrate/measure/nccl/nccl_library.hpp"
 #include "calibrate/measure/nccl/plan/child_process.hpp"
+#include "calibrate/measure/nccl/plan/rendezvous.hpp"
 #include "calibrate/measure/nccl/plan/rows.hpp"
 #include "models/base/error.hpp"
 
@@ -28,12 +30,15 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* this_program = "/proc/self/exe";
-constexpr int most_restarts = 3;  // of one variant, after blocks that NCCL refuses
+constexpr int most_passes = 3;                // over the variants, when time is left
+constexpr double worth_a_start_seconds = 10;  // less is not worth starting a process again
+constexpr int most_restarts = 3;              // of one variant, after blocks that NCCL refuses
 
 /// What the parent knows of a child when it has ended.
 struct ProcessOutcome {
   int code = 0;
-  bool complete = false;
+  bool complete = false;   ///< it came to its end, its share of the time included
+  bool cut_short = false;  ///< by its share of the time
   int last_block = 0;
   long long wrong = 0;
 };
@@ -42,7 +47,12 @@ struct ProcessOutcome {
 class Conductor {
  public:
   Conductor(const Options& options, const ProcessPlace& place, const Plan& plan, int ranks)
-      : options_(options), place_(place), plan_(plan), ranks_(ranks), limits_(limits(options)) {}
+      : options_(options),
+        place_(place),
+        plan_(plan),
+        ranks_(ranks),
+        meeting_(meeting_point(options.rendezvous, place, environment_variable)),
+        limits_(limits(options)) {}
 
   void open_file(const std::string& header) {
     if (place_.rank != 0 || options_.output.empty()) return;
@@ -52,45 +62,57 @@ class Conductor {
   }
 
   int run() {
-    for (std::size_t i = 0; i < plan_.processes.size() && !measure::interrupted(); ++i) {
-      run_variant(i);
-      if (fatal_) break;
+    std::vector<std::size_t> pending(plan_.processes.size());
+    std::iota(pending.begin(), pending.end(), std::size_t{0});
+    // What its share of the time cut short goes on with the time that others left over.
+    for (int pass = 0; pass < most_passes && !pending.empty() && !ended(); ++pass) {
+      if (pass > 0 && (!can_continue() || seconds_left() < worth_a_start_seconds)) break;
+      std::vector<std::size_t> unfinished;
+      while (!pending.empty() && !ended()) {
+        if (run_variant(pending, pass > 0) == Outcome::cut_short) unfinished.push_back(pending.front());
+        pending.erase(pending.begin());
+      }
+      unfinished.insert(unfinished.end(), pending.begin(), pending.end());
+      pending = std::move(unfinished);
     }
+    for (const std::size_t index : pending) unfinished_.push_back(plan_.processes[index].variant.text());
     report();
     if (measure::interrupted()) return static_cast<int>(ExitCode::interrupted);
     return static_cast<int>(wrong_ > 0 || fatal_ ? ExitCode::failure : ExitCode::ok);
   }
 
  private:
-  /// A variant that NCCL refuses for one block goes on with the next; only a single process can restart
-  /// alone.
-  void run_variant(std::size_t index) {
-    const Process& process = plan_.processes[index];
+  enum class Outcome { finished, cut_short, failed };
+
+  bool ended() const { return fatal_ || measure::interrupted(); }
+  /// Only a file tells a second process what the first has measured.
+  bool can_continue() const { return !options_.output.empty() && options_.output != "-"; }
+
+  /// Runs the first of the pending variants. One that NCCL refuses for a block goes on with the next block;
+  /// only a single process can restart alone.
+  Outcome run_variant(const std::vector<std::size_t>& pending, bool again) {
+    const Process& process = plan_.processes[pending.front()];
     int first_block = 0;
     for (int attempt = 0; attempt <= most_restarts; ++attempt) {
-      if (limits_.seconds > 0 && seconds_left() <= 0) {
-        late_.push_back(process.variant.text());
-        return;
-      }
-      const ProcessOutcome outcome = run_process(index, first_block);
+      if (limits_.seconds > 0 && seconds_left() <= 0) return Outcome::cut_short;
+      const ProcessOutcome outcome = run_process(pending, first_block, again);
       wrong_ += outcome.wrong;
-      if (outcome.complete || measure::interrupted()) return;
-      const bool nothing_measured = outcome.code == static_cast<int>(ExitCode::bad_input);
+      if (outcome.complete) return outcome.cut_short ? Outcome::cut_short : Outcome::finished;
+      if (measure::interrupted()) return Outcome::cut_short;
+      const bool bad_input = outcome.code == static_cast<int>(ExitCode::bad_input);
       failed_.push_back(
-          nothing_measured
-              ? process.variant.text()
-              : fmt::format("{}: {}", process.variant.text(),
-                            process.blocks[static_cast<std::size_t>(outcome.last_block)].text()));
-      if (nothing_measured || !process.variant.forced()) {
-        fatal_ = true;
-        return;
-      }
+          bad_input ? process.variant.text()
+                    : fmt::format("{}: {}", process.variant.text(),
+                                  process.blocks[static_cast<std::size_t>(outcome.last_block)].text()));
+      fatal_ = bad_input || !process.variant.forced();
       first_block = outcome.last_block + 1;
-      if (place_.size > 1 || first_block >= static_cast<int>(process.blocks.size())) return;
+      if (fatal_ || place_.size > 1 || first_block >= static_cast<int>(process.blocks.size())) break;
     }
+    return Outcome::failed;
   }
 
-  ProcessOutcome run_process(std::size_t index, int first_block) {
+  ProcessOutcome run_process(const std::vector<std::size_t>& pending, int first_block, bool again) {
+    const std::size_t index = pending.front();
     const Process& process = plan_.processes[index];
     ChildProgram program;
     program.path = this_program;
@@ -102,10 +124,13 @@ class Conductor {
     };
     add("--child-process", std::to_string(index));
     add("--child-block", std::to_string(first_block));
-    add("--child-seconds", fmt::format("{:.1f}", share_of_time(index)));
+    add("--child-seconds", fmt::format("{:.1f}", share_of_time(pending)));
     // What this process found out and the child would have to find out again.
     add("--gpu", options_.gpu);
     add("--source", options_.source);
+    add("--output", options_.output);
+    if (!meeting_.file.empty()) add("--rendezvous", meeting_.file);
+    if (again) program.arguments.emplace_back("--resume");
     program.pipe_option = "--child-rows";
     program.variables = process.variant.environment();
     if (!options_.allow_multicast) program.variables.emplace_back("NCCL_NVLS_ENABLE", "0");
@@ -121,6 +146,8 @@ class Conductor {
     constexpr std::string_view block = "block ", wrong = "wrong ";
     if (line == "done")
       outcome.complete = true;
+    else if (line == "cut short")
+      outcome.cut_short = true;
     else if (line.starts_with(block))
       outcome.last_block = std::stoi(line.substr(block.size()));
     else if (line.starts_with(wrong))
@@ -135,11 +162,11 @@ class Conductor {
   }
 
   /// What is left of the time, in proportion to the points; 0: no limit.
-  double share_of_time(std::size_t index) const {
+  double share_of_time(const std::vector<std::size_t>& pending) const {
     if (limits_.seconds <= 0) return 0;
     double ahead = 0;
-    for (std::size_t i = index; i < plan_.processes.size(); ++i) ahead += weight(plan_.processes[i]);
-    return std::max(1.0, seconds_left() * weight(plan_.processes[index]) / ahead);
+    for (const std::size_t index : pending) ahead += weight(plan_.processes[index]);
+    return std::max(1.0, seconds_left() * weight(plan_.processes[pending.front()]) / ahead);
   }
   double weight(const Process& process) const { return estimated_seconds({{process}}, limits_); }
   double seconds_left() const {
@@ -156,18 +183,19 @@ class Conductor {
                file_ ? ", in " + file_->path() : "");
     if (wrong_) fmt::print(stream, "# {} points had wrong results and are not in the file\n", wrong_);
     for (const std::string& text : failed_) fmt::print(stream, "# failed: {}\n", text);
-    if (!late_.empty()) fmt::print(stream, "# not begun for lack of time: {}\n", fmt::join(late_, "; "));
+    if (!unfinished_.empty()) fmt::print(stream, "# not finished: {}\n", fmt::join(unfinished_, "; "));
   }
 
   const Options& options_;
   const ProcessPlace& place_;
   const Plan& plan_;
   int ranks_;
+  MeetingPoint meeting_;
   EffortLimits limits_;
   Clock::time_point begin_ = Clock::now();
   std::optional<measure::ResultFile> file_;
   std::vector<Measurement> rows_;
-  std::vector<std::string> failed_, late_;
+  std::vector<std::string> failed_, unfinished_;
   long long wrong_ = 0;
   bool fatal_ = false;
 };
@@ -269,8 +297,11 @@ int run_nccl_command(const std::vector<std::string>& arguments, const std::strin
   complete(options);
   Conductor conductor(options, place, plan, ranks);
   conductor.open_file(measure::context_line(provenance(options, place, version)));
-  if (place.rank == 0)
-    fmt::print(options.output == "-" ? stderr : stdout, "{}", banner(options, place, plan, ranks));
+  if (place.rank == 0) {
+    std::FILE* stream = options.output == "-" ? stderr : stdout;
+    fmt::print(stream, "{}", banner(options, place, plan, ranks));
+    std::fflush(stream);  // before the children's tables
+  }
   return conductor.run();
 }
 

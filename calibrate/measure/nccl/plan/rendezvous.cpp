@@ -61,6 +61,15 @@ std::string new_nonce() {
   return fmt::format("{:08x}{:08x}{:08x}", random(), random(), static_cast<unsigned>(getpid()));
 }
 
+/// A file that goes with this value, whatever happens.
+struct Removed {
+  std::string path;
+  ~Removed() {
+    std::error_code ignored;
+    files::remove(path, ignored);
+  }
+};
+
 /// Every process but the first leaves a nonce; the first answers all of them in the file that carries the
 /// payload, so that nobody takes an old file for this one.
 class FileMeeting {
@@ -86,7 +95,8 @@ class FileMeeting {
 
   std::string follow() const {
     const std::string nonce = new_nonce();
-    write_text_file(hello(place_.rank), nonce);
+    const Removed greeting{hello(place_.rank)};
+    write_text_file(greeting.path, nonce);
     std::string text;
     wait_for(
         [&] {
@@ -94,7 +104,6 @@ class FileMeeting {
           return text.find(nonce + ' ') < text.find('\n');
         },
         patience_, fmt::format("process 0 at {}", base_));
-    files::remove(hello(place_.rank));
     return text.substr(text.find('\n') + 1);
   }
 
@@ -122,7 +131,8 @@ MeetingPoint meeting_point(const std::string& file, const ProcessPlace& place,
         "MASTER_ADDR and "
         "MASTER_PORT of the first process's host");
   const std::string folder = environment("TMPDIR").value_or("/tmp");
-  const std::string job = place.job.empty() ? std::to_string(getppid()) : place.job;
+  // Processes that a script or an mpirun starts on one node share its session.
+  const std::string job = place.job.empty() ? std::to_string(getsid(0)) : place.job;
   std::string safe = job;
   for (char& letter : safe)
     if (letter == '/') letter = '_';
