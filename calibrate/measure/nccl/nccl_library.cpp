@@ -31,8 +31,13 @@ void NcclLibrary::check(ncclResult_t result, const char* call) const {
 }
 
 NcclLibrary load_nccl(const std::string& path) {
-  const std::string wanted = path.empty() ? "libnccl.so.2" : path;
+  std::string wanted = path.empty() ? "libnccl.so.2" : path;
   void* library = dlopen(wanted.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library && path.empty()) {
+    const std::string in_toolkit = "/usr/local/cuda/lib64/libnccl.so.2";
+    library = dlopen(in_toolkit.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (library) wanted = in_toolkit;
+  }
   if (!library)
     throw InputError(
         fmt::format("nccl: {}, expected NCCL (LD_LIBRARY_PATH, or --nccl-library FILE)", dlerror()));

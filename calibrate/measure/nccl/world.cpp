@@ -251,6 +251,7 @@ void World::finish(const LocalRank& local) const {
     const cudaError_t state = cudaStreamQuery(local.stream);
     if (state == cudaSuccess) return;
     if (state != cudaErrorNotReady) cuda_check(state, "cudaStreamQuery");
+    static_cast<void>(cudaGetLastError());  // "not ready" is no error of a later launch
     ncclResult_t trouble = ncclSuccess;
     nccl_.check(nccl_.async_error(local.world, &trouble), "ncclCommGetAsyncError");
     nccl_.check(trouble, "NCCL, asynchronously");
