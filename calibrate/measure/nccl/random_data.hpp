@@ -26,8 +26,8 @@ struct Expectation {
 /// Floating: magnitudes from 0.5 to 1.5, both signs. Asynchronous on the stream of the current device.
 void fill_random(void* data, DataType, std::size_t count, int rank, std::size_t first_index, cudaStream_t);
 
-/// Adds to *wrong (device memory) the elements of `data` that differ from what is expected by more than the
-/// rounding of as many additions in that type as there are members; NaN is always wrong. Asynchronous.
+/// Adds to *wrong (device memory) the elements of `data` that differ from what is expected by more than
+/// rounding in that type explains; NaN is always wrong. Asynchronous.
 void count_wrong(const void* data, std::size_t count, const Expectation&, unsigned long long* wrong,
                  cudaStream_t);
 
