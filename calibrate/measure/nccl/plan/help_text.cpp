@@ -45,7 +45,7 @@ of this program:
   --nccl-library FILE                 libnccl.so.2 to load, if the loader does not find it
   --allow-multicast                   let NCCL use NVLink multicast (NVLS); without it NCCL_NVLS_ENABLE=0 is set
 
-Time of `send` up to 32 MiB is half a round trip (latency and transfer), above it the period of a stream one way;
+Time of `send` up to 256 MiB is half a round trip (latency and transfer), above it the period of a stream one way;
 `sendrecv` is both ways at once, and its bandwidth that of one way.
 Exit codes: 0 ok, 1 failure or wrong results, 2 bad usage or no GPU, 130 interrupted.
 )";

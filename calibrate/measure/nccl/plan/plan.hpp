@@ -22,7 +22,7 @@ struct Variant {
 };
 
 /// Largest message whose one-way time is taken as half a round trip; above it latency hardly matters.
-inline constexpr std::uint64_t ping_pong_limit = std::uint64_t{32} << 20;
+inline constexpr std::uint64_t ping_pong_limit = std::uint64_t{256} << 20;
 
 /// One table: an operation of one group in one way, over ascending sizes.
 struct Block {
