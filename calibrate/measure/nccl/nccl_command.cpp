@@ -13,9 +13,11 @@
 #include <optional>
 
 #include "calibrate/measure/common/context.hpp"
+#include "calibrate/measure/common/gpu_name.hpp"
 #include "calibrate/measure/common/interrupt.hpp"
 #include "calibrate/measure/common/result_file.hpp"
 #include "calibrate/measure/common/size_text.hpp"
+#include "calibrate/measure/device/nvml.hpp"
 #include "calibrate/measure/nccl/cuda_call.hpp"
 #include "calibrate/measure/nccl/measuring_process.hpp"
 #include "calibrate/measure/nccl/nccl_library.hpp"
@@ -222,12 +224,11 @@ int list(const Options& options, const ProcessPlace& place, int visible) {
 }
 
 /// Fills in what the user left to be found: the GPU's name, the rows' source, the file of a sweep.
-void complete(Options& options) {
+void complete(Options& options, const std::string& version) {
   cudaDeviceProp properties{};
   cuda_check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
   if (options.gpu.empty()) options.gpu = measure::catalogue_gpu(properties.name);
-  if (options.source.empty())
-    options.source = fmt::format("sextant-measure nccl on {}", measure::host_name());
+  if (options.source.empty()) options.source = "sextant-measure " + version;
   if (options.output.empty() && options.sweep()) options.output = fmt::format("nccl.{}.jsonl", options.gpu);
 }
 
@@ -294,7 +295,7 @@ int run_nccl_command(const std::vector<std::string>& arguments, const std::strin
   measure::watch_for_interrupt();
   // Before NCCL is loaded, here and in every child.
   if (!options.allow_multicast) setenv("NCCL_NVLS_ENABLE", "0", 1);
-  complete(options);
+  complete(options, version);
   Conductor conductor(options, place, plan, ranks);
   conductor.open_file(measure::context_line(provenance(options, place, version)));
   if (place.rank == 0) {
