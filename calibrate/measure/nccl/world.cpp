@@ -16,7 +16,7 @@
 namespace sextant::nccl {
 namespace {
 
-constexpr std::size_t most_agreed = 64;
+constexpr std::size_t most_agreed = 4096;
 constexpr double rendezvous_patience_seconds = 120;
 
 /// A RankPlace in bytes, for NCCL to gather.
