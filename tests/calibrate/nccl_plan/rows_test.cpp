@@ -84,7 +84,7 @@ TEST(PairMatrices, ShowBandwidthBothWaysAndLatency) {
             "#    0        -            400.00\n"
             "#    1                 -         \n"
             "#    2                          -\n"
-            "# one way, us, of 1K B\n"
+            "# one way, us, of 1 KiB\n"
             "#  GPU        0        1        2\n"
             "#    0        -              5.25\n"
             "#    1                 -         \n"

@@ -122,9 +122,7 @@ std::string pair_matrices(const std::vector<Measurement>& rows, int ranks) {
   if (!one_way.empty()) text += matrix("one way, GB/s, the best of all sizes", one_way, ranks);
   if (!both_ways.empty()) text += matrix("both ways at once, GB/s, sum of both", both_ways, ranks);
   if (!latency.empty())
-    text +=
-        matrix(fmt::format("one way, us, of {} B", measure::size_text(static_cast<std::int64_t>(smallest))),
-               latency, ranks);
+    text += matrix("one way, us, of " + measure::bytes_text(smallest), latency, ranks);
   return text;
 }
 
