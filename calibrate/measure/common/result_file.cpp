@@ -35,6 +35,9 @@ std::string row_identity(const Measurement& measurement) {
   for (const char* measured :
        {"us", "ms", "stage_ms", "gbps", "relative_speed", "measured", "source", "note"})
     json.erase(measured);
+  // No key of a copy says whether the host's memory is pinned.
+  if (std::holds_alternative<CopyRow>(measurement.row) && measurement.note.starts_with("pageable"))
+    json["host"] = "pageable";
   return json.dump();
 }
 
