@@ -121,8 +121,7 @@ std::string pair_matrices(const std::vector<Measurement>& rows, int ranks) {
   std::string text;
   if (!one_way.empty()) text += matrix("one way, GB/s, the best of all sizes", one_way, ranks);
   if (!both_ways.empty()) text += matrix("both ways at once, GB/s, sum of both", both_ways, ranks);
-  if (!latency.empty())
-    text += matrix("one way, us, of " + measure::bytes_text(smallest), latency, ranks);
+  if (!latency.empty()) text += matrix("one way, us, of " + measure::bytes_text(smallest), latency, ranks);
   return text;
 }
 
