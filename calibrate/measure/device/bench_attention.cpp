@@ -9,13 +9,6 @@
 namespace sextant::measure {
 namespace {
 
-/// The largest power of two that is at most `value`.
-std::int64_t power_of_two_below(std::int64_t value) {
-  std::int64_t power = 1;
-  while (2 * power <= value) power *= 2;
-  return power;
-}
-
 constexpr std::size_t bf16_bytes = 2;
 
 }  // namespace
@@ -26,7 +19,7 @@ Bench::Result bench_decode(Bench& bench, const AttentionDecodeRow& row) {
   Arena cache = bench.reader(shape.kv), scratch = bench.scratch();
   const std::size_t half = cache.bytes() / 2;
   const std::int64_t table_pages = row.batch * pages_of(row.context);
-  const std::int64_t cache_pages = power_of_two_below(static_cast<std::int64_t>(half / page_bytes(shape)));
+  const std::int64_t cache_pages = static_cast<std::int64_t>(half / page_bytes(shape));
   if (table_pages > cache_pages)
     throw Error(ExitCode::failure, fmt::format("skipped: needs {} pages of KV cache, {} are set aside",
                                                table_pages, cache_pages));

@@ -65,7 +65,8 @@ double decode_error(Bench& bench, const DecodeShape& shape, int splits) {
   const auto d = static_cast<std::size_t>(shape.head_dim),
              kv_heads = static_cast<std::size_t>(shape.kv_heads),
              heads = static_cast<std::size_t>(shape.heads), group = heads / kv_heads,
-             row_pages = static_cast<std::size_t>(pages_of(shape.context)), page = static_cast<std::size_t>(page_tokens);
+             row_pages = static_cast<std::size_t>(pages_of(shape.context)),
+             page = static_cast<std::size_t>(page_tokens);
   for (std::size_t b = 0; b < lengths.size(); ++b)
     for (std::size_t h = 0; h < heads; ++h) {
       std::vector<const double*> key_rows, value_rows;

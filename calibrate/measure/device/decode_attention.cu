@@ -339,9 +339,9 @@ __global__ void join_splits(const float* partial, const float2* stats, __nv_bflo
 
 __global__ void scatter_kernel(std::int32_t* table, std::int64_t entries, std::int64_t first,
                                std::int64_t pages) {
-  constexpr std::int64_t odd_step = 0x9e3779b1;  // odd: a permutation of any power of two
+  constexpr std::int64_t step = 2654435761;  // a prime: divides no number of pages there is
   const std::int64_t i = blockIdx.x * static_cast<std::int64_t>(blockDim.x) + threadIdx.x;
-  if (i < entries) table[i] = static_cast<std::int32_t>((first + i) * odd_step & (pages - 1));
+  if (i < entries) table[i] = static_cast<std::int32_t>((first + i) % pages * step % pages);
 }
 
 __global__ void set_kernel(std::int32_t* data, std::int64_t count, std::int32_t value) {

@@ -51,7 +51,7 @@ std::size_t decode_workspace_bytes(const DecodeShape&, int splits);
 /// Throws Error for a head size that is not built.
 void decode_attention(const DecodeShape&, const DecodeOperands&, int splits, cudaStream_t);
 
-/// Fills a page table with distinct pages of a cache of `pages` (a power of two) in scattered order, from
+/// Fills a page table with distinct pages of a cache of `pages` in scattered order, from
 /// page number `first` on.
 void scatter_pages(std::int32_t* table, std::int64_t entries, std::int64_t first, std::int64_t pages,
                    cudaStream_t);

@@ -177,6 +177,30 @@ __global__ void rope_kernel(const RopeArguments a) {
   }
 }
 
+/// A warp per head; its lanes hold vectors of 8 values.
+__global__ void head_norm_kernel(void* qkv, const void* weight, int heads, int row_heads, int head_vectors) {
+  constexpr float epsilon = 1e-6F;
+  const std::size_t token = blockIdx.x;
+  const int lane = threadIdx.x % lanes;
+  for (int head = threadIdx.x / lanes; head < heads; head += blockDim.x / lanes) {
+    const std::size_t at = (token * row_heads + head) * head_vectors + lane;
+    Values kept = {};
+    if (lane < head_vectors) kept = load(qkv, at);
+    float squares = 0;
+#pragma unroll
+    for (int j = 0; j < vector_values; ++j) squares += kept.value[j] * kept.value[j];
+#pragma unroll
+    for (int offset = lanes / 2; offset > 0; offset /= 2)
+      squares += __shfl_xor_sync(0xffffffffU, squares, offset);
+    if (lane >= head_vectors) continue;
+    const float factor = rsqrtf(squares / static_cast<float>(head_vectors * vector_values) + epsilon);
+    const Values scale = load(weight, lane);
+#pragma unroll
+    for (int j = 0; j < vector_values; ++j) kept.value[j] *= factor * scale.value[j];
+    store(qkv, at, kept);
+  }
+}
+
 __global__ void embed_kernel(const void* table, const std::int32_t* ids, void* output, std::size_t vectors,
                              std::int64_t rows) {
   const std::size_t source = static_cast<std::size_t>(ids[blockIdx.x] % rows) * vectors;
@@ -283,6 +307,14 @@ void rope_and_cache(const RopeArguments& a, cudaStream_t stream) {
   const std::int64_t items = (a.heads + 2 * a.kv_heads) * a.head_dim / 2 / vector_values;
   rope_kernel<<<static_cast<unsigned>(a.tokens), std::min(row_threads(items), 512U), 0, stream>>>(a);
   check_launch("rope_and_cache");
+}
+
+void normalize_heads(void* qkv, const void* weight, std::int64_t tokens, std::int64_t heads,
+                     std::int64_t kv_heads, std::int64_t head_dim, cudaStream_t stream) {
+  head_norm_kernel<<<static_cast<unsigned>(tokens), 256, 0, stream>>>(
+      qkv, weight, static_cast<int>(heads + kv_heads), static_cast<int>(heads + 2 * kv_heads),
+      static_cast<int>(head_dim / vector_values));
+  check_launch("normalize_heads");
 }
 
 void embed(const void* table, const std::int32_t* ids, void* output, std::int64_t tokens, std::int64_t width,

@@ -25,6 +25,11 @@ void residual_rmsnorm(const NormArguments&, cudaStream_t);
 void silu_multiply(const void* gate_up, void* output, bool fp8_output, std::int64_t tokens,
                    std::int64_t width, cudaStream_t);
 
+/// RMSNorm of every query and key head of qkv[tokens, (heads + 2 kv_heads) * head_dim] in place (Qwen3's
+/// qk-norm).
+void normalize_heads(void* qkv, const void* weight, std::int64_t tokens, std::int64_t heads,
+                     std::int64_t kv_heads, std::int64_t head_dim, cudaStream_t);
+
 /// Rotates queries and keys in place (half-split pairs, as Llama does) and writes keys and values into the
 /// pages of the cache: token i of a sequence goes to position `first_position` + i.
 struct RopeArguments {
