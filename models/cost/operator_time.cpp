@@ -27,19 +27,56 @@ const OperatorModel& find_model(const GpuProfile& profile, const Models& models,
   if (found != models.end()) return found->second;
   std::vector<std::string> known;
   for (const auto& [name, model] : models) known.push_back(name);
-  throw InputError(fmt::format("profile {} has no {} of type {}, expected one of {}", profile.gpu, family,
-                               key, fmt::join(known, ", ")));
+  const std::string has = known.empty() ? fmt::format("it has no {} at all", family)
+                                        : fmt::format("expected one of {}", fmt::join(known, ", "));
+  throw InputError(fmt::format("profile {} has no {} of type {}, {}", profile.gpu, family, key, has));
 }
 
 std::string attention_key(const AttentionShape& shape) {
   return fmt::format("{}/{}", shape.kv_type, shape.head_dim);
 }
 
-/// Roofline time of some work, without latency and efficiency.
-struct Work {
-  double seconds = 0;
-  bool memory_bound = false;
-};
+OperatorTime transfer_time(const TransferCurve& curve, double bytes) {
+  OperatorTime time{curve.time_us(bytes) * microsecond, curve.grade, curve.spread, false, false};
+  time.extrapolated = bytes * edge_slack < curve.bytes.front() || bytes > curve.bytes.back() * edge_slack;
+  return time;
+}
+
+/// Pairs of the first `tokens` of a sequence where attention ends at the start of each chunk.
+double chunked_pairs(std::int64_t tokens, std::int64_t chunk) {
+  const auto size = static_cast<double>(chunk), rest = static_cast<double>(tokens % chunk);
+  return static_cast<double>(tokens / chunk) * size * (size + 1) / 2 + rest * (rest + 1) / 2;
+}
+
+/// Query-key pairs that a chunk of a prompt computes in each head.
+double causal_pairs(const PrefillChunk& chunk, const AttentionShape& shape) {
+  if (shape.chunk > 0)
+    return chunked_pairs(chunk.past_tokens + chunk.new_tokens, shape.chunk) -
+           chunked_pairs(chunk.past_tokens, shape.chunk);
+  const auto fresh = static_cast<double>(chunk.new_tokens), past = static_cast<double>(chunk.past_tokens);
+  const std::int64_t window = shape.window;
+  if (window <= 0) return fresh * past + fresh * (fresh + 1) / 2;
+  // The first `growing` queries see everything before them, the rest a full window.
+  const auto limit = static_cast<double>(window);
+  const double growing = std::clamp(limit - past, 0.0, fresh);
+  return growing * past + growing * (growing + 1) / 2 + (fresh - growing) * limit;
+}
+
+double cached_tokens_read(const PrefillChunk& chunk, const AttentionShape& shape) {
+  std::int64_t past = chunk.past_tokens;
+  if (shape.window > 0) past = std::min(past, shape.window - 1);
+  if (shape.chunk > 0) past %= shape.chunk;
+  return static_cast<double>(past + chunk.new_tokens);
+}
+
+/// Tokens that a decode sees of a mean context.
+double context_seen(double mean, const AttentionShape& shape) {
+  const auto window = static_cast<double>(shape.window), chunk = static_cast<double>(shape.chunk);
+  if (shape.window > 0) mean = std::min(mean, window);
+  return shape.chunk > 0 && mean > chunk ? (chunk + 1) / 2 : mean;
+}
+
+}  // namespace
 
 Work roofline_work(const Roofline& roofline, double flops, double bytes) {
   const double memory = bytes / (roofline.memory_gbps * 1e9);
@@ -55,31 +92,12 @@ OperatorTime operator_time(const OperatorModel& model, const Work& work,
   return time;
 }
 
-OperatorTime transfer_time(const TransferCurve& curve, double bytes) {
-  OperatorTime time{curve.time_us(bytes) * microsecond, curve.grade, curve.spread, false, false};
-  time.extrapolated = bytes * edge_slack < curve.bytes.front() || bytes > curve.bytes.back() * edge_slack;
-  return time;
-}
-
-/// Query-key pairs that a chunk computes in each head.
-double causal_pairs(const PrefillChunk& chunk, std::int64_t window) {
-  const auto fresh = static_cast<double>(chunk.new_tokens), past = static_cast<double>(chunk.past_tokens);
-  if (window <= 0) return fresh * past + fresh * (fresh + 1) / 2;
-  // The first `growing` queries see everything before them, the rest a full window.
-  const auto limit = static_cast<double>(window);
-  const double growing = std::clamp(limit - past, 0.0, fresh);
-  return growing * past + growing * (growing + 1) / 2 + (fresh - growing) * limit;
-}
-
-double cached_tokens_read(const PrefillChunk& chunk, std::int64_t window) {
-  const std::int64_t past = window > 0 ? std::min(chunk.past_tokens, window - 1) : chunk.past_tokens;
-  return static_cast<double>(past + chunk.new_tokens);
-}
-
-}  // namespace
-
 const OperatorModel& gemm_model(const GpuProfile& profile, const std::string& type) {
   return find_model(profile, profile.gemm, "gemm", type);
+}
+
+const OperatorModel& moe_model(const GpuProfile& profile, const std::string& type) {
+  return find_model(profile, profile.moe, "routed experts", type);
 }
 
 const OperatorModel& attention_prefill_model(const GpuProfile& profile, const AttentionShape& shape) {
@@ -118,8 +136,8 @@ OperatorTime attention_prefill_time(const OperatorModel& model, const AttentionS
   for (const PrefillChunk& chunk : chunks) {
     if (chunk.new_tokens <= 0) continue;
     const auto fresh = static_cast<double>(chunk.new_tokens);
-    const double pairs = causal_pairs(chunk, shape.window);
-    const double bytes = cached_tokens_read(chunk, shape.window) * kv_bytes_per_token +
+    const double pairs = causal_pairs(chunk, shape);
+    const double bytes = cached_tokens_read(chunk, shape) * kv_bytes_per_token +
                          2 * fresh * heads * head_dim * output_bytes;  // queries in, outputs out
     const Work work = roofline_work(model.roofline, 4 * heads * head_dim * pairs, bytes);
     const std::array coordinates = {pairs / fresh, heads * new_tokens / prefill_fill_unit,
@@ -149,8 +167,7 @@ OperatorTime attention_decode_time(const OperatorModel& model, const AttentionSh
                                    double kv_element_bytes, double batch, double context_sum) {
   const auto heads = static_cast<double>(shape.heads), kv_heads = static_cast<double>(shape.kv_heads);
   const auto head_dim = static_cast<double>(shape.head_dim);
-  const double mean = context_sum / batch;
-  const double context = shape.window > 0 ? std::min(mean, static_cast<double>(shape.window)) : mean;
+  const double context = context_seen(context_sum / batch, shape);
   const double flops = 4 * heads * head_dim * batch * context;
   const double bytes = 2 * kv_heads * head_dim * batch * context * kv_element_bytes +
                        2 * batch * heads * head_dim * output_bytes;  // queries in, outputs out

@@ -13,7 +13,7 @@ namespace {
 
 constexpr auto format_name = "sextant gpu profile";
 constexpr std::int64_t format_version = 1;
-constexpr std::size_t gemm_axes = 3, prefill_axes = 3, decode_axes = 3, elementwise_axes = 1;
+constexpr std::size_t gemm_axes = 3, moe_axes = 3, prefill_axes = 3, decode_axes = 3, elementwise_axes = 1;
 
 using Models = std::map<std::string, OperatorModel>;
 
@@ -40,6 +40,7 @@ GpuProfile read_gpu_profile(const JsonValue& value, const GpuProfileFinder& base
   profile.gpu = object.text("gpu");
   profile.provenance = object.text("provenance");
   profile.gemm = read_models(object.at("gemm"), gemm_axes, true);
+  if (const auto moe = object.find("moe")) profile.moe = read_models(*moe, moe_axes, true);
   profile.attention_prefill = read_models(object.at("attention_prefill"), prefill_axes, false);
   profile.attention_decode = read_models(object.at("attention_decode"), decode_axes, false);
   profile.elementwise = read_operator_model(object.at("elementwise"), elementwise_axes, false);
@@ -56,6 +57,7 @@ std::string write_gpu_profile(const GpuProfile& profile) {
                            ? profile.provenance
                            : fmt::format("scaled from {}: {}", profile.scaled_from, profile.provenance);
   json["gemm"] = models_json(profile.gemm);
+  if (!profile.moe.empty()) json["moe"] = models_json(profile.moe);
   json["attention_prefill"] = models_json(profile.attention_prefill);
   json["attention_decode"] = models_json(profile.attention_decode);
   json["elementwise"] = operator_model_json(profile.elementwise);

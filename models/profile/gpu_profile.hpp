@@ -33,7 +33,7 @@ struct OperatorModel {
   Grid efficiency;                     ///< empty: 1 everywhere
   Spread spread;                       ///< of single operators, on shapes that a fit did not see
   std::optional<double> median_error;  ///< of the same, relative
-  double bytes_per_weight = 0;         ///< GEMM only: weight bytes streamed per element, scales included
+  double bytes_per_weight = 0;         ///< GEMM and MoE: weight bytes streamed per element, scales included
 };
 
 /// What a fit knows about one GPU.
@@ -43,6 +43,9 @@ struct GpuProfile {
   std::string provenance;   ///< sources and the command that made the file
   /// By dtype (bf16, fp8, int8, nvfp4, w4a16). Efficiency over (m, n, k).
   std::map<std::string, OperatorModel> gemm;
+  /// Routed experts of a layer, by dtype (bf16, fp8, fp8_block, nvfp4, int4_wo, w4a16_mxfp4); may be empty.
+  /// Efficiency over (tokens x topk / experts, experts on this GPU, columns of an expert on this GPU).
+  std::map<std::string, OperatorModel> moe;
   /// By "kv type/head_dim" ("bf16/128"). Efficiency over (mean causal length in tokens, query heads x new
   /// tokens / 1024, heads / kv_heads), the new tokens of all sequences of the kernel together.
   std::map<std::string, OperatorModel> attention_prefill;
