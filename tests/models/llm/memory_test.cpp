@@ -265,6 +265,20 @@ TEST(MemoryBudget, LeavesWhatAMeasuredEngineNeedsBeside) {
   EXPECT_NEAR(budget.for_kv() - measured_kv, 1.3e9, 0.7e9);
 }
 
+// The same for Scout on two H100 at 2048 batched tokens and 128 sequences: a cache of 8253 x 16 tokens (runs
+// 17 and 20, "GPU KV cache size"). With the hybrid cache manager or without, a token takes its 98,304 B in
+// all 48 layers. Of 76.97 GB: weights 57.35, table of positions 2.68, activations 0.32, KV 12.98; 3.64 GB are
+// left, where dense models leave 0.7 to 1.7. With the shipped engine's 1.28 GB the prediction is 9750 blocks,
+// 18 % too many; without the table of positions it would be 39 %. What takes the other 2.3 GB is not known.
+TEST(MemoryBudget, LeavesMoreBesideScoutThanIsKnown) {
+  const Architecture scout = model("llama-4-scout-17b-16e-fp8");
+  const MemoryBudget budget =
+      memory_budget(scout, weight_format("fp8-dynamic"), kv_format("bf16"), whole(scout, 2), {2048, 128},
+                    EngineMemory{}, 81'559.0 * 1'048'576, 0.9, 1);
+  EXPECT_DOUBLE_EQ(budget.kv_bytes_per_token, 98'304);
+  EXPECT_NEAR(budget.for_kv() - 8253 * 16 * 98'304.0, 3.64e9, 0.02e9);
+}
+
 TEST(MemoryBudget, ThatDoesNotFitHoldsNoTokens) {
   const Architecture llama = model("llama-3.1-405b");
   const MemoryBudget budget = memory_budget(llama, weight_format("awq-int4"), kv_format("bf16"), whole(llama),
