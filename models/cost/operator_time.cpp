@@ -25,20 +25,13 @@ const OperatorModel& find_model(const GpuProfile& profile, const Models& models,
   if (found != models.end()) return found->second;
   std::vector<std::string> known;
   for (const auto& [name, model] : models) known.push_back(name);
-  throw InputError(fmt::format("profile {} has no {} of type {}, expected one of {}", profile.gpu, family,
-                               key, fmt::join(known, ", ")));
+  const std::string has = known.empty() ? fmt::format("it has no {} at all", family)
+                                        : fmt::format("expected one of {}", fmt::join(known, ", "));
+  throw InputError(fmt::format("profile {} has no {} of type {}, {}", profile.gpu, family, key, has));
 }
 
 std::string attention_key(const AttentionShape& shape) {
   return fmt::format("{}/{}", shape.kv_type, shape.head_dim);
-}
-
-OperatorTime operator_time(const OperatorModel& model, const OperatorWork& work) {
-  OperatorTime time{0, model.grade, model.spread, false};
-  time.seconds = model.roofline.latency_us * microsecond +
-                 roofline_seconds(model.roofline, work) / model.efficiency.at(work.point.coordinates());
-  time.extrapolated = !model.efficiency.covers(work.point.coordinates(), edge_slack);
-  return time;
 }
 
 OperatorTime transfer_time(const TransferCurve& curve, double bytes) {
@@ -49,8 +42,21 @@ OperatorTime transfer_time(const TransferCurve& curve, double bytes) {
 
 }  // namespace
 
+OperatorTime operator_time(const OperatorModel& model, const OperatorWork& work) {
+  OperatorTime time{0, model.grade, model.spread, false};
+  time.seconds = model.roofline.latency_us * microsecond +
+                 roofline_seconds(model.roofline, work) / model.efficiency.at(work.point.coordinates());
+  time.extrapolated = !model.efficiency.covers(work.point.coordinates(), edge_slack);
+  return time;
+}
+
 const OperatorModel& gemm_model(const GpuProfile& profile, const std::string& type) {
   return find_model(profile, profile.gemm, "gemm", type);
+}
+
+const OperatorModel& moe_model(const GpuProfile& profile, const std::string& type,
+                               const std::string& routing) {
+  return find_model(profile, profile.moe, "routed experts", type + "/" + routing);
 }
 
 const OperatorModel& attention_prefill_model(const GpuProfile& profile, const AttentionShape& shape) {

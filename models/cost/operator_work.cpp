@@ -8,19 +8,37 @@
 namespace sextant {
 namespace {
 
-/// Query-key pairs that a chunk computes in each head.
-double causal_pairs(const PrefillChunk& chunk, std::int64_t window) {
+/// Pairs of the first `tokens` of a sequence where attention ends at the start of each chunk.
+double chunked_pairs(std::int64_t tokens, std::int64_t chunk) {
+  const auto size = static_cast<double>(chunk), rest = static_cast<double>(tokens % chunk);
+  return static_cast<double>(tokens / chunk) * size * (size + 1) / 2 + rest * (rest + 1) / 2;
+}
+
+/// Query-key pairs that a chunk of a prompt computes in each head.
+double causal_pairs(const PrefillChunk& chunk, const AttentionShape& shape) {
+  if (shape.chunk > 0)
+    return chunked_pairs(chunk.past_tokens + chunk.new_tokens, shape.chunk) -
+           chunked_pairs(chunk.past_tokens, shape.chunk);
   const auto fresh = static_cast<double>(chunk.new_tokens), past = static_cast<double>(chunk.past_tokens);
-  if (window <= 0) return fresh * past + fresh * (fresh + 1) / 2;
+  if (shape.window <= 0) return fresh * past + fresh * (fresh + 1) / 2;
   // The first `growing` queries see everything before them, the rest a full window.
-  const auto limit = static_cast<double>(window);
+  const auto limit = static_cast<double>(shape.window);
   const double growing = std::clamp(limit - past, 0.0, fresh);
   return growing * past + growing * (growing + 1) / 2 + (fresh - growing) * limit;
 }
 
-double cached_tokens_read(const PrefillChunk& chunk, std::int64_t window) {
-  const std::int64_t past = window > 0 ? std::min(chunk.past_tokens, window - 1) : chunk.past_tokens;
+double cached_tokens_read(const PrefillChunk& chunk, const AttentionShape& shape) {
+  std::int64_t past = chunk.past_tokens;
+  if (shape.window > 0) past = std::min(past, shape.window - 1);
+  if (shape.chunk > 0) past %= shape.chunk;
   return static_cast<double>(past + chunk.new_tokens);
+}
+
+/// Tokens that a decode sees of a mean context.
+double context_seen(double mean, const AttentionShape& shape) {
+  const auto window = static_cast<double>(shape.window), chunk = static_cast<double>(shape.chunk);
+  if (shape.window > 0) mean = std::min(mean, window);
+  return shape.chunk > 0 && mean > chunk ? (chunk + 1) / 2 : mean;
 }
 
 /// A kernel is seen as so many whole prompts of this mean causal length, or, where its new tokens are fewer
@@ -46,10 +64,10 @@ OperatorWork attention_prefill_work(const AttentionShape& shape, double kv_eleme
                                     double kernel_tokens) {
   const auto heads = static_cast<double>(shape.heads), kv_heads = static_cast<double>(shape.kv_heads);
   const auto head_dim = static_cast<double>(shape.head_dim), fresh = static_cast<double>(chunk.new_tokens);
-  const double pairs = causal_pairs(chunk, shape.window);
+  const double pairs = causal_pairs(chunk, shape);
   OperatorWork work;
   work.flops = 4 * heads * head_dim * pairs;
-  work.streamed_bytes = cached_tokens_read(chunk, shape.window) * 2 * kv_heads * head_dim * kv_element_bytes;
+  work.streamed_bytes = cached_tokens_read(chunk, shape) * 2 * kv_heads * head_dim * kv_element_bytes;
   work.bytes = work.streamed_bytes + 2 * fresh * heads * head_dim * output_bytes;
   work.point = prefill_point(pairs / fresh, kernel_tokens, heads, heads / kv_heads);
   return work;
@@ -59,7 +77,7 @@ OperatorWork attention_decode_work(const AttentionShape& shape, double kv_elemen
                                    double context) {
   const auto heads = static_cast<double>(shape.heads), kv_heads = static_cast<double>(shape.kv_heads);
   const auto head_dim = static_cast<double>(shape.head_dim);
-  const double seen = shape.window > 0 ? std::min(context, static_cast<double>(shape.window)) : context;
+  const double seen = context_seen(context, shape);
   OperatorWork work;
   work.flops = 4 * heads * head_dim * batch * seen;
   work.streamed_bytes = 2 * kv_heads * head_dim * batch * seen * kv_element_bytes;
@@ -70,17 +88,16 @@ OperatorWork attention_decode_work(const AttentionShape& shape, double kv_elemen
 
 OperatorWork moe_work(const MoeShape& shape, const std::string& routing, double bytes_per_weight,
                       double tokens) {
-  const auto experts = static_cast<double>(shape.experts), hidden = static_cast<double>(shape.hidden);
-  const double here = experts / static_cast<double>(shape.expert_parallel);
+  const auto hidden = static_cast<double>(shape.hidden), here = static_cast<double>(shape.local_experts());
   const double width = static_cast<double>(shape.intermediate) / static_cast<double>(shape.tensor_parallel);
-  const double chosen = static_cast<double>(shape.topk) / experts;  // share of the experts that a token meets
+  const double chosen =  // share of the experts that a token meets
+      static_cast<double>(shape.topk) / static_cast<double>(shape.experts);
   const double pairs = tokens * chosen * here;
   const double met =
       routing == balanced_routing ? std::min(here, pairs) : here * (1 - std::pow(1 - chosen, tokens));
-  const double weights = (shape.gated ? 3 : 2) * hidden * width;  // of one expert
   OperatorWork work;
-  work.flops = 2 * pairs * weights;
-  work.streamed_bytes = std::max(met, 1.0) * weights * bytes_per_weight;
+  work.flops = 2 * pairs * shape.expert_weights();
+  work.streamed_bytes = std::max(met, 1.0) * shape.expert_weights() * bytes_per_weight;
   work.bytes = work.streamed_bytes + 2 * tokens * hidden * output_bytes;  // tokens in and out
   work.serial_bytes = pairs * (2 * hidden + 3 * width) * output_bytes;
   work.point = {{tokens * chosen, here, width, hidden}, 4};

@@ -29,8 +29,8 @@ struct StageAttention {
 }  // namespace
 
 std::string to_string(Family family) {
-  constexpr std::array names = {
-      "gemm", "attention_prefill", "attention_decode", "elementwise", "collective", "point_to_point", "host"};
+  constexpr std::array names = {"gemm",        "moe",        "attention_prefill", "attention_decode",
+                                "elementwise", "collective", "point_to_point",    "host"};
   static_assert(names.size() == family_count);
   return names[static_cast<std::size_t>(family)];
 }
@@ -74,6 +74,8 @@ void StageCost::visit_dense(std::int64_t tokens, Visit&& visit) const {
           gemm_time(*inputs_->profile, shape.type, m, static_cast<double>(shape.n),
                     static_cast<double>(shape.k)),
           count);
+  for (const auto& [shape, count] : operators.moes)
+    visit(Family::moe, moe_time(*inputs_->profile, shape, m), count);
   for (const auto& [shape, count] : operators.elementwise)
     visit(Family::elementwise, elementwise_time(*inputs_->profile, shape.bytes_per_token * m), count);
   if (inputs_->tensor_parallel <= 1) return;

@@ -42,7 +42,7 @@ struct OperatorModel {
   Spread spread;                              ///< of single operators, on shapes that a fit did not see
   std::optional<double> median_error;         ///< of the same, relative
   std::vector<RegionError> cross_validation;  ///< of shapes that a fit did not see, over serving sizes
-  double bytes_per_weight = 0;  ///< GEMM only: weight bytes streamed per element, scales included
+  double bytes_per_weight = 0;  ///< GEMM and MoE: weight bytes streamed per element, scales included
 };
 
 /// What a fit knows about one GPU.
@@ -58,7 +58,7 @@ struct GpuProfile {
   std::map<std::string, OperatorModel> attention_prefill;
   /// By "kv type/head_dim". Efficiency over (batch, mean context, kv_heads, heads / kv_heads).
   std::map<std::string, OperatorModel> attention_decode;
-  /// Routed experts, by "type/routing" ("fp8/power_law_1.01"). Efficiency over (token-expert pairs for each
+  /// Routed experts, by "type/routing" ("fp8/power_law"). Efficiency over (token-expert pairs for each
   /// expert, experts on the GPU, their width after tensor parallel, hidden size). Empty: not known.
   std::map<std::string, OperatorModel> moe;
   /// Memory-bound small kernels. Efficiency over (bytes moved).

@@ -9,9 +9,9 @@
 namespace sextant {
 namespace {
 
-constexpr Family families[] = {Family::gemm,        Family::attention_prefill, Family::attention_decode,
-                               Family::elementwise, Family::collective,        Family::point_to_point,
-                               Family::host};
+constexpr Family families[] = {
+    Family::gemm,        Family::moe,        Family::attention_prefill, Family::attention_decode,
+    Family::elementwise, Family::collective, Family::point_to_point,    Family::host};
 
 /// A run's metrics with one family at one end of its interval.
 std::vector<std::pair<std::string, double>> perturbed(const SearchContext& context, const Layout& layout,
@@ -91,15 +91,17 @@ std::vector<std::string> assumed_operators(const SearchContext& context, const L
       const StageOperators operators = stage_operators(model.architecture, model.weights, model.kv, shape);
       for (const int device : replica[s].gpus) {
         const GpuProfile& profile = *context.machine.profile(device);
-        for (const auto& [gemm, count] : operators.gemms) {
-          const auto known = profile.gemm.find(gemm.type);
-          if (known == profile.gemm.end() || known->second.grade != Grade::assumed) continue;
+        const auto note = [&](const char* family, const auto& models, const std::string& type) {
+          const auto known = models.find(type);
+          if (known == models.end() || known->second.grade != Grade::assumed) return;
           const std::string text =
-              fmt::format("gemm {} on {} is assumed, its time between {:.2f} and {:.2f} of the one used: {}",
-                          gemm.type, profile.gpu, known->second.spread.low, known->second.spread.high,
+              fmt::format("{} {} on {} is assumed, its time between {:.2f} and {:.2f} of the one used: {}",
+                          family, type, profile.gpu, known->second.spread.low, known->second.spread.high,
                           known->second.source.substr(0, known->second.source.find(';')));
           if (std::find(found.begin(), found.end(), text) == found.end()) found.push_back(text);
-        }
+        };
+        for (const auto& [gemm, count] : operators.gemms) note("gemm", profile.gemm, gemm.type);
+        for (const auto& [moe, count] : operators.moes) note("moe", profile.moe, moe.type);
       }
     }
   }

@@ -39,8 +39,15 @@ ServedModel read_model(const JsonValue& value) {
   model.architecture = is_path ? find_model(name).architecture
                                : looked_up(object.at("name"), [&] { return find_model(name); }).architecture;
   const auto weights = object.find("weights"), kv = object.find("kv");
+  const auto& published = model.architecture.quantisation;
+  const std::string stored = published ? published->format : "bf16";
   model.weights =
-      weights ? looked_up(*weights, [&] { return weight_format(weights->text()); }) : weight_format("bf16");
+      weights ? looked_up(*weights, [&] { return weight_format(weights->text()); }) : weight_format(stored);
+  if (published && model.weights.name != stored)
+    weights->fail(
+        fmt::format("found \"{}\", expected \"{}\" (or nothing), as the model's "
+                    "quantization_config says",
+                    model.weights.name, stored));
   model.kv = kv ? looked_up(*kv, [&] { return kv_format(kv->text()); }) : kv_format("bf16");
   object.finish();
   return model;

@@ -28,6 +28,19 @@ TEST(Search, TensorParallelObstaclesInWords) {
             "832 inputs of the down projection per GPU do not hold whole groups of 128 weights");
 }
 
+// An expert of Qwen3 30B is 768 wide: 768/4 = 192 is no whole number of AWQ's groups of 128, 768/2 = 384 is.
+// A gpt-oss expert is 2880 = 2^6 x 45: in 16 bit of attention no group counts, and engines pad MXFP4's of 32.
+TEST(Search, TensorParallelObstaclesOfExperts) {
+  EXPECT_EQ(tensor_parallel_obstacle(served("qwen3-30b-a3b", "awq-int4"), 2), std::nullopt);
+  EXPECT_EQ(tensor_parallel_obstacle(served("qwen3-30b-a3b", "awq-int4"), 4),
+            "192 inputs of the down projection per GPU do not hold whole groups of 128 weights");
+  EXPECT_EQ(tensor_parallel_obstacle(served("qwen3-30b-a3b", "bf16"), 8), std::nullopt);
+  EXPECT_EQ(tensor_parallel_obstacle(served("gpt-oss-120b", "mxfp4"), 4), std::nullopt);
+  EXPECT_EQ(tensor_parallel_obstacle(served("gpt-oss-120b", "mxfp4"), 128),
+            "64 attention heads are not divisible by 128");
+  EXPECT_EQ(tensor_parallel_obstacle(served("llama-4-scout-17b-16e-fp8", "fp8-dynamic"), 2), std::nullopt);
+}
+
 // 126 = 3 x 42; 80 over 3: vLLM gives the remainder to the stages before the last (27, 27, 26), 32 over 5:
 // 6,7,7,6... no: 32 = 5 x 6 + 2, the two before the last get one more: 6, 6, 7, 7, 6.
 TEST(Search, EvenSplitIsVllms) {

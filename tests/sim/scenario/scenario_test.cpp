@@ -77,6 +77,15 @@ TEST(Scenario, MisspeltKeysAndBadValuesNameThePath) {
   EXPECT_NE(refusal("model.weights", "awq").find("awq-int4"), std::string::npos);
 }
 
+TEST(Scenario, AQuantisedModelComesInItsOwnFormat) {
+  EXPECT_EQ(changed("model.name", "gpt-oss-120b").model.weights.name, "mxfp4");
+  EXPECT_EQ(changed("model", R"({"name": "gpt-oss-120b", "weights": "mxfp4"})").model.weights.name, "mxfp4");
+  EXPECT_EQ(
+      refusal("model", R"({"name": "llama-4-scout-17b-16e-fp8", "weights": "fp8"})"),
+      "minimal.json: model.weights: found \"fp8\", expected \"fp8-dynamic\" (or nothing), as the model's "
+      "quantization_config says");
+}
+
 TEST(Scenario, ServiceLevels) {
   const Scenario s =
       changed("slo", R"({"p99_ttft_ms": "<=2000", "output_throughput": ">=50", "goodput": {"tpot_ms": 50}})");
