@@ -69,12 +69,14 @@ struct CollectiveRow {
   double bytes = 0, us = 0;
   std::string dtype, algo, proto, impl;
   std::optional<bool> nvls, gdr;
+  std::optional<double> rate_gbps;  ///< line rate of the network between nodes, Gbit/s
 };
 struct PointToPointRow {
   int ranks = 2, nodes = 1;
   std::string link;
   double bytes = 0, us = 0;
   std::optional<bool> gdr;
+  std::optional<double> rate_gbps;  ///< as CollectiveRow's
 };
 struct RdmaRow {
   std::string op, test;

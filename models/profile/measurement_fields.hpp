@@ -135,6 +135,7 @@ void collective_fields(Visitor& v, Row& row) {
   v.optional_text("impl", row.impl, {"nccl", "custom"});
   v.flag("nvls", row.nvls);
   v.flag("gdr", row.gdr);
+  v.optional_positive("rate_gbps", row.rate_gbps);
 }
 
 template <class Visitor, class Row>
@@ -145,6 +146,7 @@ void point_to_point_fields(Visitor& v, Row& row) {
   v.amount("bytes", row.bytes);
   v.positive("us", row.us);
   v.flag("gdr", row.gdr);
+  v.optional_positive("rate_gbps", row.rate_gbps);
 }
 
 template <class Visitor, class Row>
