@@ -24,8 +24,8 @@ std::string plan_csv(const Scenario& scenario, const Plan& plan) {
     const Candidate& c = plan.candidates[i];
     text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{}", i + 1, c.layout.tp, c.layout.pp,
                         c.layout.dp, c.layout.split(), csv_field(layout_gpus(scenario.cluster, c.layout)),
-                        c.kv_tokens, csv_number(c.estimate), c.simulated, c.meets_slo, csv_field(joined(c.missed)),
-                        to_string(c.grade), c.extrapolated);
+                        c.kv_tokens, csv_number(c.estimate), c.simulated, c.meets_slo,
+                        csv_field(joined(c.missed)), to_string(c.grade), c.extrapolated);
     for (const auto& [unused, value] : named_metrics(c.metrics)) text.append(",").append(csv_number(value));
     text += fmt::format(",{},{},{},{}\n", csv_number(c.metrics.kv_occupancy_peak),
                         c.usd_per_million_output_tokens ? csv_number(*c.usd_per_million_output_tokens) : "",

@@ -24,7 +24,9 @@ Json group_json(const GroupSummary& group) {
   json["rows"] = group.rows;
   json["values"] = group.values;
   json["not_predicted"] = group.without;
-  const auto figure = [&](double share) { return group.values > 0 ? finite(percent * share) : Json(nullptr); };
+  const auto figure = [&](double share) {
+    return group.values > 0 ? finite(percent * share) : Json(nullptr);
+  };
   json["median_error_percent"] = figure(group.median);
   json["p90_error_percent"] = figure(group.p90);
   json["worst_error_percent"] = figure(group.worst);
@@ -37,8 +39,9 @@ Json group_json(const GroupSummary& group) {
 }
 
 Json value_json(const Comparison& comparison) {
-  Json json = {{"file", comparison.file},   {"line", comparison.line},         {"kind", comparison.kind},
-               {"gpu", comparison.gpu},     {"part", comparison.part},         {"shape", comparison.shape},
+  Json json = {{"file", comparison.file},         {"line", comparison.line},
+               {"kind", comparison.kind},         {"gpu", comparison.gpu},
+               {"part", comparison.part},         {"shape", comparison.shape},
                {"quantity", comparison.quantity}, {"measured", finite(comparison.measured)}};
   const Prediction* predicted = comparison.prediction();
   if (predicted == nullptr) {
@@ -56,9 +59,10 @@ Json value_json(const Comparison& comparison) {
 }
 
 std::string csv_row(const Comparison& comparison) {
-  std::string text = fmt::format("{},{},{},{},{},{},{},{}", csv_field(comparison.file), comparison.line,
-                                 comparison.kind, csv_field(comparison.gpu), csv_field(comparison.part),
-                                 csv_field(comparison.shape), comparison.quantity, csv_number(comparison.measured));
+  std::string text =
+      fmt::format("{},{},{},{},{},{},{},{}", csv_field(comparison.file), comparison.line, comparison.kind,
+                  csv_field(comparison.gpu), csv_field(comparison.part), csv_field(comparison.shape),
+                  comparison.quantity, csv_number(comparison.measured));
   const Prediction* predicted = comparison.prediction();
   if (predicted == nullptr)
     return text + ",,,,,,," + csv_field(std::get<NotPredicted>(comparison.outcome).why) + "\n";
@@ -68,7 +72,8 @@ std::string csv_row(const Comparison& comparison) {
   };
   return text + fmt::format(",{},{},{},{},{},{},\n", csv_number(predicted->value),
                             error ? csv_number(percent * *error) : "", bound(&PredictedInterval::low90),
-                            bound(&PredictedInterval::high90), to_string(predicted->grade), predicted->extrapolated);
+                            bound(&PredictedInterval::high90), to_string(predicted->grade),
+                            predicted->extrapolated);
 }
 
 }  // namespace
@@ -83,7 +88,8 @@ std::string validation_json(const Validation& validation, const std::vector<Erro
   for (const ErrorBound& bound : bounds) given.push_back(bound.text);
   json["bounds"] = {{"given", given}, {"missed", missed(bounds, validation.groups)}};
   json["values"] = Json::array();
-  for (const Comparison& comparison : validation.comparisons) json["values"].push_back(value_json(comparison));
+  for (const Comparison& comparison : validation.comparisons)
+    json["values"].push_back(value_json(comparison));
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -53,8 +53,11 @@ std::string groups_section(const std::vector<GroupSummary>& groups, TextStyle st
     if (!says_more(groups, i)) continue;
     const bool whole = group.part.empty();
     std::vector<Table::Cell> cells = {whole ? group.kind : fmt::format("  {}", group.part),
-                                      !whole ? "" : group.gpu.empty() ? "-" : group.gpu,
-                                      count_text(group.rows), group.without > 0 ? count_text(group.without) : ""};
+                                      !whole              ? ""
+                                      : group.gpu.empty() ? "-"
+                                                          : group.gpu,
+                                      count_text(group.rows),
+                                      group.without > 0 ? count_text(group.without) : ""};
     if (group.values > 0)
       for (const std::string& text : {tenths(group.median), tenths(group.p90), tenths(group.worst),
                                       signed_percent(group.bias), coverage_text(group)})
@@ -67,11 +70,13 @@ std::string groups_section(const std::vector<GroupSummary>& groups, TextStyle st
 std::string not_predicted_section(const std::vector<Comparison>& comparisons, TextStyle style) {
   std::map<std::pair<std::string, std::string>, std::int64_t> reasons;  // (kind, why)
   for (const Comparison& comparison : comparisons)
-    if (const auto* none = std::get_if<NotPredicted>(&comparison.outcome)) ++reasons[{comparison.kind, none->why}];
+    if (const auto* none = std::get_if<NotPredicted>(&comparison.outcome))
+      ++reasons[{comparison.kind, none->why}];
   if (reasons.empty()) return "";
   std::string text = detail::heading("Not predicted", style);
   for (const auto& [reason, count] : reasons)
-    text += wrapped(fmt::format("{} x {}: {}", count_text(count), reason.first, reason.second), "  ", style.width);
+    text += wrapped(fmt::format("{} x {}: {}", count_text(count), reason.first, reason.second), "  ",
+                    style.width);
   return text;
 }
 
@@ -81,21 +86,26 @@ std::string furthest_section(const std::vector<Comparison>& comparisons, TextSty
     if (comparison.error()) sorted.push_back(&comparison);
   const std::size_t shown = std::min(most_furthest, sorted.size());
   if (shown == 0) return "";
-  std::partial_sort(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(shown), sorted.end(),
-                    [](const Comparison* a, const Comparison* b) {
-                      return std::abs(*a->error()) > std::abs(*b->error());
-                    });
+  std::partial_sort(
+      sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(shown), sorted.end(),
+      [](const Comparison* a, const Comparison* b) { return std::abs(*a->error()) > std::abs(*b->error()); });
   sorted.resize(shown);
-  Table table({{"row", Table::Align::left, true}, {"what", Table::Align::left, true}, {"quantity", Table::Align::left},
-               {"measured"}, {"predicted"}, {"error %"}});
+  Table table({{"row", Table::Align::left, true},
+               {"what", Table::Align::left, true},
+               {"quantity", Table::Align::left},
+               {"measured"},
+               {"predicted"},
+               {"error %"}});
   for (const Comparison* comparison : sorted)
-    table.add({fmt::format("{}:{}", comparison->file, comparison->line), comparison->kind + " " + comparison->shape,
-               comparison->quantity, number_text(comparison->measured), number_text(comparison->prediction()->value),
+    table.add({fmt::format("{}:{}", comparison->file, comparison->line),
+               comparison->kind + " " + comparison->shape, comparison->quantity,
+               number_text(comparison->measured), number_text(comparison->prediction()->value),
                fmt::format("{:+.1f}", 100 * *comparison->error())});
   return detail::heading("Furthest off", style) + table.text(style);
 }
 
-std::string bounds_section(const Validation& validation, const std::vector<ErrorBound>& bounds, TextStyle style) {
+std::string bounds_section(const Validation& validation, const std::vector<ErrorBound>& bounds,
+                           TextStyle style) {
   if (bounds.empty()) return "";
   std::string text = detail::heading("Bounds", style);
   const std::vector<std::string> failures = missed(bounds, validation.groups);
@@ -110,17 +120,20 @@ std::string outside_line(const std::vector<GroupSummary>& groups, TextStyle styl
   for (const GroupSummary& group : groups)
     if (group.part.empty()) outside += group.outside;
   if (outside == 0) return "";
-  return "\n" + wrapped(fmt::format("{} predictions were asked for outside a fitted range", count_text(outside)), "  ",
-                        style.width);
+  const std::string sentence =
+      fmt::format("{} predictions were asked for outside a fitted range", count_text(outside));
+  return fmt::format("\n{}", wrapped(sentence, "  ", style.width));
 }
 
 }  // namespace
 
-std::string validation_text(const Validation& validation, const std::vector<ErrorBound>& bounds, TextStyle style) {
+std::string validation_text(const Validation& validation, const std::vector<ErrorBound>& bounds,
+                            TextStyle style) {
   std::string text = detail::heading("Errors of predictions, predicted / measured - 1", style);
   for (const std::string& profile : validation.profiles)
     text += wrapped(fmt::format("profile in place of the shipped one: {}", profile), "  ", style.width);
-  text += "\n" + groups_section(validation.groups, style) + outside_line(validation.groups, style);
+  text +=
+      fmt::format("\n{}{}", groups_section(validation.groups, style), outside_line(validation.groups, style));
   text += not_predicted_section(validation.comparisons, style);
   text += furthest_section(validation.comparisons, style);
   return text + bounds_section(validation, bounds, style);

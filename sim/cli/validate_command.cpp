@@ -18,12 +18,15 @@ using Texts = std::vector<std::string>;
 options::options_description validate_options() {
   options::options_description description("Options", 100);
   const auto file = [] { return options::value<std::string>()->value_name("FILE"); };
-  description.add_options()("profile", options::value<Texts>()->value_name("FILE")->composing(),
-                            "a GPU profile (from sextant fit) in place of the shipped one of its GPU; may be repeated")(
+  description.add_options()(
+      "profile", options::value<Texts>()->value_name("FILE")->composing(),
+      "a GPU profile (from sextant fit) in place of the shipped one of its GPU; may be repeated")(
       "fail-above", options::value<Texts>()->value_name("BOUND")->composing(),
-      "exit with 4 where an error is larger: KIND[/PART][:GPU]:STATISTIC=PERCENT with STATISTIC one of median, p90, "
+      "exit with 4 where an error is larger: KIND[/PART][:GPU]:STATISTIC=PERCENT with STATISTIC one of "
+      "median, p90, "
       "worst, bias; without a GPU for each GPU by itself; may be repeated")(
-      "json", file(), "every figure and every value as JSON (reports/README.md); - is stdout, without the text")(
+      "json", file(),
+      "every figure and every value as JSON (reports/README.md); - is stdout, without the text")(
       "csv", file(), "one row per measured value; - is stdout, without the text")(
       "no-intervals", "skip the 90 % intervals of serving runs: 16 simulations less for each")(
       "threads", options::value<std::string>()->value_name("N"), "threads (default: all cores)")(
@@ -36,15 +39,20 @@ void print_help(const options::options_description& description) {
   list << description;
   print(
       "sextant validate FILE... [options]\n\n"
-      "Predicts every row of measurement files (JSON Lines) and prints, for each kind and GPU, how far predicted and\n"
-      "measured are apart. error = predicted / measured - 1; median, p90 and worst are of its size, bias is its "
-      "median;\npercentiles interpolate linearly. Kernels need the profile of the row's GPU only; step rows stand on "
-      "one node\nof that card as it usually is (NVLink for SXM, PCIe otherwise); serving and requests rows run their "
+      "Predicts every row of measurement files (JSON Lines) and prints, for each kind and GPU, how far "
+      "predicted and\n"
+      "measured are apart. error = predicted / measured - 1; median, p90 and worst are of its size, bias is "
+      "its "
+      "median;\npercentiles interpolate linearly. Kernels need the profile of the row's GPU only; step rows "
+      "stand on "
+      "one node\nof that card as it usually is (NVLink for SXM, PCIe otherwise); serving and requests rows "
+      "run their "
       "scenario.\nA row that nothing predicts is counted, with the reason.\n\n" +
       list.str() +
       "\nExample:\n"
       "  sextant validate tests/validation/links.jsonl --fail-above collective:median=20 --csv -\n"
-      "\nExit codes: 0 validated, 2 bad input (a file without rows is bad input), 4 an error is above its bound "
+      "\nExit codes: 0 validated, 2 bad input (a file without rows is bad input), 4 an error is above its "
+      "bound "
       "or\na bound met no predicted value, 130 interrupted.\n");
 }
 
@@ -62,7 +70,8 @@ int run_validate(const Arguments& words) {
     return 0;
   }
   if (parsed.arguments.empty())
-    throw InputError("validate: found no files, expected sextant validate FILE...; see sextant validate --help");
+    throw InputError(
+        "validate: found no files, expected sextant validate FILE...; see sextant validate --help");
   std::vector<ErrorBound> bounds;
   for (const std::string& text : texts(parsed, "fail-above")) bounds.push_back(read_error_bound(text));
   const std::optional<std::string> json = parsed.text("json"), csv = parsed.text("csv");
@@ -82,7 +91,8 @@ int run_validate(const Arguments& words) {
   if (json != "-" && csv != "-") print(validation_text(validation, bounds, stdout_style()));
   const Texts failures = missed(bounds, validation.groups);
   if (!failures.empty())
-    throw Error(ExitCode::threshold_missed, fmt::format("errors above their bounds: {}", fmt::join(failures, "; ")));
+    throw Error(ExitCode::threshold_missed,
+                fmt::format("errors above their bounds: {}", fmt::join(failures, "; ")));
   return 0;
 }
 

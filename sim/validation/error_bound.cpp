@@ -55,7 +55,8 @@ std::vector<std::string> kind_names(std::index_sequence<Index...>) {
 }
 
 bool meets(const ErrorBound& bound, const GroupSummary& group) {
-  return group.kind == bound.kind && group.part == bound.part && (bound.gpu.empty() || group.gpu == bound.gpu);
+  return group.kind == bound.kind && group.part == bound.part &&
+         (bound.gpu.empty() || group.gpu == bound.gpu);
 }
 
 }  // namespace
@@ -70,20 +71,28 @@ std::vector<std::string> measurement_kinds() {
 
 std::string to_string(Statistic statistic) {
   switch (statistic) {
-    case Statistic::median: return "median";
-    case Statistic::p90: return "p90";
-    case Statistic::worst: return "worst";
-    case Statistic::bias: return "bias";
+    case Statistic::median:
+      return "median";
+    case Statistic::p90:
+      return "p90";
+    case Statistic::worst:
+      return "worst";
+    case Statistic::bias:
+      return "bias";
   }
   return "";
 }
 
 double value_of(const GroupSummary& group, Statistic statistic) {
   switch (statistic) {
-    case Statistic::median: return group.median;
-    case Statistic::p90: return group.p90;
-    case Statistic::worst: return group.worst;
-    case Statistic::bias: return group.bias;
+    case Statistic::median:
+      return group.median;
+    case Statistic::p90:
+      return group.p90;
+    case Statistic::worst:
+      return group.worst;
+    case Statistic::bias:
+      return group.bias;
   }
   return 0;
 }
@@ -94,7 +103,8 @@ ErrorBound read_error_bound(const std::string& text) {
   const std::size_t equals = text.rfind('=');
   const std::vector<std::string> words = split(text.substr(0, equals), ':');
   if (equals == std::string::npos || words.size() < 2 || words.size() > 3)
-    refuse(text, "expected KIND[/PART][:GPU]:STATISTIC=PERCENT such as gemm:median=5 or step:h100-sxm:p90=15");
+    refuse(text,
+           "expected KIND[/PART][:GPU]:STATISTIC=PERCENT such as gemm:median=5 or step:h100-sxm:p90=15");
   bound.percent = read_percent(text, text.substr(equals + 1));
   bound.statistic = read_statistic(text, words.back());
   const std::size_t slash = words[0].find('/');
@@ -110,7 +120,8 @@ ErrorBound read_error_bound(const std::string& text) {
   return bound;
 }
 
-std::vector<std::string> missed(const std::vector<ErrorBound>& bounds, const std::vector<GroupSummary>& groups) {
+std::vector<std::string> missed(const std::vector<ErrorBound>& bounds,
+                                const std::vector<GroupSummary>& groups) {
   std::vector<std::string> result;
   for (const ErrorBound& bound : bounds) {
     bool any = false;
@@ -119,7 +130,8 @@ std::vector<std::string> missed(const std::vector<ErrorBound>& bounds, const std
       any = true;
       const double percent = 100 * value_of(group, bound.statistic);
       if (std::abs(percent) > bound.percent)
-        result.push_back(fmt::format("{}: {:.2f} % on {}", bound.text, percent, group.gpu.empty() ? "-" : group.gpu));
+        result.push_back(
+            fmt::format("{}: {:.2f} % on {}", bound.text, percent, group.gpu.empty() ? "-" : group.gpu));
     }
     if (!any) result.push_back(fmt::format("{}: no value of it was predicted", bound.text));
   }

@@ -39,8 +39,7 @@ Outcome predict(const AttentionPrefillRow& row, const GpuProfile& profile) {
     return NotPredicted{fmt::format("a batch of {} sequences, at most {}", row.batch, most_sequences)};
   const std::vector<PrefillChunk> chunks(static_cast<std::size_t>(row.batch),
                                          {row.new_tokens, row.past_tokens});
-  return prediction_of(
-      attention_prefill_time(profile, shape_of(row), std::span<const PrefillChunk>(chunks)));
+  return prediction_of(attention_prefill_time(profile, shape_of(row), std::span<const PrefillChunk>(chunks)));
 }
 
 Outcome predict(const AttentionDecodeRow& row, const GpuProfile& profile) {
@@ -57,11 +56,12 @@ Outcome predict(const ElementwiseRow& row, const GpuProfile& profile) {
   if (row.op == "rmsnorm") return moving(4 * bytes_16_bit);     // input and residual, read and written
   if (row.op == "activation") return moving(3 * bytes_16_bit);  // gate and up read, their product written
   if (row.op == "rope" || row.op == "residual" || row.op == "embedding" || row.op == "copy")
-    return moving(2 * bytes_16_bit);                            // read, written
-  if (row.op == "sampling") return moving(bytes_fp32);          // logits read for their maximum
-  return NotPredicted{fmt::format(
-      "element-wise operation \"{}\" is none of rmsnorm, activation, rope, residual, embedding, copy, sampling",
-      row.op)};
+    return moving(2 * bytes_16_bit);                    // read, written
+  if (row.op == "sampling") return moving(bytes_fp32);  // logits read for their maximum
+  return NotPredicted{
+      fmt::format("element-wise operation \"{}\" is none of rmsnorm, activation, rope, residual, embedding, "
+                  "copy, sampling",
+                  row.op)};
 }
 
 Outcome predict(const MoeRow&, const GpuProfile&) {
@@ -85,11 +85,13 @@ Outcome predict(const CopyRow&) {
 }
 
 Outcome predict(const RdmaRow&) {
-  return NotPredicted{"bare RDMA is no part of a step: it says whether a fabric is sound, not how fast NCCL is"};
+  return NotPredicted{
+      "bare RDMA is no part of a step: it says whether a fabric is sound, not how fast NCCL is"};
 }
 
 Outcome predict(const TcpRow&) {
-  return NotPredicted{"bare TCP is no part of a step: it says whether a fabric is sound, not how fast NCCL is"};
+  return NotPredicted{
+      "bare TCP is no part of a step: it says whether a fabric is sound, not how fast NCCL is"};
 }
 
 }  // namespace sextant

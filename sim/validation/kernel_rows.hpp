@@ -5,16 +5,16 @@
 
 namespace sextant {
 
-// Single operators of one GPU. Each returns microseconds, or why not; each throws InputError if the GPU has no
-// profile or its profile lacks the type.
+// Single operators of one GPU. Each returns microseconds, or why not; each throws InputError if the GPU has
+// no profile or its profile lacks the type.
 
 /// A 16-bit float is a 16-bit float: fp16 costs what bf16 does.
 Outcome predict(const GemmRow&, const GpuProfile&);
 Outcome predict(const AttentionPrefillRow&, const GpuProfile&);
 /// `context` counts the new token.
 Outcome predict(const AttentionDecodeRow&, const GpuProfile&);
-/// Operations and bytes as stage_operators counts them (models/llm/operators.cpp): rmsnorm adds to the residual
-/// and norms.
+/// Operations and bytes as stage_operators counts them (models/llm/operators.cpp): rmsnorm adds to the
+/// residual and norms.
 Outcome predict(const ElementwiseRow&, const GpuProfile&);
 
 // Kinds that are read and counted, and that nothing predicts yet.

@@ -39,7 +39,8 @@ LinkProfile network_profile(const Row& row, const std::string& gpu) {
 template <class Row>
 void expect_link(const Row& row, const LinkProfile& usual, const std::string& gpu) {
   if (row.link != usual.link)
-    throw InputError(fmt::format("{} inside a node, where {} is usually joined by {}", row.link, gpu, usual.link));
+    throw InputError(
+        fmt::format("{} inside a node, where {} is usually joined by {}", row.link, gpu, usual.link));
 }
 
 LinkProfile only(LinkProfile profile, const std::string& impl) {
@@ -80,8 +81,8 @@ Outcome LinkRows::predict(const CollectiveRow& row, const std::string& gpu) {
   const Curves& group = curves(row, gpu);
   const bool custom = row.impl == "custom";
   if (custom && group.custom.collective(row.op, row.ranks) == nullptr)
-    return NotPredicted{fmt::format("link profile {} has no custom {} of {} ranks", group.custom.name, row.op,
-                                    row.ranks)};
+    return NotPredicted{
+        fmt::format("link profile {} has no custom {} of {} ranks", group.custom.name, row.op, row.ranks)};
   return prediction_of(collective_time(custom ? group.custom : group.nccl, row.op, row.ranks, row.bytes));
 }
 

@@ -10,9 +10,8 @@ void ProfileStore::add_file(const std::string& path) {
   GpuProfile profile = read_gpu_profile(JsonValue::read(path));
   const auto [known, is_new] = given_.emplace(profile.gpu, path);
   if (!is_new)
-    throw InputError(
-        fmt::format("{}: found a second profile of {}, expected one; the first is {}", path, profile.gpu,
-                    known->second));
+    throw InputError(fmt::format("{}: found a second profile of {}, expected one; the first is {}", path,
+                                 profile.gpu, known->second));
   const std::string gpu = profile.gpu;
   profiles_[gpu] = std::make_shared<const GpuProfile>(std::move(profile));
 }
@@ -33,7 +32,8 @@ GpuProfileFinder ProfileStore::finder() {
 void ProfileStore::expect_all_used() const {
   for (const auto& [gpu, path] : given_)
     if (used_.count(gpu) == 0)
-      throw InputError(fmt::format("--profile {}: it is of {}, expected rows of that GPU and found none", path, gpu));
+      throw InputError(
+          fmt::format("--profile {}: it is of {}, expected rows of that GPU and found none", path, gpu));
 }
 
 }  // namespace sextant

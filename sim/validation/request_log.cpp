@@ -15,7 +15,8 @@ namespace {
 
 /// What a log can tell; the rest of a run's metrics are the simulator's own.
 bool told_by_log(const std::string& metric) {
-  return metric.ends_with("_ms") ? metric.find("_itl_") == std::string::npos : metric.ends_with("_throughput");
+  return metric.ends_with("_ms") ? metric.find("_itl_") == std::string::npos
+                                 : metric.ends_with("_throughput");
 }
 
 constexpr Range seconds{-1e12, 1e12};
@@ -28,7 +29,8 @@ RequestTimes read_request(const JsonValue& line) {
   if (first < queued)
     object.at("first_token_ts").fail(fmt::format("found {}, expected it after queued_ts, {}", first, queued));
   if (last < first)
-    object.at("last_token_ts").fail(fmt::format("found {}, expected it after first_token_ts, {}", last, first));
+    object.at("last_token_ts")
+        .fail(fmt::format("found {}, expected it after first_token_ts, {}", last, first));
   RequestTimes times;
   times.prompt_tokens = object.integer("input_toks", tokens);
   times.output_tokens = object.integer("output_toks", tokens);

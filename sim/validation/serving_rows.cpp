@@ -47,7 +47,8 @@ std::string unknown_model(const JsonValue& document) {
   const auto model = document.object().find("model");
   if (!model || !model->is_object()) return "";
   const auto name = model->object().find("name");
-  if (!name || !name->is_text() || name->text().find('/') != std::string::npos || name->text().ends_with(".json"))
+  if (!name || !name->is_text() || name->text().find('/') != std::string::npos ||
+      name->text().ends_with(".json"))
     return "";
   try {
     find_model(name->text());
@@ -99,7 +100,8 @@ PredictedRun predict_run(const std::string& given, const std::string& where,
                          const ServingRunOptions& options) {
   expect_metrics(metrics, where);
   const bool is_inline = given.starts_with('{');
-  const JsonValue document = is_inline ? JsonValue::parse(given, where) : JsonValue::read(beside(where, given));
+  const JsonValue document =
+      is_inline ? JsonValue::parse(given, where) : JsonValue::read(beside(where, given));
   PredictedRun result;
   result.scenario = document.object().text("name");
   const auto none = [&](const std::string& why) {
@@ -113,8 +115,8 @@ PredictedRun predict_run(const std::string& given, const std::string& where,
   Scenario scenario = read_scenario(document);
   result.gpu = scenario.cluster.kinds(scenario.cluster.gpus());
   if (!scenario.deployment)
-    throw InputError(fmt::format("{}: deployment: found \"search\", expected a fixed layout: what was measured",
-                                 document.file()));
+    throw InputError(fmt::format(
+        "{}: deployment: found \"search\", expected a fixed layout: what was measured", document.file()));
   load_trace(scenario.workload);
   none("a run keeps the mean, the median, p90 and p99 of each latency");
   try {

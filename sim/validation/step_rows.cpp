@@ -72,7 +72,8 @@ WayRound way_round(const ReplicaModel& model, const Microbatch& microbatch) {
 }
 
 void expect_possible(const StepRow& row) {
-  if (row.phase == "prefill" && row.context < 1) throw InputError("a prefill of 0 tokens, expected at least 1");
+  if (row.phase == "prefill" && row.context < 1)
+    throw InputError("a prefill of 0 tokens, expected at least 1");
   const std::int64_t per_sequence = row.phase == "prefill" ? row.context : 1;
   if (row.batch > most_tokens || per_sequence > most_tokens || row.batch * per_sequence > most_tokens)
     throw InputError(
@@ -110,7 +111,8 @@ StepRows::Setup& StepRows::setup(const StepRow& row, const std::string& gpu) {
   made.machine = std::make_unique<Machine>(made.scenario.cluster, engine, profiles_.finder());
   const Layout layout = fixed_layout(made.scenario, {row.tp, row.pp, 1, {}, {}});
   for (const double level : {0.0, 1.0, -1.0})
-    made.models.emplace_back(made.scenario.model, *made.machine, layout.replicas.front(), row.tp, all_at(level));
+    made.models.emplace_back(made.scenario.model, *made.machine, layout.replicas.front(), row.tp,
+                             all_at(level));
   made.untouched = made.models.front();
   return setups_.emplace(key, std::move(made)).first->second;
 }
@@ -126,7 +128,8 @@ Prediction StepRows::prediction(const std::array<WayRound, 3>& ways,
                                 const std::function<double(const WayRound&)>& seconds) const {
   const auto& [nominal, slow, fast] = ways;
   const double value = seconds(nominal);
-  double above = std::pow(value * (structural_.high - 1), 2), below = std::pow(value * (1 - structural_.low), 2);
+  double above = std::pow(value * (structural_.high - 1), 2),
+         below = std::pow(value * (1 - structural_.low), 2);
   for (std::size_t f = 0; f < family_count; ++f) {
     const auto family = static_cast<Family>(f);
     above += std::pow(seconds(with_family(nominal, family, slow)) - value, 2);
@@ -149,7 +152,8 @@ PredictedRound StepRows::predict(const StepRow& row, const std::string& gpu) {
   }
   Setup& made = setup(row, gpu);
   made.largest_pass = std::max(made.largest_pass, microbatch.tokens);
-  const std::array<WayRound, 3> ways = {way_round(made.models[0], microbatch), way_round(made.models[1], microbatch),
+  const std::array<WayRound, 3> ways = {way_round(made.models[0], microbatch),
+                                        way_round(made.models[1], microbatch),
                                         way_round(made.models[2], microbatch)};
   const ReplicaModel& model = made.models.front();
   // A model remembers that any pass was outside; whether this one is, a new one tells.
@@ -160,16 +164,17 @@ PredictedRound StepRows::predict(const StepRow& row, const std::string& gpu) {
     extrapolated = fresh.extrapolated();
   }
   const auto graded = [&](Prediction prediction) {
-    prediction.grade = row.engine.empty() ? model.grade()
-                                          : weakest(model.grade(), made.machine->engine().step_us.grade);
+    prediction.grade =
+        row.engine.empty() ? model.grade() : weakest(model.grade(), made.machine->engine().step_us.grade);
     prediction.extrapolated = extrapolated;
     return prediction;
   };
   PredictedRound result;
-  result.round = graded(
-      prediction(ways, [&](const WayRound& way) { return round_seconds(way, row.microbatches); }));
+  result.round =
+      graded(prediction(ways, [&](const WayRound& way) { return round_seconds(way, row.microbatches); }));
   for (std::size_t s = 0; s < ways[0].passes.size(); ++s)
-    result.stages.push_back(graded(prediction(ways, [s](const WayRound& way) { return way.passes[s].total(); })));
+    result.stages.push_back(
+        graded(prediction(ways, [s](const WayRound& way) { return way.passes[s].total(); })));
   return result;
 }
 

@@ -21,14 +21,14 @@ struct PredictedRound {
 
 /// Rounds of microbatches through a model on the usual node of a card, the layers split evenly.
 ///
-/// Intervals: each operator family at either end of its own, errors fully correlated within it and independent
-/// between; effects and the structural term (what no operator covers) add in quadrature.
+/// Intervals: each operator family at either end of its own, errors fully correlated within it and
+/// independent between; effects and the structural term (what no operator covers) add in quadrature.
 class StepRows {
  public:
   explicit StepRows(ProfileStore&);
   ~StepRows();
-  /// Throws InputError for an unknown model, weights, kv type or engine, for a layout that cannot be, and where
-  /// the profile lacks an operator.
+  /// Throws InputError for an unknown model, weights, kv type or engine, for a layout that cannot be, and
+  /// where the profile lacks an operator.
   PredictedRound predict(const StepRow&, const std::string& gpu);
 
  private:

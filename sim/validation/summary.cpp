@@ -40,7 +40,8 @@ class Group {
     if (predicted->extrapolated) ++summary_.outside;
     if (predicted->interval) {
       ++summary_.with_interval;
-      if (predicted->interval->low90 <= comparison.measured && comparison.measured <= predicted->interval->high90)
+      if (predicted->interval->low90 <= comparison.measured &&
+          comparison.measured <= predicted->interval->high90)
         ++summary_.covered;
     }
     if (const auto error = comparison.error()) errors_.push_back(*error);

@@ -6,8 +6,8 @@
 
 namespace sextant {
 
-/// How well one kind of row is predicted on one GPU, or one part of that kind. Errors are predicted / measured - 1;
-/// percentiles are linear between order statistics.
+/// How well one kind of row is predicted on one GPU, or one part of that kind. Errors are predicted /
+/// measured - 1; percentiles are linear between order statistics.
 struct GroupSummary {
   std::string kind, gpu;
   std::string part;          ///< empty: the whole kind

@@ -21,15 +21,16 @@ RowWords words(const GemmRow& row) {
   return {row.dtype, fmt::format("{} m {} n {} k {}", row.dtype, row.m, row.n, row.k)};
 }
 RowWords words(const MoeRow& row) {
-  return {row.dtype, fmt::format("{} tokens {} hidden {} intermediate {} experts {} top {} tp {} ep {} {}", row.dtype,
-                                 row.tokens, row.hidden, row.intermediate, row.experts, row.topk, row.tp, row.ep,
-                                 row.distribution)};
+  return {row.dtype, fmt::format("{} tokens {} hidden {} intermediate {} experts {} top {} tp {} ep {} {}",
+                                 row.dtype, row.tokens, row.hidden, row.intermediate, row.experts, row.topk,
+                                 row.tp, row.ep, row.distribution)};
 }
 template <class Row>
 RowWords attention_words(const Row& row, const std::string& tokens) {
   return {fmt::format("{}/{}", row.kv_dtype, row.head_dim),
-          fmt::format("{} kv {} heads {}/{} of {} batch {} {}{}", row.dtype, row.kv_dtype, row.heads, row.kv_heads,
-                      row.head_dim, row.batch, tokens, row.window > 0 ? fmt::format(" window {}", row.window) : "")};
+          fmt::format("{} kv {} heads {}/{} of {} batch {} {}{}", row.dtype, row.kv_dtype, row.heads,
+                      row.kv_heads, row.head_dim, row.batch, tokens,
+                      row.window > 0 ? fmt::format(" window {}", row.window) : "")};
 }
 RowWords words(const AttentionPrefillRow& row) {
   return attention_words(row, fmt::format("new {} past {}", row.new_tokens, row.past_tokens));
@@ -38,14 +39,13 @@ RowWords words(const AttentionDecodeRow& row) {
   return attention_words(row, fmt::format("context {}", row.context));
 }
 RowWords words(const MlaPrefillRow& row) {
-  return {row.module ? "module" : "kernel", fmt::format("{} kv {} heads {} batch {} new {} past {}", row.dtype,
-                                                        row.kv_dtype, row.heads, row.batch, row.new_tokens,
-                                                        row.past_tokens)};
+  return {row.module ? "module" : "kernel",
+          fmt::format("{} kv {} heads {} batch {} new {} past {}", row.dtype, row.kv_dtype, row.heads,
+                      row.batch, row.new_tokens, row.past_tokens)};
 }
 RowWords words(const MlaDecodeRow& row) {
-  return {row.module ? "module" : "kernel",
-          fmt::format("{} kv {} heads {} batch {} context {}", row.dtype, row.kv_dtype, row.heads, row.batch,
-                      row.context)};
+  return {row.module ? "module" : "kernel", fmt::format("{} kv {} heads {} batch {} context {}", row.dtype,
+                                                        row.kv_dtype, row.heads, row.batch, row.context)};
 }
 RowWords words(const ElementwiseRow& row) {
   return {row.op, fmt::format("{} tokens {} width {}", row.op, row.tokens, row.width)};
@@ -55,7 +55,8 @@ RowWords words(const CopyRow& row) {
 }
 RowWords words(const CollectiveRow& row) {
   const std::string op = row.impl == "custom" ? row.op + " custom" : row.op;
-  return {op, fmt::format("{} of {} ranks on {} nodes, {}, {:.0f} B", op, row.ranks, row.nodes, row.link, row.bytes)};
+  return {op, fmt::format("{} of {} ranks on {} nodes, {}, {:.0f} B", op, row.ranks, row.nodes, row.link,
+                          row.bytes)};
 }
 RowWords words(const PointToPointRow& row) {
   return {row.link, fmt::format("{} on {} nodes, {:.0f} B", row.link, row.nodes, row.bytes)};
@@ -73,7 +74,8 @@ RowWords words(const PowerRow& row) {
 /// Predicts the rows of all files one after another and keeps what they share.
 class RowByRow {
  public:
-  RowByRow(const ValidationOptions& options, Validation& result) : options_(options), result_(result), steps_(profiles_) {
+  RowByRow(const ValidationOptions& options, Validation& result)
+      : options_(options), result_(result), steps_(profiles_) {
     for (const std::string& path : options.profiles) profiles_.add_file(path);
   }
 
@@ -147,12 +149,13 @@ class RowByRow {
 
   void row_of(const StepRow& row) {
     if (!row.stage_ms.empty() && row.stage_ms.size() != static_cast<std::size_t>(row.pp))
-      throw InputError(fmt::format("{}: stage_ms: found {} times, expected one for each of the {} stages", where(),
-                                   row.stage_ms.size(), row.pp));
-    const std::string phase = row.graph.has_value() && !*row.graph ? row.phase + " without graphs" : row.phase;
+      throw InputError(fmt::format("{}: stage_ms: found {} times, expected one for each of the {} stages",
+                                   where(), row.stage_ms.size(), row.pp));
+    const std::string phase =
+        row.graph.has_value() && !*row.graph ? row.phase + " without graphs" : row.phase;
     const std::string shape =
-        fmt::format("{} {} kv {} tp {} pp {} {} batch {} context {} microbatches {}{}", row.model, row.weights, row.kv,
-                    row.tp, row.pp, phase, row.batch, row.context, row.microbatches,
+        fmt::format("{} {} kv {} tp {} pp {} {} batch {} context {} microbatches {}{}", row.model,
+                    row.weights, row.kv, row.tp, row.pp, phase, row.batch, row.context, row.microbatches,
                     row.engine.empty() ? "" : " " + row.engine);
     PredictedRound round;
     const Outcome outcome = attempt([&]() -> Outcome {
@@ -168,7 +171,9 @@ class RowByRow {
     }
   }
 
-  void row_of(const ServingRow& row) { compare_run("serving", row.scenario, {row.measured.begin(), row.measured.end()}); }
+  void row_of(const ServingRow& row) {
+    compare_run("serving", row.scenario, {row.measured.begin(), row.measured.end()});
+  }
 
   void row_of(const RequestsRow& row) {
     compare_run("requests", row.scenario, request_log_metrics(beside(*file_, row.path)));

@@ -22,9 +22,9 @@ struct Validation {
   std::vector<GroupSummary> groups;
 };
 
-/// Predicts every row of the measurement files; context headers are no rows. Throws InputError for a row or file that
-/// cannot be read (naming file and line), a file without rows, a given profile that no row asks for; Interrupted if
-/// stopped.
+/// Predicts every row of the measurement files; context headers are no rows. Throws InputError for a row or
+/// file that cannot be read (naming file and line), a file without rows, a given profile that no row asks
+/// for; Interrupted if stopped.
 Validation validate(const std::vector<std::string>& files, const ValidationOptions& = {});
 
 }  // namespace sextant
