@@ -121,7 +121,7 @@ std::string outside_line(const std::vector<GroupSummary>& groups, TextStyle styl
     if (group.part.empty()) outside += group.outside;
   if (outside == 0) return "";
   const std::string sentence =
-      fmt::format("{} predictions were asked for outside a fitted range", count_text(outside));
+      fmt::format("asked for outside a fitted range: {} predictions", count_text(outside));
   return fmt::format("\n{}", wrapped(sentence, "  ", style.width));
 }
 

@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <sstream>
 
@@ -50,7 +51,8 @@ void print_help(const options::options_description& description) {
       "scenario.\nA row that nothing predicts is counted, with the reason.\n\n" +
       list.str() +
       "\nExample:\n"
-      "  sextant validate tests/validation/links.jsonl --fail-above collective:median=20 --csv -\n"
+      "  sextant validate tests/validation/trtllm-1.0-rtx-pro-6000.jsonl --fail-above serving:median=10 "
+      "--json errors.json\n"
       "\nExit codes: 0 validated, 2 bad input (a file without rows is bad input), 4 an error is above its "
       "bound "
       "or\na bound met no predicted value, 130 interrupted.\n");
@@ -85,7 +87,13 @@ int run_validate(const Arguments& words) {
   settings.serving.intervals = !parsed.has("no-intervals");
   settings.serving.threads = static_cast<int>(parsed.whole_number("threads", 1, 1024).value_or(0));
   settings.serving.stop = watch_for_interrupt();
-  const Validation validation = validate(parsed.arguments, settings);
+  Validation validation;
+  {
+    Progress progress("predicting rows", parsed.has("quiet"));
+    if (isatty(STDERR_FILENO) == 1 && !parsed.has("quiet"))
+      settings.progress = [&](int done, int total) { progress.show(done, total); };
+    validation = validate(parsed.arguments, settings);
+  }
   write_result(json, json ? validation_json(validation, bounds) : "");
   write_result(csv, csv ? validation_csv(validation) : "");
   if (json != "-" && csv != "-") print(validation_text(validation, bounds, stdout_style()));

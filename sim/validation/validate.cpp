@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "models/base/error.hpp"
+#include "models/base/text_file.hpp"
 #include "models/profile/measurement_fields.hpp"
 #include "sim/validation/kernel_rows.hpp"
 #include "sim/validation/link_rows.hpp"
@@ -208,18 +209,38 @@ class RowByRow {
 
 }  // namespace
 
+namespace {
+
+/// Lines that hold anything.
+int count_rows(const std::vector<std::string>& files) {
+  int rows = 0;
+  for (const std::string& file : files)
+    for_each_line(file, [&](std::string_view text, std::size_t) { rows += text.empty() ? 0 : 1; });
+  return rows;
+}
+
+/// Kernel rows are too quick to be told one by one; a run of a scenario is not.
+bool worth_telling(const Measurement& measurement, int done) {
+  constexpr int rows_between = 1000;
+  return done % rows_between == 0 || std::holds_alternative<ServingRow>(measurement.row) ||
+         std::holds_alternative<RequestsRow>(measurement.row);
+}
+
+}  // namespace
+
 Validation validate(const std::vector<std::string>& files, const ValidationOptions& options) {
-  constexpr std::size_t rows_between_reports = 1000;
   Validation result;
   result.files = files;
   result.profiles = options.profiles;
   RowByRow rows(options, result);
-  std::size_t count = 0;
+  const int total = options.progress ? count_rows(files) : 0;
+  int done = 0;
   for (const std::string& file : files) {
     const std::size_t before = result.comparisons.size();
     for_each_measurement(file, [&](const Measurement& measurement, std::size_t line) {
+      if (options.progress && worth_telling(measurement, done)) options.progress(done, total);
       rows.add(file, measurement, line);
-      if (++count % rows_between_reports == 0 && options.progress) options.progress(count);
+      ++done;
     });
     if (result.comparisons.size() == before)
       throw InputError(fmt::format("{}: found no rows to predict, expected at least one", file));

@@ -11,7 +11,7 @@ namespace sextant {
 struct ValidationOptions {
   std::vector<std::string> profiles;  ///< GPU profile files, each in place of the shipped one of its GPU
   ServingRunOptions serving;
-  std::function<void(std::size_t rows)> progress;  ///< called now and then with the rows predicted so far
+  std::function<void(int done, int total)> progress;  ///< called between rows, which are counted first
 };
 
 /// Every measured value of some files beside its prediction, and how well they agree.

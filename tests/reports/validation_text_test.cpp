@@ -40,7 +40,7 @@ TEST(ValidationText, ShowsErrorsReasonsAndTheFurthestOff) {
   EXPECT_THAT(text, HasSubstr("copy  h100-sxm     1         1"));
   EXPECT_THAT(text, HasSubstr("1 x copy: nothing \"copies\""));
   EXPECT_THAT(text, HasSubstr("a.jsonl:3"));
-  EXPECT_THAT(text, HasSubstr("1 predictions were asked for outside a fitted range"));
+  EXPECT_THAT(text, HasSubstr("asked for outside a fitted range: 1 predictions"));
   EXPECT_THAT(text, Not(HasSubstr("Bounds")));
 }
 
