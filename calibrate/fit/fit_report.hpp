@@ -27,10 +27,13 @@ double quantile(std::vector<double> values, double p);
 struct FitReportLine {
   std::string family;  ///< "gemm bf16"
   std::size_t rows = 0;
-  std::size_t floored = 0;  ///< raised to the time DRAM needs: their data had stayed in the L2
+  std::size_t floored = 0;   ///< raised to the time DRAM needs: their data had stayed in the L2
+  std::size_t outliers = 0;  ///< rows that the fit passes by more than a quarter: they hardly move it
+  std::size_t falling = 0;   ///< rows a twentieth faster than one of the same shape with less work
   double tflops = 0, memory_gbps = 0, latency_us = 0;
   ErrorSummary fitted;    ///< the profile against the rows it was fitted to
   ErrorSummary held_out;  ///< shapes that the fit did not see
+  std::vector<RegionError> held_out_regions;
 };
 
 struct FitReport {

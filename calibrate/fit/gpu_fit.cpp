@@ -16,7 +16,8 @@ namespace {
 // How the efficiency of each family is stored. Kernels change from one number of rows and one width n to the
 // next (tiles, waves of tiles), and least with the depth k, along which the same tiles only work longer: a
 // hole is filled from there. The numbers of values keep a profile within half a megabyte.
-constexpr std::size_t all_gemm_values = 36'000, all_prefill_values = 14'000, all_decode_values = 16'000;
+constexpr std::size_t all_gemm_values = 36'000, all_prefill_values = 14'000, all_decode_values = 16'000,
+                      all_moe_values = 14'000, least_moe_values = 300;
 constexpr std::size_t most_values = 12'000,
                       most_attention_values = 4'000;                    // of one grid: more follow the noise
 const std::vector<FitAxis> gemm_axes = {{1, 0.01}, {1, 0.05}, {1, 1}};  // m, n, k
@@ -25,7 +26,9 @@ const std::vector<FitAxis> prefill_axes = {
 const std::vector<FitAxis> decode_axes = {
     {1, 1}, {1, 1}, {1, 1}, {1.3, 1}};  // batch, context, kv heads, group
 // Times scatter from one shape to its neighbour by more than a smooth law: found by cross-validation.
-constexpr double gemm_bending = 0.1, prefill_bending = 0.01, decode_bending = 3e-4;
+const std::vector<FitAxis> moe_axes = {
+    {1.3, 1}, {1.1, 1}, {1.2, 1}, {1.1, 0.1}};  // pairs, experts, width, hidden
+constexpr double gemm_bending = 0.1, prefill_bending = 0.01, decode_bending = 3e-4, moe_bending = 0.01;
 constexpr std::size_t gemm_folds = 5, attention_folds = 7;  // above the number of what tells shapes apart
 const std::set<std::int64_t> fitted_head_sizes = {64, 128};
 
@@ -71,6 +74,11 @@ void GpuFit::add(const Measurement& measurement) {
   } else if (const auto* decode = std::get_if<AttentionDecodeRow>(&measurement.row)) {
     if (decode->window == 0 && fitted_head_sizes.contains(decode->head_dim))
       keep(decode_, "attention_decode", attention_key(decode->kv_dtype, decode->head_dim), *decode);
+  } else if (const auto* moe = std::get_if<MoeRow>(&measurement.row)) {
+    // Skewed routing over several GPUs times the fullest of them: what that is, no row tells.
+    const bool balanced = moe->distribution == balanced_routing;
+    if (balanced || moe->ep == 1)
+      keep(moe_, "moe", moe->dtype + "/" + (balanced ? balanced_routing : skewed_routing), *moe);
   }
 }
 
@@ -118,6 +126,8 @@ GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& opti
     model.source = source(family);
     if (line.floored > 0)
       model.source += fmt::format("; {} of {} rows raised to the time DRAM needs", line.floored, line.rows);
+    if (line.outliers > 0)
+      model.source += fmt::format("; {} rows lie a quarter or more off the fit", line.outliers);
     if (how.floor_at_memory) memory_gbps = std::max(memory_gbps, model.roofline.memory_gbps);
     report.lines.push_back(line);
     return model;
@@ -155,6 +165,20 @@ GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& opti
     how.floor_at_memory = false;
     how.folds = attention_folds;
     profile.attention_prefill[key] = fit_family("attention_prefill", key, samples, how);
+  }
+  std::size_t moe_rows = 0;
+  for (const auto& [key, samples] : moe_) moe_rows += samples.size();
+  for (const auto& [key, samples] : moe_) {
+    OperatorFitOptions how;
+    how.axes = moe_axes;
+    how.bending = moe_bending;
+    how.most_values = std::max(least_moe_values, all_moe_values * samples.size() / moe_rows);
+    how.memory_gbps = memory_gbps;
+    how.floor_at_memory = false;
+    how.folds = attention_folds;
+    OperatorModel model = fit_family("moe", key, samples, how);
+    model.bytes_per_weight = element_bytes(key.substr(0, key.find('/')));
+    profile.moe[key] = std::move(model);
   }
   if (const auto bf16 = profile.gemm.find("bf16"); bf16 != profile.gemm.end())
     profile.gemm["w4a16"] = assumed_w4a16(bf16->second, assumptions);

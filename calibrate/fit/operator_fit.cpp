@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "calibrate/fit/grid_fit.hpp"
 #include "models/base/error.hpp"
@@ -84,6 +85,41 @@ std::vector<GridSample> grid_samples(const std::vector<FitSample>& samples, cons
   return result;
 }
 
+/// Rows at least a twentieth faster than one that differs only by less of the first coordinate (rows, batch,
+/// length, pairs): noise, or another kernel taking over.
+std::size_t falling_rows(const std::vector<FitSample>& samples) {
+  constexpr double faster = 0.95;
+  std::vector<const FitSample*> order;
+  for (const FitSample& sample : samples) order.push_back(&sample);
+  const auto others = [](const FitSample& sample) {
+    const std::span<const double> all = sample.work.point.coordinates();
+    return all.subspan(1);
+  };
+  std::sort(order.begin(), order.end(), [&](const FitSample* a, const FitSample* b) {
+    const auto left = others(*a), right = others(*b);
+    if (!std::equal(left.begin(), left.end(), right.begin()))
+      return std::lexicographical_compare(left.begin(), left.end(), right.begin(), right.end());
+    return a->work.point.values[0] < b->work.point.values[0];
+  });
+  std::size_t falling = 0;
+  double slowest = 0;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const auto here = others(*order[i]);
+    if (i == 0 || !std::equal(here.begin(), here.end(), others(*order[i - 1]).begin())) slowest = 0;
+    falling += order[i]->us < faster * slowest ? 1 : 0;
+    slowest = std::max(slowest, order[i]->us);
+  }
+  return falling;
+}
+
+std::size_t outlying_rows(const std::vector<double>& predicted, const std::vector<double>& measured) {
+  constexpr double far = 0.25;
+  std::size_t outliers = 0;
+  for (std::size_t i = 0; i < predicted.size(); ++i)
+    outliers += std::abs(predicted[i] / measured[i] - 1) > far ? 1 : 0;
+  return outliers;
+}
+
 /// Predictions and measurements of serving sizes, pairwise.
 struct Comparison {
   std::vector<double> predicted, measured;
@@ -155,6 +191,7 @@ OperatorModel fit_operator(std::vector<FitSample> samples, const OperatorFitOpti
                                              : memory_gbps_of(samples, roofline.latency_us, options.l2_bytes);
   line.family = options.family;
   line.rows = samples.size();
+  line.falling = falling_rows(samples);
   if (options.floor_at_memory) line.floored = floor_at_memory(samples, roofline);
 
   const std::vector<GridSample> points = grid_samples(samples, roofline);
@@ -168,10 +205,12 @@ OperatorModel fit_operator(std::vector<FitSample> samples, const OperatorFitOpti
   Comparison fitted;
   for (const FitSample& sample : samples) fitted.add(sample, roofline, model.efficiency);
   line.fitted = summarise_errors(fitted.predicted, fitted.measured);
+  line.outliers = outlying_rows(fitted.predicted, fitted.measured);
   const Comparison unseen =
       options.folds >= 2 ? held_out(samples, points, shape, model, options.folds) : fitted;
   line.held_out = summarise_errors(unseen.predicted, unseen.measured);
-  model.cross_validation = errors_by_duration(unseen.predicted, unseen.measured);
+  line.held_out_regions = errors_by_duration(unseen.predicted, unseen.measured);
+  model.cross_validation = line.held_out_regions;
   line.tflops = roofline.tflops;
   line.memory_gbps = roofline.memory_gbps;
   line.latency_us = roofline.latency_us;

@@ -48,4 +48,15 @@ FitSample sample_of(const AttentionDecodeRow& row) {
   return sample;
 }
 
+FitSample sample_of(const MoeRow& row) {
+  const MoeShape shape{row.hidden, row.intermediate, row.experts, row.topk, row.tp, row.ep, row.dtype, true};
+  FitSample sample;
+  sample.work = moe_work(shape, row.distribution, element_bytes(row.dtype), static_cast<double>(row.tokens));
+  sample.us = row.us;
+  sample.shape = {static_cast<double>(row.hidden),  static_cast<double>(row.intermediate),
+                  static_cast<double>(row.experts), static_cast<double>(row.topk),
+                  static_cast<double>(row.tp),      static_cast<double>(row.ep)};
+  return sample;
+}
+
 }  // namespace sextant

@@ -17,5 +17,6 @@ struct FitSample {
 FitSample sample_of(const GemmRow&);  ///< shape: (n, k)
 FitSample sample_of(const AttentionPrefillRow&);
 FitSample sample_of(const AttentionDecodeRow&);
+FitSample sample_of(const MoeRow&);  ///< shape: all but the tokens
 
 }  // namespace sextant

@@ -38,6 +38,12 @@ void require_link(const std::string& path, const TableOrigin& origin) {
         fmt::format("{}: the link between the GPUs is not known, expected nvlink or pcie", path));
 }
 
+/// Whether an all-reduce's bus bandwidth, 2 (n - 1) / n of bytes / time, exceeds what a ring carries.
+bool reduced_in_switch(const CollectiveRow& row, double ring_gbps) {
+  if (row.op != "all_reduce" || ring_gbps <= 0) return false;
+  return 2.0 * (row.ranks - 1) / row.ranks * row.bytes / row.us / 1e3 > ring_gbps;
+}
+
 /// "vllm 0.24.0" of a source whose path ends in "…/vllm/0.24.0/table.parquet (licence)"; empty without one.
 std::string engine_of(const std::string& source) {
   const std::size_t file = source.rfind('/');
@@ -75,6 +81,7 @@ void import_nccl_table(const std::string& path, const TableOrigin& origin, Impor
         row.dtype = detail::dtype_word(cells, dtype);
         row.bytes = static_cast<double>(cells.count(elements, 1)) * element_bytes(row.dtype);
         row.impl = "nccl";
+        if (reduced_in_switch(row, origin.ring_gbps)) row.nvls = true;
         measurement.row = row;
         detail::pass_row(gate, measurement, *us, cells, latency);
       });

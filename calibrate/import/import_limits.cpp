@@ -47,7 +47,7 @@ ImportLimits read_import_limits(const JsonValue& value) {
   limits.rows_to_judge_a_table = figure("rows_to_judge_a_table");
   limits.excluded_share = figure("excluded_share");
   limits.duplicates_differ = figure("duplicates_differ");
-  limits.perftest_rates_agree = figure("perftest_rates_agree");
+  limits.rates_agree = figure("rates_agree");
   limits.mla = read_mla(object.at("mla").object());
   object.finish();
   return limits;

@@ -21,7 +21,7 @@ struct ImportLimits {
   double rows_to_judge_a_table = 0;
   double excluded_share = 0;     ///< of a file's rows
   double duplicates_differ = 0;  ///< relative difference of two times
-  double perftest_rates_agree = 0;
+  double rates_agree = 0;        ///< relative, of one rate printed in two ways
   MlaWidths mla;
 };
 

@@ -12,6 +12,8 @@ namespace sextant {
 struct TableOrigin {
   std::string gpu;   ///< catalogue name
   std::string link;  ///< how its GPUs were joined: nvlink or pcie; for the communication tables
+  double ring_gbps =
+      0;  ///< most that a ring can carry over it; an all-reduce above is marked nvls; 0: unknown
 };
 
 /// Reads the kernel tables that are present in a folder (ai-dynamo/aiconfigurator's, as CSV, gzip allowed)

@@ -56,7 +56,7 @@ std::optional<double> RowGate::positive(std::string_view cell, const RowPlace& p
   double value = 0;
   const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
   const bool whole = end == cell.data() + cell.size();
-  const std::string message = "found '" + std::string(cell) + "', expected a number above 0";
+  const std::string message = fmt::format("found '{}', expected a number above 0", cell);
   if (error == std::errc() && whole && std::isfinite(value) && value > 0) return value;
   const char* reason = nullptr;
   if (cell.empty())
@@ -91,15 +91,31 @@ void RowGate::leave_out(const std::string& reason, const RowPlace& place) {
 void RowGate::pass(const Measurement& measurement, double us, std::uint64_t identity, const RowPlace& place) {
   if (const auto objection = plausibility_.objection(measurement.row, us))
     throw InputError(fmt::format("{}: {}", where(place), *objection));
-  if (const double earlier = seen_.look(identity, us); earlier > 0) {
-    ++report_.repeated;
-    if (std::abs(us - earlier) > limits_.duplicates_differ * std::min(us, earlier) &&
-        report_.disagreeing++ == 0)
-      report_.first_disagreement = fmt::format("{}: {:.5g} and earlier {:.5g}", where(place), us, earlier);
-  }
+  look_for_repeat(us, identity, place);
+  pass_unjudged(measurement);
+}
+
+void RowGate::pass_rate(const Measurement& measurement, double value, const RowPlace& place) {
+  look_for_repeat(value, measurement_identity(measurement), place);
+  pass_unjudged(measurement);
+}
+
+void RowGate::look_for_repeat(double value, std::uint64_t identity, const RowPlace& place) {
+  const double earlier = seen_.look(identity, value);
+  if (earlier <= 0) return;
+  ++report_.repeated;
+  if (std::abs(value - earlier) > limits_.duplicates_differ * std::min(value, earlier) &&
+      report_.disagreeing++ == 0)
+    report_.first_disagreement = fmt::format("{}: {:.5g} and earlier {:.5g}", where(place), value, earlier);
+}
+
+void RowGate::pass_unjudged(const Measurement& measurement) {
   ++rows_;
   ++report_.read;
-  ++passed_[measurement.row.index()];
+  if (const auto* other = std::get_if<OtherRow>(&measurement.row))
+    ++report_.passed[other->kind];
+  else
+    ++passed_[measurement.row.index()];
   sink_(measurement);
 }
 
@@ -110,7 +126,7 @@ void RowGate::pass(const Measurement& measurement, double us, const RowPlace& pl
 void RowGate::finish() {
   const auto names = kind_names(std::make_index_sequence<std::variant_size_v<MeasurementRow>>());
   for (std::size_t kind = 0; kind < names.size(); ++kind)
-    if (passed_[kind] != 0) report_.passed[names[kind].empty() ? "other" : names[kind]] += passed_[kind];
+    if (passed_[kind] != 0) report_.passed[names[kind]] += passed_[kind];
   if (static_cast<double>(excluded_) > limits_.excluded_share * static_cast<double>(rows_)) {
     throw InputError(
         fmt::format("{}: found {} of {} rows without a usable number (first {}), expected at most "

@@ -32,6 +32,10 @@ class RowGate {
   void pass(const Measurement&, double us, std::uint64_t identity, const RowPlace&);
   /// As above; hashes the row itself.
   void pass(const Measurement&, double us, const RowPlace&);
+  /// As above, for what is no kernel's time (a rate, a message's latency): looks for repeats alone.
+  void pass_rate(const Measurement&, double value, const RowPlace&);
+  /// Passes on a row whose kind has no time or no bound.
+  void pass_unjudged(const Measurement&);
   void exclude(const std::string& reason, const RowPlace&, const std::string& message);
   void leave_out(const std::string& reason, const RowPlace&);
   /// To be called after the last row. Throws InputError if too many rows were excluded, or all are too slow.
@@ -39,6 +43,7 @@ class RowGate {
   std::string where(const RowPlace&) const;
 
  private:
+  void look_for_repeat(double value, std::uint64_t identity, const RowPlace&);
   const std::string& file_;
   ImportReport& report_;
   const MeasurementSink& sink_;

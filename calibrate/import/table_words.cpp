@@ -27,7 +27,7 @@ std::string type_word(const CsvRow& row, std::size_t column, std::span<const Wor
   std::string expected;
   for (const auto& [theirs, ours] : words) {
     if (row.text(column) == theirs) return std::string(ours);
-    expected += (expected.empty() ? "" : ", ") + std::string(theirs);
+    expected.append(expected.empty() ? "" : ", ").append(theirs);
   }
   row.fail(column, fmt::format("found the type '{}', expected one of {}", row.text(column), expected));
 }

@@ -92,6 +92,11 @@ void for_each_line(const std::string& path, const std::function<void(std::string
 }
 
 void write_text_file(const std::string& path, std::string_view content) {
+  if (path == "-") {
+    const bool written = std::fwrite(content.data(), 1, content.size(), stdout) == content.size();
+    if (!written || std::fflush(stdout) != 0) throw Error(ExitCode::failure, "cannot write to stdout");
+    return;
+  }
   TextFileWriter writer(path);
   writer.write(content);
   writer.commit();
@@ -99,7 +104,8 @@ void write_text_file(const std::string& path, std::string_view content) {
 
 TextFileWriter::TextFileWriter(const std::string& path) : path_(path) {
   if (path == "-") {
-    file_ = stdout;
+    file_ = std::tmpfile();
+    if (file_ == nullptr) fail();
     return;
   }
   struct stat existing {};
@@ -114,9 +120,8 @@ TextFileWriter::TextFileWriter(const std::string& path) : path_(path) {
 }
 
 TextFileWriter::~TextFileWriter() {
-  if (aside_.empty()) return;
   if (file_ != nullptr) std::fclose(file_);
-  std::remove(aside_.c_str());
+  if (!aside_.empty()) std::remove(aside_.c_str());
 }
 
 void TextFileWriter::write(std::string_view text) {
@@ -125,7 +130,11 @@ void TextFileWriter::write(std::string_view text) {
 
 void TextFileWriter::commit() {
   if (aside_.empty()) {
-    if (std::fflush(file_) != 0) fail();
+    std::rewind(file_);
+    char buffer[1 << 16];
+    while (const std::size_t got = std::fread(buffer, 1, sizeof buffer, file_))
+      if (std::fwrite(buffer, 1, got, stdout) != got) fail();
+    if (std::ferror(file_) != 0 || std::fflush(stdout) != 0) fail();
     return;
   }
   const bool closed = std::fclose(std::exchange(file_, nullptr)) == 0;

@@ -17,8 +17,8 @@ void write_text_file(const std::string& path, std::string_view content);
 /// Writes a file piece by piece as write_text_file does at once: aside, under its name only after commit().
 class TextFileWriter {
  public:
-  /// "-" writes to stdout. Throws InputError for a directory or device, Error (failure) if it cannot be
-  /// opened.
+  /// "-" writes to stdout, all at commit(). Throws InputError for a directory or device, Error (failure) if
+  /// it cannot be opened.
   explicit TextFileWriter(const std::string& path);
   ~TextFileWriter();  ///< removes what was not committed
   TextFileWriter(const TextFileWriter&) = delete;

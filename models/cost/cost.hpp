@@ -77,8 +77,8 @@ OperatorTime attention_decode_time(const GpuProfile&, const AttentionShape&, dou
                                    double context_sum);
 OperatorTime elementwise_time(const GpuProfile&, double bytes);
 /// `bytes` as nccl-tests' size; an engine's own kernel where one was measured up to that size and is faster
-/// than NCCL. ranks 1: zero. Throws InputError naming the measured groups if this one is
-/// not there.
+/// than NCCL. A group without a curve has the link's ring model (group_curve.hpp). ranks 1: zero.
+/// Throws InputError naming the measured groups if there is neither.
 OperatorTime collective_time(const LinkProfile&, const std::string& op, int ranks, double bytes);
 /// One message, one way. Throws InputError if `staged` is asked of a link that has no such curve.
 OperatorTime send_time(const LinkProfile&, double bytes, bool staged);

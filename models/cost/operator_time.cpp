@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "models/base/error.hpp"
+#include "models/cost/group_curve.hpp"
 #include "models/cost/operator_work.hpp"
 #include "models/profile/numeric_type.hpp"
 
@@ -114,11 +115,13 @@ OperatorTime attention_decode_time(const GpuProfile& profile, const AttentionSha
 }
 
 OperatorTime elementwise_time(const GpuProfile& profile, double bytes) {
-  return operator_time(profile.elementwise, {0, bytes, bytes, {{bytes}, 1}});
+  return operator_time(profile.elementwise, {0, bytes, 0, bytes, {{bytes}, 1}});
 }
 
 OperatorTime collective_time(const LinkProfile& profile, const std::string& op, int ranks, double bytes) {
   if (ranks <= 1) return {0, Grade::measured, {}, false};
+  if (!profile.collective(op, ranks) && profile.ring && profile.ring->operation(op))
+    return transfer_time(*modelled_curve(shipped_nccl_tuning(), profile, op, ranks), bytes);
   const TransferCurve& nccl = collective_curve(profile, op, ranks);
   const TransferCurve* custom = profile.custom(op, ranks);
   const bool own_kernel =

@@ -1,6 +1,7 @@
 #include "models/cost/operator_work.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "models/profile/numeric_type.hpp"
 
@@ -67,10 +68,29 @@ OperatorWork attention_decode_work(const AttentionShape& shape, double kv_elemen
   return work;
 }
 
+OperatorWork moe_work(const MoeShape& shape, const std::string& routing, double bytes_per_weight,
+                      double tokens) {
+  const auto experts = static_cast<double>(shape.experts), hidden = static_cast<double>(shape.hidden);
+  const double here = experts / static_cast<double>(shape.expert_parallel);
+  const double width = static_cast<double>(shape.intermediate) / static_cast<double>(shape.tensor_parallel);
+  const double chosen = static_cast<double>(shape.topk) / experts;  // share of the experts that a token meets
+  const double pairs = tokens * chosen * here;
+  const double met =
+      routing == balanced_routing ? std::min(here, pairs) : here * (1 - std::pow(1 - chosen, tokens));
+  const double weights = (shape.gated ? 3 : 2) * hidden * width;  // of one expert
+  OperatorWork work;
+  work.flops = 2 * pairs * weights;
+  work.streamed_bytes = std::max(met, 1.0) * weights * bytes_per_weight;
+  work.bytes = work.streamed_bytes + 2 * tokens * hidden * output_bytes;  // tokens in and out
+  work.serial_bytes = pairs * (2 * hidden + 3 * width) * output_bytes;
+  work.point = {{tokens * chosen, here, width, hidden}, 4};
+  return work;
+}
+
 double roofline_seconds(const Roofline& roofline, const OperatorWork& work) {
   const double memory = work.bytes / (roofline.memory_gbps * 1e9);
   const double arithmetic = roofline.tflops > 0 ? work.flops / (roofline.tflops * 1e12) : 0;
-  return std::max(memory, arithmetic);
+  return std::max(memory, arithmetic) + work.serial_bytes / (roofline.memory_gbps * 1e9);
 }
 
 }  // namespace sextant

@@ -20,7 +20,8 @@ struct GridPoint {
 
 struct OperatorWork {
   double flops = 0;
-  double bytes = 0;           ///< all that the kernel reads and writes
+  double bytes = 0;           ///< all that the kernel reads and writes while it computes
+  double serial_bytes = 0;    ///< moved by small kernels before and after it, which hide behind nothing
   double streamed_bytes = 0;  ///< of them, what a real model finds in DRAM: weights, keys and values
   GridPoint point;
 };
@@ -37,6 +38,18 @@ OperatorWork attention_prefill_work(const AttentionShape&, double kv_element_byt
 /// Attention of `batch` decodes over `context` tokens each on average, the new ones included.
 OperatorWork attention_decode_work(const AttentionShape&, double kv_element_bytes, double batch,
                                    double context);
+
+/// How a router spreads tokens over experts. Balanced: every expert gets its share as exactly as whole tokens
+/// allow, so that few tokens touch as many experts as they can. Any other: experts are met by chance.
+inline constexpr auto balanced_routing = "balanced";
+inline constexpr auto skewed_routing = "power_law";
+
+/// The routed experts of one layer on one GPU, for `tokens` that reach the layer: topk / expert_parallel of
+/// each token's experts stand here. Reads the weights of those experts that some token meets; 2 FLOPs for
+/// each weight and token-expert pair.
+/// Small kernels gather the tokens of each expert, apply the activation and sum the experts' outputs: they
+/// move the hidden state of each pair in and out, and three times its width.
+OperatorWork moe_work(const MoeShape&, const std::string& routing, double bytes_per_weight, double tokens);
 
 /// Seconds of the work at the roofline's rates, without latency and efficiency.
 double roofline_seconds(const Roofline&, const OperatorWork&);

@@ -8,6 +8,7 @@
 
 #include "models/base/error.hpp"
 #include "models/cost/cost.hpp"
+#include "models/cost/group_curve.hpp"
 #include "models/cost/operator_time.hpp"
 #include "models/profile/numeric_type.hpp"
 
@@ -123,7 +124,7 @@ StageCost::StageCost(const StageOperators& operators, std::shared_ptr<const GpuP
   auto inputs = std::make_shared<Inputs>();
   inputs->operators = operators;
   inputs->profile = profile;
-  if (link) inputs->link = *link;
+  if (link) inputs->link = with_group_curves(*link, tensor_parallel);
   inputs->tensor_parallel = tensor_parallel;
   inputs->level = level;
   const bool collectives = !operators.collectives.empty() || !operators.sample_collectives.empty();

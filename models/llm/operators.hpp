@@ -27,6 +27,20 @@ struct AttentionShape {
   bool operator==(const AttentionShape&) const = default;
 };
 
+/// The routed experts of one layer: each token goes through `topk` of them. On one GPU stand experts /
+/// expert_parallel of them, each cut to intermediate / tensor_parallel.
+struct MoeShape {
+  std::int64_t hidden = 0;
+  std::int64_t intermediate = 0;  ///< of one expert, before it is cut
+  std::int64_t experts = 0;       ///< of the layer, on all GPUs together
+  std::int64_t topk = 0;
+  std::int64_t tensor_parallel = 1;
+  std::int64_t expert_parallel = 1;
+  std::string type;   ///< profile dtype: bf16, fp8, nvfp4, w4a16_mxfp4, int4_wo, …
+  bool gated = true;  ///< three matrices (gate, up, down), otherwise two
+  bool operator==(const MoeShape&) const = default;
+};
+
 /// A memory-bound operator: reads and writes so many bytes for each token.
 struct ElementwiseShape {
   std::string op;  ///< rmsnorm, rope, activation, residual, embedding, sampling

@@ -13,7 +13,7 @@ namespace {
 
 constexpr auto format_name = "sextant gpu profile";
 constexpr std::int64_t format_version = 1;
-constexpr std::size_t gemm_axes = 3, prefill_axes = 4, decode_axes = 4, elementwise_axes = 1;
+constexpr std::size_t gemm_axes = 3, prefill_axes = 4, decode_axes = 4, elementwise_axes = 1, moe_axes = 4;
 
 using Models = std::map<std::string, OperatorModel>;
 
@@ -54,6 +54,7 @@ GpuProfile read_gpu_profile(const JsonValue& value, const GpuProfileFinder& base
   profile.gemm = read_models(object.at("gemm"), gemm_axes, true);
   profile.attention_prefill = read_models(object.at("attention_prefill"), prefill_axes, false);
   profile.attention_decode = read_models(object.at("attention_decode"), decode_axes, false);
+  if (const auto moe = object.find("moe")) profile.moe = read_models(*moe, moe_axes, true);
   profile.elementwise = read_operator_model(object.at("elementwise"), elementwise_axes, false);
   object.finish();
   return profile;
@@ -70,6 +71,7 @@ std::string write_gpu_profile(const GpuProfile& profile) {
   json["gemm"] = models_json(profile.gemm);
   json["attention_prefill"] = models_json(profile.attention_prefill);
   json["attention_decode"] = models_json(profile.attention_decode);
+  if (!profile.moe.empty()) json["moe"] = models_json(profile.moe);
   json["elementwise"] = operator_model_json(profile.elementwise);
   return readable_json(json);
 }

@@ -58,6 +58,9 @@ struct GpuProfile {
   std::map<std::string, OperatorModel> attention_prefill;
   /// By "kv type/head_dim". Efficiency over (batch, mean context, kv_heads, heads / kv_heads).
   std::map<std::string, OperatorModel> attention_decode;
+  /// Routed experts, by "type/routing" ("fp8/power_law_1.01"). Efficiency over (token-expert pairs for each
+  /// expert, experts on the GPU, their width after tensor parallel, hidden size). Empty: not known.
+  std::map<std::string, OperatorModel> moe;
   /// Memory-bound small kernels. Efficiency over (bytes moved).
   OperatorModel elementwise;
 };

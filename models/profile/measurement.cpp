@@ -192,7 +192,8 @@ std::string write_measurement(const Measurement& measurement) {
       measurement.row);
   json["source"] = measurement.source;
   if (!measurement.note.empty()) json["note"] = measurement.note;
-  return json.dump();
+  // Kernels, devices and files may have any bytes as a name; what is no UTF-8 is replaced.
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace sextant

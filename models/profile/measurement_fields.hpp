@@ -136,6 +136,9 @@ void collective_fields(Visitor& v, Row& row) {
   v.flag("nvls", row.nvls);
   v.flag("gdr", row.gdr);
   v.optional_positive("rate_gbps", row.rate_gbps);
+  v.optional_count("channels", row.channels, 1);
+  v.flag("graph", row.graph);
+  v.flag("in_place", row.in_place);
 }
 
 template <class Visitor, class Row>
@@ -147,6 +150,10 @@ void point_to_point_fields(Visitor& v, Row& row) {
   v.positive("us", row.us);
   v.flag("gdr", row.gdr);
   v.optional_positive("rate_gbps", row.rate_gbps);
+  v.optional_text("pair", row.pair, {});
+  v.optional_count("channels", row.channels, 1);
+  v.flag("both_ways", row.both_ways);
+  v.flag("graph", row.graph);
 }
 
 template <class Visitor, class Row>

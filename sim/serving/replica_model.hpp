@@ -40,7 +40,9 @@ class Machine {
   std::map<std::string, std::shared_ptr<const GpuProfile>> profiles_;
 };
 
-/// What a tensor-parallel group's collectives cost: the profile of the slowest route among its GPUs.
+/// What a tensor-parallel group's collectives cost: the profile of the slowest route among its GPUs, with
+/// curves of NCCL's model for a group size that nobody measured; several GPUs on each of several nodes: the
+/// network's profile with curves of exactly that group.
 LinkProfile group_link(const Topology&, const std::vector<int>& gpus);
 
 /// Memory of one stage on its tightest GPU.

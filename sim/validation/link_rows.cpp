@@ -78,6 +78,9 @@ const LinkRows::Curves& LinkRows::curves(const CollectiveRow& row, const std::st
 
 Outcome LinkRows::predict(const CollectiveRow& row, const std::string& gpu) {
   if (row.ranks < 2) return NotPredicted{"one rank exchanges nothing"};
+  if (row.forced())
+    return NotPredicted{
+        "NCCL was told its algorithm, protocol or channels: the curves are of its own choice"};
   const Curves& group = curves(row, gpu);
   const bool custom = row.impl == "custom";
   if (custom && group.custom.collective(row.op, row.ranks) == nullptr)
@@ -87,6 +90,9 @@ Outcome LinkRows::predict(const CollectiveRow& row, const std::string& gpu) {
 }
 
 Outcome LinkRows::predict(const PointToPointRow& row, const std::string& gpu) {
+  if (row.channels > 0) return NotPredicted{"NCCL was told its channels: the curves are of its own choice"};
+  if (row.both_ways.value_or(false))
+    return NotPredicted{"both ways at once: the curves are of one way by itself"};
   if (row.nodes > 1)
     return prediction_of(send_time(network_profile(row, gpu), row.bytes, row.gdr.has_value() && !*row.gdr));
   const Topology& topology = node(gpu, row.ranks);

@@ -84,6 +84,18 @@ expect 2 catalog gpus rtx-pro-6000-serve
 complains "rtx-pro-6000-server"
 expect 2 catalog gpu
 complains "did you mean 'gpus'"
+expect 0 catalog collective --ranks 8 --nodes 2 --intra nvlink4 --inter ib-400 --bytes 16K,64M
+says "8 ranks on 2 nodes"
+says "64 MiB"
+says "chosen"
+expect 2 catalog collective --ranks 4 --intra nvlink44
+complains "nvlink4"
+expect 2 catalog collective --intra nvlink4
+complains "expected --ranks"
+expect 2 catalog collective --ranks 4 --intra nvlink4 --bytes 8Q
+complains "found '8Q'"
+expect 2 catalog gpus --ranks 4
+complains "expected it with catalog collective"
 expect 0 catalog scenarios/part1-405b.json
 says "node-a/gpu0"
 expect 0 catalog scenarios/part1-405b.json --dot
@@ -203,6 +215,19 @@ expect 2 validate tests/validation/links.jsonl --profile calibrate/profiles/link
 complains "link.roce-200.json"
 expect 2 validate tests/validation/links.jsonl --json - --csv -
 complains "expected one of them on stdout"
+# ---- import: rows on stdout, what became of them on stderr; nothing on stdout if it fails
+fixtures=tests/fixtures/import
+expect 0 import perftest $fixtures/perftest-send-bw.txt --rate-gbps 100
+says '"gbps":97.846820864'
+grep -qF "1 of 1 rows passed on: 1 rdma" "$scratch/err" || fail "stderr lacks the number of rows"
+expect 0 import nccl-log $fixtures/nccl-log-gdr.txt
+says '"gdr":true'
+expect 2 import perftest $fixtures/perftest-gb10.txt --rate-gbps 50
+complains "found 111.71 Gbit/s on a port of 50 Gbit/s"
+expect 2 import nccl-tests $fixtures/nccl-tests-with-log.txt $fixtures/nccl-log-gdr.txt --gpu rtx-pro-6000-server --link ib
+complains "found no header"
+expect 2 import nccl-test $fixtures/nccl-tests.json
+complains "did you mean 'nccl-tests'"
 
 # ---- Ctrl-C ends a long run with 130 within a second
 "$sextant" simulate scenarios/part1-405b.json --set 'deployment={"tp":1,"pp":3}' --set workload.num_prompts=100000000 \

@@ -212,6 +212,26 @@ TEST_F(KernelTables, MessageSizeIsInElements) {
   EXPECT_DOUBLE_EQ(second.us, 6);
 }
 
+// 5e8 halves are 1e9 bytes; of 8 ranks in 4 ms 250 GB/s x 14 / 8 = 437.5 GB/s, in 5 ms 350. A ring over this
+// link carries 370: only a switch that reduces is faster. An all-gather of 437.5 is not judged.
+TEST_F(KernelTables, MarksWhatTheSwitchReduced) {
+  write("nccl_perf.csv",
+        "op_name,kernel_source,nccl_dtype,num_gpus,message_size,latency\n"
+        "all_reduce,NCCL,half,8,500000000,4\n"
+        "all_reduce,NCCL,half,8,500000000,5\n"
+        "all_gather,NCCL,half,8,500000000,2\n");
+  for (const double ring_gbps : {370.0, 0.0}) {
+    std::vector<std::optional<bool>> marks;
+    import_kernel_tables(folder_.string(), {"h200-sxm", "nvlink", ring_gbps}, [&](const Measurement& row) {
+      marks.push_back(std::get<CollectiveRow>(row.row).nvls);
+    });
+    ASSERT_EQ(marks.size(), 3U);
+    EXPECT_EQ(marks[0].value_or(false), ring_gbps > 0) << "unknown: nothing is marked";
+    EXPECT_FALSE(marks[1].value_or(false));
+    EXPECT_FALSE(marks[2].value_or(false));
+  }
+}
+
 TEST_F(KernelTables, CustomAllReduceKeepsGraphRowsOnly) {
   write("custom_allreduce_perf.csv",
         "kernel_source,allreduce_dtype,num_gpus,message_size,latency,backend\nc,bfloat16,2,128,0.004,vllm_"

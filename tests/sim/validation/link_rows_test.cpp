@@ -68,6 +68,18 @@ TEST(LinkRows, AnotherLinkThanTheUsualOneIsNotPredicted) {
   EXPECT_TRUE(std::holds_alternative<NotPredicted>(rows.predict(all_reduce(1, "nvlink", 1e6), "h100-sxm")));
 }
 
+TEST(LinkRows, WhatNcclWasToldIsNotItsOwnChoice) {
+  LinkRows rows;
+  CollectiveRow row = all_reduce(8, "nvlink", 65536);
+  row.algo = "Tree";
+  EXPECT_TRUE(std::holds_alternative<NotPredicted>(rows.predict(row, "h100-sxm")));
+  PointToPointRow both;
+  both.link = "nvlink";
+  both.bytes = 1e6;
+  both.both_ways = true;
+  EXPECT_TRUE(std::holds_alternative<NotPredicted>(rows.predict(both, "h100-sxm")));
+}
+
 // A message is at least as slow as the link's rate: 450 GB/s carry 450 MB in a millisecond.
 TEST(LinkRows, MessagesTakeTheirRoute) {
   LinkRows rows;
