@@ -135,6 +135,7 @@ void collective_fields(Visitor& v, Row& row) {
   v.optional_text("impl", row.impl, {"nccl", "custom"});
   v.flag("nvls", row.nvls);
   v.flag("gdr", row.gdr);
+  v.optional_positive("rate_gbps", row.rate_gbps);
   v.optional_count("channels", row.channels, 1);
   v.flag("graph", row.graph);
   v.flag("in_place", row.in_place);
@@ -148,6 +149,7 @@ void point_to_point_fields(Visitor& v, Row& row) {
   v.amount("bytes", row.bytes);
   v.positive("us", row.us);
   v.flag("gdr", row.gdr);
+  v.optional_positive("rate_gbps", row.rate_gbps);
   v.optional_text("pair", row.pair, {});
   v.optional_count("channels", row.channels, 1);
   v.flag("both_ways", row.both_ways);

@@ -19,12 +19,13 @@ StageShape shape_of(const std::vector<StagePlacement>& stages, std::size_t index
 
 }  // namespace
 
-Machine::Machine(const Cluster& cluster, const std::string& engine_profile)
+Machine::Machine(const Cluster& cluster, const std::string& engine_profile,
+                 const GpuProfileFinder& find_profile)
     : topology_(cluster), engine_(find_engine_profile(engine_profile)) {
   for (const int device : cluster.gpus()) {
     const std::string& gpu = cluster.devices[static_cast<std::size_t>(device)].model;
     if (profiles_.find(gpu) == profiles_.end())
-      profiles_.emplace(gpu, std::make_shared<const GpuProfile>(find_gpu_profile(gpu)));
+      profiles_.emplace(gpu, std::make_shared<const GpuProfile>(find_profile(gpu)));
   }
 }
 

@@ -25,8 +25,9 @@ struct ServedModel {
 /// threads.
 class Machine {
  public:
-  /// Reads the profile of every kind of GPU in the cluster. Throws InputError for one that has none.
-  Machine(const Cluster&, const std::string& engine_profile);
+  /// Finds the profile of every kind of GPU in the cluster. Throws InputError for one that has none.
+  Machine(const Cluster&, const std::string& engine_profile,
+          const GpuProfileFinder& find_profile = find_gpu_profile);
   const Topology& topology() const { return topology_; }
   const Cluster& cluster() const { return topology_.cluster(); }
   const EngineProfile& engine() const { return engine_; }

@@ -50,7 +50,7 @@ expect 0 help
 says "catalog"
 expect 0 --version
 says "sextant "
-for command in plan simulate catalog; do
+for command in plan simulate catalog validate; do
   expect 0 "$command" --help
   says "  sextant $command "
   quiet
@@ -175,6 +175,46 @@ if grep -q "$(printf '\033')" "$scratch/out"; then fail "colours went into a fil
 expect 3 plan scenarios/part1-405b.json --set 'deployment={"tp":1,"pp":1}' --set 'variants=[]'
 complains "no layout fits"
 
+# ---- validate: a table, a row per value, bounds as exit codes
+expect 0 validate tests/validation/links.jsonl
+says "collective"
+says "rtx-pro-6000-workstation"
+says "Not predicted"
+quiet
+expect 0 validate tests/validation/links.jsonl --fail-above collective:rtx-pro-6000-workstation:median=60 --csv -
+says "file,line,kind,gpu,part,shape,quantity,measured,predicted"
+quiet
+expect 0 validate tests/validation/links.jsonl --json -
+is_json
+says '"sextant validation"'
+quiet
+"$sextant" validate tests/validation/links.jsonl --fail-above collective:median=1 >"$scratch/out" 2>"$scratch/err"
+[ $? = 4 ] || fail "validate: a missed bound does not exit with 4"
+says "missed collective:median=1"
+grep -qF "errors above their bounds: collective:median=1" "$scratch/err" || fail "validate: stderr does not name the bound"
+expect 4 validate tests/validation/links.jsonl --fail-above gemm:median=1 --json "$scratch/validation.json"
+grep -qF "no value of it was predicted" "$scratch/err" || fail "validate: a bound without values is silent"
+[ -s "$scratch/validation.json" ] || fail "validate: a missed bound left no result"
+expect 2 validate
+complains "expected sextant validate FILE"
+expect 2 validate tests/validation/links.jsonl --fail-above gemm
+complains "expected KIND[/PART][:GPU]:STATISTIC=PERCENT"
+expect 2 validate tests/validation/links.jsonl --fail-above gem:median=1
+complains "did you mean 'gemm'"
+expect 2 validate "$scratch/missing.jsonl"
+complains "missing.jsonl"
+: >"$scratch/empty.jsonl"
+expect 2 validate "$scratch/empty.jsonl"
+complains "found no rows to predict, expected at least one"
+printf '{"kind": "gemm", "gpu": "h100-sxm"}\n' >"$scratch/bad.jsonl"
+expect 2 validate "$scratch/bad.jsonl"
+complains "bad.jsonl:1"
+expect 2 validate tests/validation/links.jsonl --profile calibrate/profiles/gpu.l40s.json
+complains "expected rows of that GPU and found none"
+expect 2 validate tests/validation/links.jsonl --profile calibrate/profiles/link.roce-200.json
+complains "link.roce-200.json"
+expect 2 validate tests/validation/links.jsonl --json - --csv -
+complains "expected one of them on stdout"
 # ---- import: rows on stdout, what became of them on stderr; nothing on stdout if it fails
 fixtures=tests/fixtures/import
 expect 0 import perftest $fixtures/perftest-send-bw.txt --rate-gbps 100

@@ -50,6 +50,15 @@ TEST(Parameters, AddUpToTheTensor) {
   // q and o are 8192 x 5120 here (head_dim is explicit), and each layer has 2 x 128 weights of q and k norms.
   EXPECT_EQ(find_model("qwen3-32b").architecture.parameters(), 32'762'123'264);
   EXPECT_EQ(find_model("mistral-large-2").architecture.parameters(), 122'610'069'504);
+  // Multi-head: q, k, v and o 4 x 4096^2, MLP 3 x 4096 x 11008, norms 8192 = 202,383,360; x 32 + 2 x 32000 x
+  // 4096 + 4096.
+  EXPECT_EQ(find_model("llama-2-7b").architecture.parameters(), 6'738'415'616);
+  // q and o 2 x 4096 x 5120 (head_dim is explicit), k and v 2 x 1024 x 5120, MLP 3 x 5120 x 14336, norms
+  // 10240 = 272,640,000; x 40 + 2 x 131072 x 5120 + 5120.
+  EXPECT_EQ(find_model("mistral-nemo-12b").architecture.parameters(), 12'247'782'400);
+  // q and o 2 x 3584^2, k and v 2 x 512 x 3584, their biases 3584 + 2 x 512, MLP 3 x 3584 x 18944, norms 7168
+  // = 233,057,792; x 28 + 2 x 152064 x 3584 + 3584.
+  EXPECT_EQ(find_model("qwen2.5-7b").architecture.parameters(), 7'615'616'512);
 }
 
 // Mixtral, per layer: q and o 2 x 4096^2, k and v 2 x 1024 x 4096, 8 experts of 3 x 4096 x 14336, router
@@ -261,10 +270,11 @@ TEST(BadConfig, RefusesAbsurdSizesAndUnevenHeads) {
 }
 
 TEST(Catalogue, FindsByNameWithItsSideCar) {
-  EXPECT_THAT(model_names(),
-              testing::ElementsAre("gpt-oss-120b", "llama-3.1-405b", "llama-3.1-70b", "llama-3.1-8b",
-                                   "llama-4-scout-17b-16e-fp8", "mistral-large-2", "mixtral-8x7b",
-                                   "qwen3-235b-a22b", "qwen3-30b-a3b", "qwen3-32b"));
+  EXPECT_THAT(
+      model_names(),
+      testing::ElementsAre("gpt-oss-120b", "llama-2-7b", "llama-3.1-405b", "llama-3.1-70b", "llama-3.1-8b",
+                           "llama-4-scout-17b-16e-fp8", "mistral-large-2", "mistral-nemo-12b", "mixtral-8x7b",
+                           "qwen2.5-7b", "qwen3-235b-a22b", "qwen3-30b-a3b", "qwen3-32b"));
   for (const std::string& name : model_names()) {
     const ModelEntry entry = find_model(name);
     EXPECT_EQ(entry.architecture.name, name);

@@ -45,7 +45,7 @@ TEST(GpuProfile, ReadsEveryField) {
   EXPECT_EQ(gemm.spread.high, 1.25);
   EXPECT_EQ(gemm.median_error, 0.02);
   EXPECT_TRUE(gemm.efficiency.empty());
-  EXPECT_EQ(profile.moe.at("w4a16_mxfp4").bytes_per_weight, 0.53125);
+  EXPECT_EQ(profile.moe.at("w4a16_mxfp4/power_law").bytes_per_weight, 0.53125);
   EXPECT_EQ(profile.attention_decode.at("bf16/128").roofline.tflops, 0);
   EXPECT_EQ(profile.elementwise.efficiency.values(), (std::vector<double>{0.5, 1}));
 }
@@ -123,7 +123,7 @@ TEST(ScaledProfile, MultipliesRooflinesAndWidensSpreads) {
 
 // 100 x 0.5 TFLOP/s; 1000 x 2 GB/s.
 TEST(ScaledProfile, ScalesRoutedExpertsToo) {
-  const OperatorModel moe = read_scaled("measured").moe.at("bf16");
+  const OperatorModel moe = read_scaled("measured").moe.at("bf16/power_law");
   EXPECT_DOUBLE_EQ(moe.roofline.tflops, 50);
   EXPECT_DOUBLE_EQ(moe.roofline.memory_gbps, 2000);
   EXPECT_EQ(moe.grade, Grade::scaled);
