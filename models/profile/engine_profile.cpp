@@ -36,6 +36,7 @@ EngineProfile read_engine_profile(const JsonValue& value) {
   profile.block_size = object.integer("block_size", count);
   profile.max_batched_tokens = object.integer("max_batched_tokens", count);
   profile.max_sequences = object.integer("max_sequences", count);
+  profile.scheduler_reserve_full_isl = object.at("scheduler_reserve_full_isl").boolean();
   object.finish();
   return profile;
 }

@@ -27,6 +27,8 @@ struct EngineProfile {
   std::int64_t block_size = 16;  ///< tokens per KV block
   std::int64_t max_batched_tokens = 8192;
   std::int64_t max_sequences = 256;
+  /// A waiting request enters only if all of its tokens fit in free KV blocks, not its first chunk alone.
+  bool scheduler_reserve_full_isl = false;
 };
 
 EngineProfile read_engine_profile(const JsonValue&);

@@ -16,6 +16,7 @@ EngineOptions read_engine_options(const JsonValue* value) {
   options.block_size = profile.block_size;
   options.max_num_seqs = profile.max_sequences;
   options.max_num_batched_tokens = profile.max_batched_tokens;
+  options.scheduler_reserve_full_isl = profile.scheduler_reserve_full_isl;
   if (!object) return options;
 
   constexpr Range count{1, 1e9};
@@ -28,6 +29,8 @@ EngineOptions read_engine_options(const JsonValue* value) {
   options.max_model_len = object->integer_or("max_model_len", options.max_model_len, count);
   options.enable_chunked_prefill =
       object->boolean_or("enable_chunked_prefill", options.enable_chunked_prefill);
+  options.scheduler_reserve_full_isl =
+      object->boolean_or("scheduler_reserve_full_isl", options.scheduler_reserve_full_isl);
   object->finish();
   if (options.max_num_batched_tokens < options.max_num_seqs)
     object->fail(fmt::format("found max_num_batched_tokens {}, expected at least max_num_seqs, which is {}",

@@ -15,6 +15,9 @@ struct EngineOptions {
   std::int64_t max_num_batched_tokens = 8192;  ///< token budget of a step
   std::int64_t max_model_len = 0;              ///< longest prompt plus output; 0: the model's own limit
   bool enable_chunked_prefill = true;
+  /// A waiting or preempted request enters only if all of its tokens fit in free KV blocks (vLLM from 0.19
+  /// on); else its first chunk is enough (0.15.1).
+  bool scheduler_reserve_full_isl = false;
 };
 
 /// Reads a scenario's "engine"; what is absent comes from the engine profile. Throws InputError, also where

@@ -220,7 +220,9 @@ void Replica::admit_waiting(Batch& batch, std::int64_t& budget) {
       return;
     }
     tokens = std::min(tokens, budget);
-    if (!allocate_chunk(state, tokens)) {
+    const bool whole_fits =
+        !options_.scheduler_reserve_full_isl || blocks_for(state.to_prefill) <= free_blocks_;
+    if (!whole_fits || !allocate_chunk(state, tokens)) {
       limit_ = limit_kv_blocks;
       return;
     }
