@@ -164,6 +164,18 @@ Json plan_object(const Cluster* cluster, const Plan& plan) {
           {"reasons", plan.reasons}};
 }
 
+Json engine_json(const EngineOptions& engine) {
+  return {{"profile", engine.profile},
+          {"gpu_memory_utilization", engine.gpu_memory_utilization},
+          {"block_size", engine.block_size},
+          {"max_num_seqs", engine.max_num_seqs},
+          {"max_num_batched_tokens", engine.max_num_batched_tokens},
+          {"batch_defaults", engine.batch_defaults},
+          {"max_model_len", engine.max_model_len},
+          {"enable_chunked_prefill", engine.enable_chunked_prefill},
+          {"scheduler_reserve_full_isl", engine.scheduler_reserve_full_isl}};
+}
+
 Json header(const char* format, const Scenario& scenario) {
   return {{"format", format},
           {"version", schema_version},
@@ -171,6 +183,7 @@ Json header(const char* format, const Scenario& scenario) {
            {{"name", scenario.model.architecture.name},
             {"weights", scenario.model.weights.name},
             {"kv", scenario.model.kv.name}}},
+          {"engine", engine_json(scenario.engine)},
           {"seed", scenario.workload.seed}};
 }
 

@@ -163,7 +163,7 @@ Scenario read_scenario(const JsonValue& document) {
   scenario.model = read_model(object.at("model"));
   scenario.deployment = read_deployment(object.at("deployment"));
   const auto engine = object.find("engine");
-  scenario.engine = read_engine_options(engine ? &*engine : nullptr);
+  scenario.engine = read_engine_options(engine ? &*engine : nullptr, scenario.cluster);
   const std::int64_t longest = scenario.model.architecture.max_position;
   if (scenario.engine.max_model_len > longest)
     engine->fail(fmt::format("found max_model_len {}, expected at most {}, the model's own limit",
