@@ -173,7 +173,8 @@ Json engine_json(const EngineOptions& engine) {
           {"batch_defaults", engine.batch_defaults},
           {"max_model_len", engine.max_model_len},
           {"enable_chunked_prefill", engine.enable_chunked_prefill},
-          {"scheduler_reserve_full_isl", engine.scheduler_reserve_full_isl}};
+          {"scheduler_reserve_full_isl", engine.scheduler_reserve_full_isl},
+          {"async_scheduling", engine.async_scheduling}};
 }
 
 Json header(const char* format, const Scenario& scenario) {

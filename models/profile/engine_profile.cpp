@@ -56,6 +56,7 @@ EngineProfile read_engine_profile(const JsonValue& value) {
   profile.block_size = object.integer("block_size", count);
   read_batch_defaults(object.at("batch_defaults"), profile);
   profile.scheduler_reserve_full_isl = object.at("scheduler_reserve_full_isl").boolean();
+  profile.async_scheduling = object.at("async_scheduling").boolean();
   object.finish();
   return profile;
 }

@@ -44,6 +44,8 @@ struct EngineProfile {
   std::optional<LargeGpuDefaults> large_gpu_defaults;  ///< nullopt: the same for every GPU
   /// A waiting request enters only if all of its tokens fit in free KV blocks, not its first chunk alone.
   bool scheduler_reserve_full_isl = false;
+  /// Without a pipeline a step is scheduled while the one before it runs.
+  bool async_scheduling = false;
 };
 
 EngineProfile read_engine_profile(const JsonValue&);

@@ -61,6 +61,7 @@ EngineOptions read_engine_options(const JsonValue* value, const Cluster& cluster
   options.max_num_batched_tokens = defaults.limits.max_num_batched_tokens;
   options.batch_defaults = std::move(defaults.why);
   options.scheduler_reserve_full_isl = profile.scheduler_reserve_full_isl;
+  options.async_scheduling = profile.async_scheduling;
   if (!object) return options;
 
   constexpr Range count{1, 1e9};
@@ -78,6 +79,7 @@ EngineOptions read_engine_options(const JsonValue* value, const Cluster& cluster
       object->boolean_or("enable_chunked_prefill", options.enable_chunked_prefill);
   options.scheduler_reserve_full_isl =
       object->boolean_or("scheduler_reserve_full_isl", options.scheduler_reserve_full_isl);
+  options.async_scheduling = object->boolean_or("async_scheduling", options.async_scheduling);
   object->finish();
   if (options.max_num_batched_tokens < options.max_num_seqs)
     object->fail(fmt::format("found max_num_batched_tokens {}, expected at least max_num_seqs, which is {}",

@@ -22,6 +22,9 @@ struct EngineOptions {
   /// A waiting or preempted request enters only if all of its tokens fit in free KV blocks (vLLM from 0.19
   /// on); else its first chunk is enough (0.15.1).
   bool scheduler_reserve_full_isl = false;
+  /// Without a pipeline (pp 1) step N + 1 is scheduled when step N is launched: what arrives or comes free
+  /// during step N counts from step N + 2 on (vLLM's max_concurrent_batches of 2).
+  bool async_scheduling = false;
 };
 
 /// Reads a scenario's "engine"; what is absent comes from the engine profile, as it holds for the cluster's

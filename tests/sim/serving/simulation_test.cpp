@@ -156,6 +156,40 @@ TEST(Simulation, WholePromptMustFitWhereTheEngineReservesIt) {
   }
 }
 
+// Steps of 1 ms. A comes at 0 and decodes for 10 steps; B comes at 2.5 ms, during step 3. Its prompt runs in
+// step 4 (3 to 4 ms), TTFT 1.5 ms; scheduled a step ahead, step 4 is full since 2 ms and B runs in step
+// 5: 2.5 ms.
+TEST(Simulation, AsynchronousSchedulingDelaysAnArrivalByAStep) {
+  const Workload w = these({{Time{}, 10, 10, {}}, {Time{2'500'000}, 10, 2, {}}});
+  EngineOptions options = engine();
+  EXPECT_DOUBLE_EQ(run({}, 1000, options, w).ttft.mean, (1 + 1.5) / 2);
+  options.async_scheduling = true;
+  EXPECT_DOUBLE_EQ(run({}, 1000, options, w).ttft.mean, (1 + 2.5) / 2);
+  // An idle engine schedules at once: A ends at 10 ms, C comes at 20.
+  const Workload idle = these({{Time{}, 10, 10, {}}, {Time{20'000'000}, 10, 2, {}}});
+  EXPECT_DOUBLE_EQ(run({}, 1000, options, idle).ttft.mean, 1);
+  // B comes during A's last step: step 11, scheduled at 9 ms, would be empty, so B is scheduled at 10:
+  // TTFT 1.5.
+  const Workload last = these({{Time{}, 10, 10, {}}, {Time{9'500'000}, 10, 2, {}}});
+  EXPECT_DOUBLE_EQ(run({}, 1000, options, last).ttft.mean, (1 + 1.5) / 2);
+  // A pipeline keeps as many batches in flight as stages, with or without it.
+  ToyPipeline two;
+  two.stage_count = 2;
+  const std::string asynchronous = run(two, 1000, options, w).fingerprint;
+  options.async_scheduling = false;
+  EXPECT_EQ(asynchronous, run(two, 1000, options, w).fingerprint);
+}
+
+// Two places: A ends with its third token at 3 ms, C runs on, B waits for a place from 0. Step 4 was
+// scheduled at 2 ms, when A still had its place: B's first token comes at the end of step 5, not of step 4.
+TEST(Simulation, AsynchronousSchedulingSeesAFreePlaceAStepLate) {
+  const Workload w = these({{Time{}, 10, 3, {}}, {Time{}, 10, 10, {}}, {Time{}, 10, 2, {}}});
+  EngineOptions options = engine(2);
+  EXPECT_DOUBLE_EQ(run({}, 1000, options, w).ttft.mean, (1 + 1 + 4) / 3.0);
+  options.async_scheduling = true;
+  EXPECT_DOUBLE_EQ(run({}, 1000, options, w).ttft.mean, (1 + 1 + 5) / 3.0);
+}
+
 TEST(Simulation, RejectsWhatCanNeverRun) {
   EngineOptions options = engine();
   options.max_model_len = 100;
@@ -206,7 +240,7 @@ struct Case {
 
 /// vLLM's options that change who is admitted when.
 struct Admission {
-  bool reserve_full_isl;
+  bool reserve_full_isl, async_scheduling;
 };
 
 class FastAndPlain : public testing::TestWithParam<std::tuple<Case, Admission>> {};
@@ -215,6 +249,7 @@ TEST_P(FastAndPlain, AgreeBitByBit) {
   const auto& [c, admission] = GetParam();
   EngineOptions options = engine(c.seqs, c.tokens);
   options.scheduler_reserve_full_isl = admission.reserve_full_isl;
+  options.async_scheduling = admission.async_scheduling;
   ToyPipeline toy;
   toy.stage_count = c.stages;
   toy.per_prompt_token = Time{1'003};
@@ -248,7 +283,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Combine(testing::Values(Case{1, 100000, 256, 2048, 32, 0}, Case{1, 300, 256, 512, 64, 0},
                                      Case{3, 300, 64, 256, 48, 0}, Case{3, 5000, 64, 2048, 0, 30},
                                      Case{2, 250, 16, 128, 0, 200}, Case{4, 400, 200, 200, 100, 0}),
-                     testing::Values(Admission{false}, Admission{true})));
+                     testing::Values(Admission{false, false}, Admission{true, false}, Admission{false, true},
+                                     Admission{true, true})));
 
 }  // namespace
 }  // namespace sextant
