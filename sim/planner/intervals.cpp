@@ -41,6 +41,20 @@ std::string cause(const std::string& metric, double value, std::vector<Effect> e
 
 }  // namespace
 
+Interval combined_interval(double nominal, const std::vector<std::pair<double, double>>& ends) {
+  double below = 0, above = 0;
+  for (const auto& [one, other] : ends) {
+    below += std::pow(std::log(std::min({one, other, nominal}) / nominal), 2);
+    above += std::pow(std::log(std::max({one, other, nominal}) / nominal), 2);
+  }
+  if (nominal > 0)
+    return {nominal * std::exp(-std::sqrt(below)), nominal, nominal * std::exp(std::sqrt(above))};
+  // Nothing is a ratio of 0 (no request was good, say): the farthest end alone is told.
+  double farthest = nominal;
+  for (const auto& [one, other] : ends) farthest = std::max({farthest, one, other});
+  return {nominal, nominal, farthest};
+}
+
 MetricIntervals metric_intervals(const SearchContext& context, const Candidate& candidate,
                                  const PlanOptions& options) {
   // Pairs of runs: each family slow and fast, and everything slow and fast for what no family covers.
@@ -69,14 +83,16 @@ MetricIntervals metric_intervals(const SearchContext& context, const Candidate& 
   for (std::size_t m = 0; m < nominal.size(); ++m) {
     const auto& [name, value] = nominal[m];
     std::vector<Effect> effects;
-    double below = 0, above = 0;
+    std::vector<std::pair<double, double>> ends;
     for (std::size_t pair = 0; pair < names.size(); ++pair) {
-      const double slow = runs[2 * pair][m].second - value, fast = runs[2 * pair + 1][m].second - value;
-      effects.push_back({names[pair], -std::min({slow, fast, 0.0}), std::max({slow, fast, 0.0})});
-      below += std::pow(effects.back().below, 2);
-      above += std::pow(effects.back().above, 2);
+      const double slow = runs[2 * pair][m].second, fast = runs[2 * pair + 1][m].second;
+      ends.emplace_back(slow, fast);
+      effects.push_back(
+          {names[pair], value - std::min({slow, fast, value}), std::max({slow, fast, value}) - value});
     }
-    result.intervals[name] = {std::max(0.0, value - std::sqrt(below)), value, value + std::sqrt(above)};
+    result.intervals[name] = combined_interval(value, ends);
+    // No share of the requests is more than all of them.
+    if (name == "goodput_fraction") result.intervals[name].high = std::min(1.0, result.intervals[name].high);
     if (name == headline) result.cause = cause(name, value, std::move(effects));
   }
   return result;
