@@ -70,7 +70,7 @@ struct ServingMetrics {
   std::int64_t kv_blocks = 0;                           ///< of one replica
   AdmissionLimits limits;
   std::vector<StageShares> stages;  ///< averaged over replicas
-  bool overloaded = false;          ///< open loop: requests arrived faster than they were served
+  bool overloaded = false;  ///< open loop: requests arrived faster than they were served (QueueGrowth)
   std::uint64_t events = 0;
   std::string fingerprint;
 };

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <tuple>
 
 #include "models/base/error.hpp"
@@ -201,16 +202,27 @@ TEST(Simulation, RejectsWhatCanNeverRun) {
   EXPECT_EQ(cut.output_tokens, 25) << "5 tokens fit under max_model_len";
 }
 
-// Open loop at twice the capacity: 1 request of one 1 ms pass at a time, 2000 requests/s.
+// One request of one 1 ms pass at a time: 1,000 a second is the capacity. At 1,111 a tenth of the arrivals is
+// left over: the queue grows from 0 to 100 of 1,000, 25 and 75 on average over the halves: 50 more, and the
+// root of 1,000 is 32. At 900 a queue of 0.9^2 / (2 x 0.1) = 4 on average stays as it is. Three requests tell
+// nothing, nor do a thousand that come all at once, as in an offline run.
 TEST(Simulation, SaysWhenItIsOverloaded) {
   Workload w;
-  w.request_rate = 2000;
-  w.num_prompts = 2000;
+  w.num_prompts = 1000;
   w.prompt.mean = 10;
   w.output.mean = 1;
-  EXPECT_TRUE(run({}, 1000, engine(1, 16), w).overloaded);
-  w.request_rate = 100;
-  EXPECT_FALSE(run({}, 1000, engine(1, 16), w).overloaded);
+  const auto overloaded = [&w](double rate) {
+    w.request_rate = rate;
+    return run({}, 1000, engine(1, 16), w).overloaded;
+  };
+  EXPECT_TRUE(overloaded(2000));
+  EXPECT_TRUE(overloaded(1111));
+  EXPECT_FALSE(overloaded(900));
+  EXPECT_FALSE(overloaded(100));
+  EXPECT_FALSE(overloaded(std::numeric_limits<double>::infinity()));
+  w.num_prompts = 3;
+  EXPECT_FALSE(overloaded(100));
+  EXPECT_FALSE(overloaded(2000));
 }
 
 TEST(Simulation, RoundRobinSharesReplicas) {
