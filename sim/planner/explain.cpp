@@ -101,16 +101,20 @@ void explain_bottleneck(const Candidate& best, std::vector<std::string>& reasons
 }
 
 void explain_hops(const Candidate& best, std::vector<std::string>& reasons) {
-  double hops = 0, passes = 0;
+  double decode_hops = 0, decode = 0, chunk_hops = 0, chunk = 0;
   for (const StageReport& stage : best.stages) {
-    hops += stage.decode_hop_ms;
-    passes += stage.decode_pass_ms;
+    decode_hops += stage.decode_hop_ms;
+    decode += stage.decode_pass_ms + stage.decode_hop_ms;
+    chunk_hops += stage.chunk_hop_ms;
+    chunk += stage.chunk_pass_ms + stage.chunk_hop_ms;
   }
-  if (best.layout.pp == 1 || passes <= 0) return;
+  if (best.layout.pp == 1 || decode <= 0 || chunk <= 0) return;
   reasons.push_back(
-      fmt::format("the hops between stages take {:.2f} ms of a decode round of {:.1f} ms ({:.2f} %): a "
-                  "faster link can gain no more",
-                  hops, hops + passes, 100 * hops / (hops + passes)));
+      fmt::format("the hops between stages take {:.2f} of the {:.1f} ms of a decode step's way through all "
+                  "stages ({:.2f} %) "
+                  "and {:.1f} of the {:.0f} ms of a prompt chunk of {} tokens ({:.2f} %)",
+                  decode_hops, decode, 100 * decode_hops / decode, chunk_hops, chunk,
+                  grouped(best.chunk_tokens), 100 * chunk_hops / chunk));
 }
 
 /// What no table of the report says.
