@@ -76,7 +76,8 @@ Candidate simulate_candidate(const SearchContext& context, const EstimatedLayout
   candidate.layout = estimated.layout;
   candidate.estimate = estimated.output_throughput;
   candidate.kv_tokens = estimated.kv_blocks * scenario.engine.block_size;
-  candidate.metrics = simulate(replica_setups(context, candidate.layout), scenario.engine, scenario.workload,
+  const std::vector<ReplicaSetup> setups = replica_setups(context, candidate.layout);
+  candidate.metrics = simulate(setups, scenario.engine, scenario.workload,
                                {options.step_by_step, options.replication, scenario.goodput, options.stop});
   candidate.simulated = true;
 
@@ -104,7 +105,9 @@ Candidate simulate_candidate(const SearchContext& context, const EstimatedLayout
     candidate.stages.push_back(
         report_stage(context, candidate, model, s, memory[static_cast<std::size_t>(s)], typical));
   candidate.grade = model.grade();
-  candidate.extrapolated = model.extrapolated();
+  candidate.extrapolated = std::any_of(setups.begin(), setups.end(), [](const ReplicaSetup& setup) {
+    return dynamic_cast<const ReplicaModel&>(*setup.pipeline).extrapolated();
+  });
   judge_slo(scenario, candidate);
   if (scenario.economics && metrics.output_throughput > 0)
     candidate.usd_per_million_output_tokens =

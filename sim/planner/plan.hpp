@@ -53,7 +53,7 @@ struct Candidate {
   std::vector<std::string> missed;            ///< "p99_ttft_ms is 3120, bound <=2000"
   std::map<std::string, Interval> intervals;  ///< by metric name; for the best candidate
   Grade grade = Grade::assumed;
-  bool extrapolated = false;
+  bool extrapolated = false;  ///< some pass of the run lay outside what was fitted
   std::optional<double> usd_per_million_output_tokens;
 };
 
