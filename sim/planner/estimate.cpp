@@ -27,6 +27,8 @@ WorkloadSummary summarise_workload(const Workload& workload) {
   summary.output /= drawn;
   if (workload.arrival == Workload::Arrival::concurrency)
     summary.concurrency = static_cast<double>(std::min(workload.max_concurrency, workload.num_prompts));
+  else if (workload.arrival != Workload::Arrival::trace)
+    summary.rate = workload.request_rate;
   else
     summary.rate = last.seconds() > 0 ? drawn / last.seconds() : std::numeric_limits<double>::infinity();
   return summary;
