@@ -97,6 +97,17 @@ TEST(Scenario, ServiceLevels) {
             "minimal.json: slo.p99_ttft_ms: found \"2000\", expected a bound such as \"<=2000\" or \">=10\"");
 }
 
+// 1e400 is beyond a double (1.8e308): refused, not read as 0. "inf", "nan" and "" are no bounds either way.
+TEST(Scenario, ServiceLevelBeyondADoubleIsRefused) {
+  EXPECT_EQ(
+      refusal("slo", R"({"p99_ttft_ms": "<=1e400"})"),
+      "minimal.json: slo.p99_ttft_ms: found \"<=1e400\", expected a bound such as \"<=2000\" or \">=10\"");
+  EXPECT_NE(refusal("slo", R"({"p99_ttft_ms": "<=1e-400"})"), "");
+  EXPECT_NE(refusal("slo", R"({"p99_ttft_ms": "<=nan"})"), "");
+  EXPECT_NE(refusal("slo", R"({"p99_ttft_ms": "<="})"), "");
+  EXPECT_EQ(refusal("slo", R"({"p99_ttft_ms": "<=1e300"})"), "");
+}
+
 // 87,660 h = 10 years: 100,000 USD over 10 years at full use is 1.1408 USD/h; 1 kW at 0.30 adds 0.30.
 TEST(Scenario, EconomicsPerHour) {
   const Economics e{100000, 10, 1000, 0.3, 1};
