@@ -54,6 +54,7 @@ EngineProfile read_engine_profile(const JsonValue& value) {
   profile.memory = read_memory(object.at("memory"));
   profile.gpu_memory_utilization = object.number("gpu_memory_utilization", {0.01, 1});
   profile.block_size = object.integer("block_size", count);
+  profile.reserved_kv_blocks = object.integer("reserved_kv_blocks", {0, 1e6});
   read_batch_defaults(object.at("batch_defaults"), profile);
   profile.scheduler_reserve_full_isl = object.at("scheduler_reserve_full_isl").boolean();
   profile.async_scheduling = object.at("async_scheduling").boolean();

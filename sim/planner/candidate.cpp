@@ -24,7 +24,7 @@ StageReport report_stage(const SearchContext& context, const Candidate& candidat
     report.gpus.push_back(scenario.cluster.devices[static_cast<std::size_t>(gpu)].name);
   report.gpu = scenario.cluster.kinds(placement.gpus);
   report.memory = memory;
-  report.kv_tokens = memory.budget.kv_tokens(scenario.engine.block_size);
+  report.kv_tokens = kv_blocks({memory}, scenario.engine) * scenario.engine.block_size;
   report.decode_families = model.families(stage, typical.decode);
   report.decode_pass_ms = model.pass(stage, typical.decode).total.ms();
   report.chunk_pass_ms = model.pass(stage, typical.prefill).total.ms();
@@ -64,7 +64,7 @@ std::vector<ReplicaSetup> replica_setups(const SearchContext& context, const Lay
                                        scenario.cluster, replica, layout.tp);
     setups.push_back(
         {std::make_shared<ReplicaModel>(scenario.model, context.machine, replica, layout.tp, level),
-         kv_blocks(memory, scenario.engine.block_size)});
+         kv_blocks(memory, scenario.engine)});
   }
   return setups;
 }

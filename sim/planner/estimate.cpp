@@ -86,8 +86,7 @@ double round_seconds(const SearchContext& context, const ReplicaModel& model, do
 EstimatedLayout estimate(const SearchContext& context, const Layout& layout) {
   const Scenario& scenario = context.scenario;
   const WorkloadSummary& load = context.workload;
-  EstimatedLayout result{layout, kv_blocks(tightest_replica(context, layout), scenario.engine.block_size), 0,
-                         0};
+  EstimatedLayout result{layout, kv_blocks(tightest_replica(context, layout), scenario.engine), 0, 0};
   if (result.kv_blocks <= 0) return result;
 
   const double kv_requests =

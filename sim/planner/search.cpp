@@ -89,7 +89,7 @@ class DegreeSearch {
 
   bool add(const Layout& layout, std::optional<Rejection>& nearest, std::string& failure) {
     const std::vector<StageMemory> memory = tightest_replica(context_, layout);
-    if (kv_blocks(memory, context_.scenario.engine.block_size) <= 0) {
+    if (kv_blocks(memory, context_.scenario.engine) <= 0) {
       const Rejection rejection = memory_rejection(layout, memory);
       if (!nearest || rejection.shortfall_bytes < nearest->shortfall_bytes) nearest = rejection;
       return false;

@@ -56,6 +56,7 @@ EngineOptions read_engine_options(const JsonValue* value, const Cluster& cluster
   const EngineProfile profile = find_engine_profile(options.profile);
   options.gpu_memory_utilization = profile.gpu_memory_utilization;
   options.block_size = profile.block_size;
+  options.reserved_kv_blocks = profile.reserved_kv_blocks;
   BatchDefaults defaults = batch_defaults(profile, cluster);
   options.max_num_seqs = defaults.limits.max_num_seqs;
   options.max_num_batched_tokens = defaults.limits.max_num_batched_tokens;

@@ -12,6 +12,7 @@ struct EngineOptions {
   std::string profile = "vllm-0.19";  ///< engine profile: host time and memory terms
   double gpu_memory_utilization = 0.9;
   std::int64_t block_size = 16;                ///< tokens per KV block
+  std::int64_t reserved_kv_blocks = 0;         ///< of them the engine's own; from the profile
   std::int64_t max_num_seqs = 256;             ///< requests running at once, per replica
   std::int64_t max_num_batched_tokens = 8192;  ///< token budget of a step
   /// Why the batch limits that the scenario leaves out are what they are: "defaults of GPUs with 70 GiB or
