@@ -140,6 +140,7 @@ Json candidate_json(const Cluster* cluster, const Candidate& c) {
                {"estimate", finite(c.estimate)},
                {"simulated", c.simulated},
                {"metrics", metrics_object(c.metrics)},
+               {"startable", c.startable},
                {"meets_slo", c.meets_slo},
                {"missed", c.missed},
                {"intervals", intervals},

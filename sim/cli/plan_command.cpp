@@ -39,7 +39,8 @@ void print_help(const options::options_description& description) {
       list.str() +
       "\nExample:\n"
       "  sextant plan scenarios/part1-405b.json --set workload.max_concurrency=32 --json plan.json\n\n" +
-      metric_formulas() + "\nExit codes: 0 planned, 2 bad input, 3 no layout fits, 130 interrupted.\n");
+      metric_formulas() +
+      "\nExit codes: 0 planned, 2 bad input, 3 no layout fits or serves a request, 130 interrupted.\n");
 }
 
 }  // namespace

@@ -17,6 +17,14 @@ struct MetricIntervals {
   std::string cause;
 };
 
+/// Whether `a` ranks before `b`: one that starts and rejects nothing first, then one that meets the SLO, then
+/// the higher throughput in classes of a percent, and within a class the shorter mean latency.
+bool ranks_before(const Candidate& a, const Candidate& b);
+
+/// Holds the run of a candidate against the scenario's SLO. A rejected request misses any SLO, as does a
+/// bounded metric that has no sample.
+void judge_slo(const Scenario&, Candidate&);
+
 /// The interval around `nominal` of independent effects, each given by the metric's values at its two ends:
 /// logarithms of ratios add in quadrature, so that a low end stays above 0 as long as each effect alone does.
 Interval combined_interval(double nominal, const std::vector<std::pair<double, double>>& ends);

@@ -77,7 +77,9 @@ MetricIntervals metric_intervals(const SearchContext& context, const Candidate& 
   });
 
   const bool closed = context.workload.concurrency > 0;
-  const std::string headline = closed ? "output_throughput" : "mean_tpot_ms";
+  // Outputs of one token have no TPOT.
+  const bool has_tpot = std::isfinite(candidate.metrics.tpot.mean);
+  const std::string headline = closed ? "output_throughput" : has_tpot ? "mean_tpot_ms" : "mean_ttft_ms";
   const auto nominal = named_metrics(candidate.metrics);
   MetricIntervals result;
   for (std::size_t m = 0; m < nominal.size(); ++m) {

@@ -48,6 +48,8 @@ struct Candidate {
   std::int64_t chunk_tokens = 0;
   double estimate = 0;  ///< analytic output tokens/s that ordered the candidates
   bool simulated = false;
+  bool startable =
+      true;  ///< false: vLLM refuses to start it, as max_model_len tokens do not fit in its KV cache
   ServingMetrics metrics;
   bool meets_slo = true;
   std::vector<std::string> missed;            ///< "p99_ttft_ms is 3120, bound <=2000"
@@ -87,7 +89,7 @@ struct PlanOptions {
 };
 
 /// Searches (or takes the fixed) deployment, simulates, ranks, explains. Throws InfeasibleError, with the
-/// smallest shortfall, if nothing fits.
+/// smallest shortfall, if nothing fits, and if what fits serves no request.
 Plan make_plan(const Scenario&, const PlanOptions& = {});
 
 /// Plans every variant of the document and says what each moves against `base`.
