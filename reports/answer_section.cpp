@@ -156,7 +156,7 @@ std::string answer_section(const Scenario& scenario, const Candidate& best, Text
   const bool intervals = !best.intervals.empty();
   Table table({{"", Table::Align::left},
                {"predicted"},
-               {intervals ? "90 % interval" : ""},
+               {intervals ? "model error\n(90 %)" : ""},
                {scenario.slo.empty() ? "" : "bound"},
                {scenario.slo.empty() ? "" : "met", Table::Align::left}});
   const NamedMetrics metrics = named_metrics(best.metrics);

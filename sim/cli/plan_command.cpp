@@ -20,7 +20,7 @@ options::options_description plan_options() {
   description.add_options()("json", file(),
                             "every figure as JSON (reports/README.md); - is stdout, without the text")(
       "csv", file(), "one row per candidate; - is stdout, without the text")(
-      "no-intervals", "skip the 90 % intervals: 14 simulations less")(
+      "no-intervals", "skip the 90 % intervals of the model's error: 16 simulations less")(
       "step-by-step", "visit every request in every step: the same results, slower");
   add_scenario_options(description);
   return description;

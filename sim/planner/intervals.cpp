@@ -32,7 +32,7 @@ std::string cause(const std::string& metric, double value, std::vector<Effect> e
   std::sort(effects.begin(), effects.end(),
             [](const Effect& a, const Effect& b) { return a.below + a.above > b.below + b.above; });
   constexpr std::size_t most = 2;
-  std::string text = fmt::format("what the interval of {} comes from:", metric);
+  std::string text = fmt::format("what the model error of {} comes from:", metric);
   for (std::size_t i = 0; i < std::min(most, effects.size()); ++i)
     text += fmt::format("{} {} alone moves it from {:.3g} to {:.3g}", i == 0 ? "" : ",", effects[i].name,
                         value - effects[i].below, value + effects[i].above);

@@ -33,7 +33,7 @@ struct StageReport {
   StageShares shares;
 };
 
-/// 90 % interval of a headline number.
+/// 90 % interval of a headline number: the model's error alone, with the same requests.
 struct Interval {
   double low = 0, nominal = 0, high = 0;
 };
