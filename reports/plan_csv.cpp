@@ -1,15 +1,18 @@
 #include <fmt/core.h>
 
 #include <cmath>
+#include <limits>
 
 #include "reports/names.hpp"
 #include "reports/plan_json.hpp"
+#include "reports/terminal.hpp"
 
 namespace sextant {
 namespace {
 
-/// A field as RFC 4180 quotes it.
-std::string quoted(const std::string& text) {
+/// A field as RFC 4180 quotes it; what would steer a terminal is escaped, as the text may be shown on one.
+std::string quoted(const std::string& raw) {
+  const std::string text = printable(raw, std::numeric_limits<std::size_t>::max());
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string result(1, '"');
   for (const char c : text) result.append(c == '"' ? 2 : 1, c);
