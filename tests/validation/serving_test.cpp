@@ -29,7 +29,7 @@ class TensorRtPipelines : public testing::TestWithParam<PipelineRow> {};
 // Llama 3.3 70B NVFP4 on RTX PRO 6000 Server cards over PCIe, TP1 x PPn, 1,000 in and 1,000 out, offline at
 // full load: 1787, 3707 and 5961 output tokens/s for 1, 2 and 4 cards (NVIDIA/TensorRT-LLM
 // docs/source/performance/perf-overview.md, v1.0, Apache-2.0). Another engine than the one imitated; reached
-// -13, -8 and +1 %, asserted within 20 %.
+// -11, -7 and +1 %, asserted within 20 %.
 TEST_P(TensorRtPipelines, OutputThroughput) {
   const PipelineRow row = GetParam();
   const std::string cards = std::to_string(row.pp);
