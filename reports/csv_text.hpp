@@ -3,7 +3,7 @@
 
 namespace sextant {
 
-/// A field as RFC 4180 quotes it.
+/// A field as RFC 4180 quotes it; what would steer a terminal is escaped, as the text may be shown on one.
 std::string csv_field(const std::string& text);
 /// A number so that reading gives it back; empty where it is not finite.
 std::string csv_number(double value);

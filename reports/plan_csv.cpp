@@ -3,6 +3,7 @@
 #include "reports/csv_text.hpp"
 #include "reports/names.hpp"
 #include "reports/plan_json.hpp"
+#include "reports/terminal.hpp"
 
 namespace sextant {
 namespace {

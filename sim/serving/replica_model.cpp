@@ -102,11 +102,12 @@ std::vector<StageMemory> replica_memory(const ServedModel& model, const EngineOp
   return result;
 }
 
-std::int64_t kv_blocks(const std::vector<StageMemory>& stages, std::int64_t block_size) {
+std::int64_t kv_blocks(const std::vector<StageMemory>& stages, const EngineOptions& options) {
+  if (stages.empty()) return 0;
   std::int64_t blocks = std::numeric_limits<std::int64_t>::max();
   for (const StageMemory& stage : stages)
-    blocks = std::min(blocks, stage.budget.kv_tokens(block_size) / block_size);
-  return stages.empty() ? 0 : blocks;
+    blocks = std::min(blocks, stage.budget.kv_tokens(options.block_size) / options.block_size);
+  return std::max<std::int64_t>(0, blocks - options.reserved_kv_blocks);
 }
 
 ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine,

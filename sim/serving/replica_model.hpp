@@ -57,8 +57,9 @@ struct StageMemory {
 std::vector<StageMemory> replica_memory(const ServedModel&, const EngineOptions&, const EngineProfile&,
                                         const Cluster&, const std::vector<StagePlacement>&, int tp);
 
-/// KV blocks of the replica: those of its tightest stage, as vLLM takes the minimum over workers.
-std::int64_t kv_blocks(const std::vector<StageMemory>&, std::int64_t block_size);
+/// KV blocks of the replica that requests can have: those of its tightest stage, as vLLM takes the minimum
+/// over workers, less those the engine keeps.
+std::int64_t kv_blocks(const std::vector<StageMemory>&, const EngineOptions&);
 
 /// The times of one replica from profiles: stages by operator, hops by route, host time by engine.
 class ReplicaModel final : public PipelineModel {

@@ -176,5 +176,16 @@ TEST(Dot, DrawsEveryVertexAndEdge) {
   EXPECT_THAT(dot, HasSubstr("\"node-a/gpu0\" -- \"node-a/root\" [label=\"pcie 63.0 GB/s\"];"));
 }
 
+// ESC is byte 1b, U+009B (CSI) is c2 9b in UTF-8; in DOT a backslash is written twice.
+TEST(Cluster, DotEscapesWhatSteersATerminal) {
+  Cluster c = cluster(two_workstations + "}");
+  c.nodes[0].name =
+      "a\x1b[31m\"b\xc2\x9b"
+      "c";
+  const std::string dot = to_dot(c);
+  EXPECT_THAT(dot, HasSubstr(R"(label="a\\x1b[31m\"b\\xc2\\x9bc";)"));
+  EXPECT_EQ(dot.find('\x1b'), std::string::npos);
+}
+
 }  // namespace
 }  // namespace sextant

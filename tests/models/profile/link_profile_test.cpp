@@ -186,6 +186,8 @@ TEST(EngineProfile, EveryShippedOneReads) {
   EXPECT_EQ(find_engine_profile("bare").step_us.value, 0);  // kernels and collectives, no host overhead
   EXPECT_GT(find_engine_profile("vllm-0.19").step_us.value, 0);
   EXPECT_THROW(find_engine_profile("vlm-0.19"), InputError);
+  EXPECT_EQ(find_engine_profile("vllm-0.19").batch_defaults.max_num_batched_tokens, 2048);
+  EXPECT_EQ(find_engine_profile("vllm-0.19").large_gpu_defaults->batch.max_num_batched_tokens, 8192);
 }
 
 }  // namespace
