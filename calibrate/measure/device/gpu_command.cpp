@@ -121,6 +121,7 @@ class GpuRun {
     progress.say(fmt::format("{} ({}): {} points, about {}", gpu_, bench_.device().name, points.size(),
                              duration_text(total)));
     heartbeat_.working_on("warm-up");
+    look_ahead(points);
     warm_up(points);
     std::string ended;
     for (const Point& point : points) {
@@ -138,6 +139,13 @@ class GpuRun {
   }
 
  private:
+  void look_ahead(const std::vector<Point>& points) {
+    std::vector<Point> missing;
+    for (const Point& point : points)
+      if (!left_out_.contains(point.family) && !file_.has(point.measurement)) missing.push_back(point);
+    bench_.look_ahead(missing);
+  }
+
   /// Brings the clocks up from idle.
   void warm_up(const std::vector<Point>& points) {
     constexpr auto duration = std::chrono::milliseconds(400);
