@@ -1,4 +1,4 @@
-#include "calibrate/measure/device/step_plan.hpp"
+#include "calibrate/measure/common/step_plan.hpp"
 
 #include <fmt/core.h>
 #include <fmt/ranges.h>
