@@ -38,6 +38,25 @@ TransferCurve curve(const std::map<double, std::vector<double>>& times, const st
 
 constexpr auto custom_impl = "custom";
 
+/// NCCL moves bf16 and fp16 alike.
+bool same_width(const std::string& first, const std::string& second) {
+  const auto is_16_bit = [](const std::string& dtype) { return dtype == "fp16" || dtype == "bf16"; };
+  return first == second || (is_16_bit(first) && is_16_bit(second));
+}
+
+/// A curve is of NCCL's own choices, out of place, replayed from a CUDA graph where the row tells: launches
+/// from the host are the engine profile's.
+template <class Row>
+bool launched_one_by_one(const Row& row) {
+  return row.graph && !*row.graph;
+}
+bool belongs_to_curve(const CollectiveRow& row) {
+  return !row.forced() && !row.in_place.value_or(false) && !launched_one_by_one(row);
+}
+bool belongs_to_curve(const PointToPointRow& row) {
+  return row.channels == 0 && !row.both_ways.value_or(false) && !launched_one_by_one(row);
+}
+
 }  // namespace
 
 void LinkFit::add(const Measurement& measurement) {
@@ -48,11 +67,12 @@ void LinkFit::add(const Measurement& measurement) {
       if (!measurement.note.empty()) note(custom_kernels_, measurement.note);
       return note(custom_sources_, measurement.source);
     }
-    if (!options_.dtype.empty() && !row->dtype.empty() && row->dtype != options_.dtype) return;
+    if (!belongs_to_curve(*row)) return;
+    if (!options_.dtype.empty() && !row->dtype.empty() && !same_width(row->dtype, options_.dtype)) return;
     collectives_[{row->op, row->ranks}][row->bytes].push_back(row->us);
     note(sources_, measurement.source);
   } else if (const auto* p2p = std::get_if<PointToPointRow>(&measurement.row)) {
-    if (p2p->link != options_.link || p2p->bytes <= 0) return;
+    if (p2p->link != options_.link || p2p->bytes <= 0 || !belongs_to_curve(*p2p)) return;
     point_to_point_[p2p->bytes].push_back(p2p->us);
     note(sources_, measurement.source);
   }

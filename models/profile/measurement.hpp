@@ -51,12 +51,20 @@ struct CollectiveRow {
   double bytes = 0, us = 0;
   std::string dtype, algo, proto, impl;
   std::optional<bool> nvls, gdr;
+  int channels = 0;  ///< most channels NCCL was allowed; 0: its own choice
+  std::optional<bool> graph, in_place;
+
+  /// Whether NCCL was told what it would otherwise choose: algorithm, protocol or channels.
+  bool forced() const { return !algo.empty() || !proto.empty() || channels > 0; }
 };
 struct PointToPointRow {
   int ranks = 2, nodes = 1;
   std::string link;
   double bytes = 0, us = 0;
   std::optional<bool> gdr;
+  std::string pair;  ///< the two GPUs, "0-1"; empty: any
+  int channels = 0;  ///< as of a collective
+  std::optional<bool> both_ways, graph;
 };
 struct RdmaRow {
   std::string op, test;

@@ -109,6 +109,9 @@ void collective_fields(Visitor& v, Row& row) {
   v.optional_text("impl", row.impl, {"nccl", "custom"});
   v.flag("nvls", row.nvls);
   v.flag("gdr", row.gdr);
+  v.optional_count("channels", row.channels, 1);
+  v.flag("graph", row.graph);
+  v.flag("in_place", row.in_place);
 }
 
 template <class Visitor, class Row>
@@ -119,6 +122,10 @@ void point_to_point_fields(Visitor& v, Row& row) {
   v.amount("bytes", row.bytes);
   v.positive("us", row.us);
   v.flag("gdr", row.gdr);
+  v.optional_text("pair", row.pair, {});
+  v.optional_count("channels", row.channels, 1);
+  v.flag("both_ways", row.both_ways);
+  v.flag("graph", row.graph);
 }
 
 template <class Visitor, class Row>

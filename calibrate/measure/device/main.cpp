@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "calibrate/measure/device/commands.hpp"
+#include "calibrate/measure/nccl/nccl_command.hpp"
 #include "models/base/error.hpp"
 
 namespace sextant::measure {
@@ -18,7 +19,9 @@ int run(const Arguments& words) {
   const Arguments rest(words.begin() + (words.empty() ? 0 : 1), words.end());
   if (!words.empty() && words[0] == "gpu") return run_gpu(rest);
   if (!words.empty() && words[0] == "step") return run_step(rest);
-  throw InputError(fmt::format("found '{}', expected gpu or step", words.empty() ? "no verb" : words[0]));
+  if (!words.empty() && words[0] == "nccl") return nccl::run_nccl_command(rest, SEXTANT_VERSION);
+  throw InputError(
+      fmt::format("found '{}', expected gpu, step or nccl", words.empty() ? "no verb" : words[0]));
 }
 
 }  // namespace

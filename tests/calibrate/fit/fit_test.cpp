@@ -190,6 +190,46 @@ TEST(LinkFit, SendsHalfOfATwoRankAllToAll) {
   EXPECT_EQ(profile.collective("all_reduce", 4)->us, std::vector<double>{30});
 }
 
+// Of the harness's rows a curve takes NCCL's own choices from graphs, one way: 5 us of 1 KiB; bf16 counts as fp16.
+TEST(LinkFit, LeavesForcedHostLaunchedAndBothWaysRowsOut) {
+  LinkFit fit({"n", "nvlink", 450, "by hand", "fp16"});
+  const auto p2p = [&](double us, bool both_ways, bool graph, int channels) {
+    PointToPointRow row;
+    row.link = "nvlink";
+    row.bytes = 1024;
+    row.us = us;
+    row.both_ways = both_ways;
+    row.graph = graph;
+    row.channels = channels;
+    fit.add({"g", "s", "", row});
+  };
+  p2p(5, false, true, 0);
+  p2p(50, true, true, 0);
+  p2p(60, false, false, 0);
+  p2p(70, false, true, 2);
+  const auto collective = [&](double us, const std::string& algo, bool in_place) {
+    CollectiveRow row;
+    row.op = "all_reduce";
+    row.ranks = 2;
+    row.link = "nvlink";
+    row.bytes = 1024;
+    row.us = us;
+    row.dtype = "bf16";
+    row.impl = "nccl";
+    row.algo = algo;
+    row.graph = true;
+    row.in_place = in_place;
+    fit.add({"g", "s", "", row});
+  };
+  collective(10, "", false);
+  collective(99, "Ring", false);
+  collective(98, "", true);
+  const LinkProfile profile = fit.fit(shipped_assumptions());
+  EXPECT_EQ(profile.send.us, std::vector<double>{5});
+  ASSERT_EQ(profile.collectives.size(), 1u);
+  EXPECT_EQ(profile.collectives[0].curve.us, std::vector<double>{10});
+}
+
 TEST(LinkFit, SaysWhichAllReduceTheSwitchDid) {
   // 8 ranks, 1e9 B in 2000 us: 500 GB/s x 14 / 8 = 875 GB/s on a line of 450; in 4000 us 437.5 GB/s, a ring
   // can.
