@@ -9,6 +9,7 @@
 #include "calibrate/measure/common/gpu_name.hpp"
 #include "calibrate/measure/common/size_text.hpp"
 #include "calibrate/measure/device/check.hpp"
+#include "calibrate/measure/device/prefill_attention.hpp"
 #include "models/base/error.hpp"
 
 namespace sextant::measure {
@@ -67,6 +68,7 @@ DeviceInfo device_info(int device) {
 
 Bench::Bench(int device, const BenchOptions& options)
     : options_(options),
+      device_number_(device),
       device_(select(device)),
       rates_(rates_of(device_.name)),
       monitor_(device_.bus_id),
@@ -109,6 +111,21 @@ const Blas& Bench::blas() const {
 const Cudnn& Bench::cudnn() const {
   if (!cudnn_) throw Error(ExitCode::failure, "skipped: no cuDNN: " + no_cudnn_);
   return *cudnn_;
+}
+
+void Bench::look_ahead(const std::vector<Point>& points) {
+  if (!cudnn_) return;
+  std::vector<PrefillShape> shapes;
+  for (const Point& point : points)
+    if (const auto* row = std::get_if<AttentionPrefillRow>(&point.measurement.row))
+      shapes.push_back(prefill_shape(*row));
+  plans_ = std::make_unique<PrefillPlans>(device_number_, std::move(shapes));
+}
+
+std::unique_ptr<PrefillAttention> Bench::prefill_plan(const PrefillShape& shape) {
+  const Cudnn& library = cudnn();
+  if (plans_ && plans_->has(shape)) return plans_->take(shape);
+  return std::make_unique<PrefillAttention>(library, shape);
 }
 
 Arena Bench::reader(Element element) const {

@@ -11,6 +11,7 @@
 #include "calibrate/measure/device/cudnn_backend.hpp"
 #include "calibrate/measure/device/decode_attention.hpp"
 #include "calibrate/measure/device/graph_timer.hpp"
+#include "calibrate/measure/device/prefill_plans.hpp"
 
 namespace sextant::measure {
 
@@ -46,9 +47,13 @@ class Bench {
   std::map<std::string, std::string> details() const;
   const DeviceInfo& device() const { return device_; }
 
+  /// Starts to make in the background what takes long to make: the plans of fused attention, in this order.
+  void look_ahead(const std::vector<Point>&);
+
   // Parts that the operators' files (bench_*.cpp) work with.
-  const Blas& blas() const;     ///< throws Error "skipped: ..." where it is missing
-  const Cudnn& cudnn() const;   ///< likewise
+  const Blas& blas() const;    ///< throws Error "skipped: ..." where it is missing
+  const Cudnn& cudnn() const;  ///< likewise
+  std::unique_ptr<PrefillAttention> prefill_plan(const PrefillShape&);
   Arena reader(Element) const;  ///< random data of that type, to read from
   Arena scratch() const;        ///< to write to
   void* blas_workspace() const { return blas_workspace_.at(); }
@@ -62,6 +67,7 @@ class Bench {
  private:
   void set_memory_aside();
   BenchOptions options_;
+  int device_number_;
   DeviceInfo device_;
   RoughRates rates_;
   GpuMonitor monitor_;
@@ -70,6 +76,7 @@ class Bench {
   std::unique_ptr<Blas> blas_;
   std::unique_ptr<Cudnn> cudnn_;
   std::string no_blas_, no_cudnn_;
+  std::unique_ptr<PrefillPlans> plans_;
   DeviceBuffer wide_, narrow_, scratch_, blas_workspace_, one_, scales_;
 };
 
@@ -82,6 +89,8 @@ struct Rotation {
 /// Enough buffers of `streamed_bytes` to exceed three times the L2, within `available`; enough operations to
 /// fill a graph of half a millisecond.
 Rotation rotation(const Bench&, std::size_t streamed_bytes, std::size_t available, double rough_seconds);
+
+PrefillShape prefill_shape(const AttentionPrefillRow&);
 
 Bench::Result bench_gemm(Bench&, const GemmRow&);
 Bench::Result bench_decode(Bench&, const AttentionDecodeRow&);

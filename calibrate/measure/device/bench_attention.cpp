@@ -58,9 +58,14 @@ Bench::Result bench_decode(Bench& bench, const AttentionDecodeRow& row) {
                           splits, static_cast<double>(streamed) / us / 1e3, timed.note, turns.note())};
 }
 
+PrefillShape prefill_shape(const AttentionPrefillRow& row) {
+  return {row.heads, row.kv_heads, row.head_dim, row.batch, row.new_tokens, row.past_tokens};
+}
+
 Bench::Result bench_prefill(Bench& bench, const AttentionPrefillRow& row) {
-  const PrefillShape shape{row.heads, row.kv_heads, row.head_dim, row.batch, row.new_tokens, row.past_tokens};
-  const PrefillAttention attention(bench.cudnn(), shape);
+  const PrefillShape shape = prefill_shape(row);
+  const std::unique_ptr<PrefillAttention> plan = bench.prefill_plan(shape);
+  const PrefillAttention& attention = *plan;
   Arena reader = bench.reader(Element::bf16), scratch = bench.scratch();
   const auto query_bytes =
       static_cast<std::size_t>(row.batch * row.new_tokens * row.heads * row.head_dim) * bf16_bytes;
@@ -79,7 +84,7 @@ Bench::Result bench_prefill(Bench& bench, const AttentionPrefillRow& row) {
       [&](int i) {
         operands.keys = caches[static_cast<std::size_t>(2 * (i % turns.buffers))];
         operands.values = caches[static_cast<std::size_t>(2 * (i % turns.buffers) + 1)];
-        attention.run(operands, workspace, bench.stream());
+        attention.run(bench.cudnn(), operands, workspace, bench.stream());
       },
       bench.options().rule);
   const double us = timed.summary.interval.median;

@@ -94,8 +94,8 @@ double prefill_error(Bench& bench, const PrefillShape& shape) {
   operands.keys = memory.random(batch * columns * kv_heads * d, Element::bf16, 2);
   operands.values = memory.random(batch * columns * kv_heads * d, Element::bf16, 2);
   operands.output = memory.poisoned(batch * rows * heads * d * 2);
-  attention.run(operands, memory.poisoned(std::max<std::size_t>(attention.workspace_bytes(), 1)),
-                bench.stream());
+  attention.run(bench.cudnn(), operands,
+                memory.poisoned(std::max<std::size_t>(attention.workspace_bytes(), 1)), bench.stream());
   SEXTANT_CUDA(cudaStreamSynchronize(bench.stream()));
   const Values query = memory.values(operands.query, batch * rows * heads * d, Element::bf16);
   const Values keys = memory.values(operands.keys, batch * columns * kv_heads * d, Element::bf16);

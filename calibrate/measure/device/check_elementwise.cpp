@@ -166,6 +166,4 @@ void check_elementwise(Bench& bench, CheckList& list) {
   list.run("embedding and last tokens", exact, [&] { return embed_error(bench); });
 }
 
-void check_moe(Bench&, CheckList&) {}
-
 }  // namespace sextant::measure

@@ -121,6 +121,7 @@ class GpuRun {
     progress.say(fmt::format("{} ({}): {} points, about {}", gpu_, bench_.device().name, points.size(),
                              duration_text(total)));
     heartbeat_.working_on("warm-up");
+    look_ahead(points);
     warm_up(points);
     std::string ended;
     for (const Point& point : points) {
@@ -138,6 +139,13 @@ class GpuRun {
   }
 
  private:
+  void look_ahead(const std::vector<Point>& points) {
+    std::vector<Point> missing;
+    for (const Point& point : points)
+      if (!left_out_.contains(point.family) && !file_.has(point.measurement)) missing.push_back(point);
+    bench_.look_ahead(missing);
+  }
+
   /// Brings the clocks up from idle.
   void warm_up(const std::vector<Point>& points) {
     constexpr auto duration = std::chrono::milliseconds(400);
@@ -254,9 +262,14 @@ int run_gpu(const Arguments& arguments) {
   asked.search_algorithms = values["search-algorithms"].as<int>();
   asked.resume = values.contains("resume");
   asked.quiet = values.contains("quiet");
+  constexpr double quick_seconds = 115, standard_seconds = 590;  // without --thorough a run keeps its promise
+  std::optional<double> seconds;
   if (values.contains("seconds"))
-    asked.deadline = Clock::now() + std::chrono::microseconds(
-                                        static_cast<std::int64_t>(1e6 * values["seconds"].as<double>()));
+    seconds = values["seconds"].as<double>();
+  else if (asked.depth != Depth::thorough)
+    seconds = asked.depth == Depth::quick ? quick_seconds : standard_seconds;
+  if (seconds)
+    asked.deadline = Clock::now() + std::chrono::microseconds(static_cast<std::int64_t>(1e6 * *seconds));
   gpu_points(Depth::quick, asked.gpu, asked.families);  // refuses unknown families
   if (values.contains("list")) return list_points(asked);
   constexpr double most_silent_seconds = 90;

@@ -62,6 +62,7 @@ GraphTimer::Result GraphTimer::time(int operations, const std::function<void(int
   const double once_us = std::max(replay(graph, 1), 1.0);
   const int replays = std::clamp(static_cast<int>(std::ceil(sample_us / once_us)), 1, most_replays);
   Sampler sampler(rule);
+  std::vector<double> throttled;
   double clock = 0, watts = 0;
   std::size_t capped = 0, taken = 0;
   while (!sampler.done()) {
@@ -69,19 +70,28 @@ GraphTimer::Result GraphTimer::time(int operations, const std::function<void(int
     const double us = replay(graph, replays) / replays / operations;
     const GpuState state = monitor_.state();
     const double seconds = seconds_since(begin);
-    if (state.throttled())
+    if (state.throttled()) {
       sampler.add_throttled(seconds);
-    else
+      throttled.push_back(us);
+    } else {
       sampler.add(us, seconds);
+    }
     clock += state.sm_mhz;
     watts += state.watts;
     capped += state.power_capped() ? 1 : 0;
     ++taken;
   }
+  // A card that is never at full clock is measured as it is, and the row says so.
+  const bool never_at_full_clock = throttled.size() == taken;
+  if (never_at_full_clock) {
+    sampler = Sampler(rule);
+    for (const double us : throttled) sampler.add(us, 0);
+  }
   Result result{sampler.summary(), ""};
   const auto count = static_cast<double>(taken);
   result.note = result.summary.note();
   if (clock > 0) result.note += fmt::format("; {:.0f} MHz, {:.0f} W", clock / count, watts / count);
+  if (never_at_full_clock) result.note += ", throttled throughout";
   if (2 * capped > taken) result.note += ", at the power limit";
   return result;
 }

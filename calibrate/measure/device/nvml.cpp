@@ -21,7 +21,7 @@ constexpr std::uint64_t reason_power_cap = 0x4, reason_hardware_slowdown = 0x8,
                         reason_thermal_software = 0x20, reason_thermal_hardware = 0x40,
                         reason_power_brake = 0x80;
 constexpr double milliwatts_per_watt = 1000;
-constexpr auto watch_interval = std::chrono::milliseconds(5);
+constexpr auto watch_interval = std::chrono::milliseconds(50);  // rare enough not to disturb what is timed
 
 }  // namespace
 

@@ -40,7 +40,7 @@ class Nvml {
   void* device_ = nullptr;
 };
 
-/// Reads a GPU's state every few milliseconds in a thread of its own, so that timing need not wait for it.
+/// Reads a GPU's state twenty times a second in a thread of its own, so that timing need not wait for it.
 class GpuMonitor {
  public:
   explicit GpuMonitor(const std::string& bus_id);

@@ -39,8 +39,7 @@ std::vector<CudnnDescriptor> suggestions(const Cudnn& cudnn, const AttentionGrap
 
 }  // namespace
 
-PrefillAttention::PrefillAttention(const Cudnn& cudnn, const PrefillShape& shape)
-    : cudnn_(cudnn), shape_(shape) {
+PrefillAttention::PrefillAttention(const Cudnn& cudnn, const PrefillShape& shape) : shape_(shape) {
   std::string reason = "no engine suggested";
   try {
     const AttentionGraph graph(cudnn, shape);
@@ -69,7 +68,8 @@ PrefillAttention::PrefillAttention(const Cudnn& cudnn, const PrefillShape& shape
                           shape.past_tokens, reason));
 }
 
-void PrefillAttention::run(const PrefillOperands& operands, void* workspace, cudaStream_t stream) const {
+void PrefillAttention::run(const Cudnn& cudnn, const PrefillOperands& operands, void* workspace,
+                           cudaStream_t stream) const {
   float scale = static_cast<float>(1 / std::sqrt(static_cast<double>(shape_.head_dim)));
   float minus_infinity = std::numeric_limits<float>::lowest();
   auto kv_length = static_cast<std::int32_t>(shape_.past_tokens + shape_.new_tokens);
@@ -85,14 +85,14 @@ void PrefillAttention::run(const PrefillOperands& operands, void* workspace, cud
     ids.insert(ids.end(), {kv_length_id, query_length_id});
     pointers.insert(pointers.end(), {&kv_length, &query_length});
   }
-  CudnnDescriptor pack(cudnn_, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
+  CudnnDescriptor pack(cudnn, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
   const auto count = static_cast<std::int64_t>(ids.size());
   pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, ids.data());
   pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, pointers.data());
   pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, workspace);
   pack.finalize();
-  cudnn_.set_stream(stream);
-  cudnn_.check(cudnn_.execute(cudnn_.handle(), plan_->get(), pack.get()), "cudnnBackendExecute");
+  cudnn.set_stream(stream);
+  cudnn.check(cudnn.execute(cudnn.handle(), plan_->get(), pack.get()), "cudnnBackendExecute");
 }
 
 }  // namespace sextant::measure

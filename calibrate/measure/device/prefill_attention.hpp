@@ -1,6 +1,7 @@
 #pragma once
 #include <cuda_runtime_api.h>
 
+#include <compare>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -17,6 +18,7 @@ struct PrefillShape {
   std::int64_t batch = 1;
   std::int64_t new_tokens = 0;
   std::int64_t past_tokens = 0;
+  auto operator<=>(const PrefillShape&) const = default;
 };
 
 /// All bf16. query, output: [batch, new, heads, head_dim]; keys, values: [batch, past + new, kv_heads,
@@ -31,13 +33,14 @@ struct PrefillOperands {
 /// cuDNN's fused attention as a plan of its backend interface: query token i sees the past and tokens 0..i.
 class PrefillAttention {
  public:
-  /// Throws Error "skipped: ..." where the library has no engine for the shape.
+  /// Throws Error "skipped: ..." where the library has no engine for the shape. Compiles its kernel: half a
+  /// second.
   PrefillAttention(const Cudnn&, const PrefillShape&);
   std::size_t workspace_bytes() const { return workspace_bytes_; }
-  void run(const PrefillOperands&, void* workspace, cudaStream_t) const;
+  /// With the handle of the calling thread, which need not be the one it was made with.
+  void run(const Cudnn&, const PrefillOperands&, void* workspace, cudaStream_t) const;
 
  private:
-  const Cudnn& cudnn_;
   PrefillShape shape_;
   std::unique_ptr<CudnnDescriptor> plan_;
   std::size_t workspace_bytes_ = 0;

@@ -180,7 +180,7 @@ void StageModel::attention(int layer) {
     normalize_heads(qkv_, norm_weight_, case_.tokens(), part_.heads, part_.kv_heads, part_.head_dim, stream_);
   rope_and_cache(rope, stream_);
   if (case_.prefill)
-    prefill_->run({query_, keys, cached_values, attended_}, attention_workspace_, stream_);
+    prefill_->run(*cudnn_, {query_, keys, cached_values, attended_}, attention_workspace_, stream_);
   else
     decode_attention(decode_,
                      {query_, keys, cached_values, page_table_, lengths_, attended_, attention_workspace_},

@@ -6,12 +6,12 @@
 #include <tuple>
 #include <vector>
 
+#include "calibrate/measure/common/step_case.hpp"
 #include "calibrate/measure/device/blas.hpp"
 #include "calibrate/measure/device/buffers.hpp"
 #include "calibrate/measure/device/decode_attention.hpp"
 #include "calibrate/measure/device/nccl_library.hpp"
 #include "calibrate/measure/device/prefill_attention.hpp"
-#include "calibrate/measure/device/step_case.hpp"
 #include "models/llm/layer_parts.hpp"
 
 namespace sextant::measure {

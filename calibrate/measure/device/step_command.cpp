@@ -12,11 +12,11 @@
 #include "calibrate/measure/common/progress.hpp"
 #include "calibrate/measure/common/result_file.hpp"
 #include "calibrate/measure/common/size_text.hpp"
+#include "calibrate/measure/common/step_plan.hpp"
 #include "calibrate/measure/device/bench.hpp"
 #include "calibrate/measure/device/command_line.hpp"
 #include "calibrate/measure/device/commands.hpp"
 #include "calibrate/measure/device/guarded.hpp"
-#include "calibrate/measure/device/step_plan.hpp"
 #include "calibrate/measure/device/step_run.hpp"
 #include "models/base/error.hpp"
 

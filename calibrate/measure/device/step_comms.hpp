@@ -1,8 +1,8 @@
 #pragma once
 #include <vector>
 
+#include "calibrate/measure/common/step_case.hpp"
 #include "calibrate/measure/device/nccl_library.hpp"
-#include "calibrate/measure/device/step_case.hpp"
 
 namespace sextant::measure {
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "calibrate/measure/device/step_case.hpp"
+#include "calibrate/measure/common/step_case.hpp"
 
 namespace sextant::measure {
 

@@ -1,4 +1,4 @@
-#include "calibrate/measure/device/step_case.hpp"
+#include "calibrate/measure/common/step_case.hpp"
 
 #include <fmt/core.h>
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "calibrate/measure/common/gpu_points.hpp"
-#include "calibrate/measure/device/step_case.hpp"
+#include "calibrate/measure/common/step_case.hpp"
 
 namespace sextant::measure {
 

@@ -1,4 +1,4 @@
-#include "calibrate/measure/device/step_plan.hpp"
+#include "calibrate/measure/common/step_plan.hpp"
 
 #include <fmt/core.h>
 #include <fmt/ranges.h>
@@ -71,7 +71,8 @@ std::vector<StepCase> cases_of(const StepPlanOptions& asked, const StepLayout& l
         decode.push_back({false, batch, context, static_cast<int>(microbatches)});
     // A round of several long prompts of a large model takes seconds.
     for (const std::int64_t prompt : prompts)
-      if (!quick || microbatches == 1 || prompt <= 2048) prefill.push_back({true, 1, prompt, static_cast<int>(microbatches)});
+      if (!quick || microbatches == 1 || prompt <= 2048)
+        prefill.push_back({true, 1, prompt, static_cast<int>(microbatches)});
   }
   std::vector<StepCase> cases;
   const auto wants = [&](const char* phase) {
