@@ -7,6 +7,7 @@
 #include <span>
 
 #include "calibrate/fit/grid_fit.hpp"
+#include "calibrate/fit/grid_stencil.hpp"
 #include "models/base/error.hpp"
 
 namespace sextant {
@@ -165,14 +166,20 @@ Comparison held_out(const std::vector<FitSample>& samples, const std::vector<Gri
   return comparison;
 }
 
+/// Every value that the samples have is a point of its axis, unless that makes too many nodes (shapes spread at
+/// random rather than in a lattice): then points close to each other are merged, further and further.
 GridShape full_shape(const OperatorFitOptions& options, const std::vector<GridSample>& points) {
+  constexpr std::size_t most_nodes = 50'000;
+  constexpr double coarser = 1.05;
   GridShape shape;
   shape.bending = options.bending;
-  for (std::size_t d = 0; d < options.axes.size(); ++d) {
-    shape.axes.push_back(axis_of(points, d, options.axes[d].least_ratio));
-    shape.stiffness.push_back(options.axes[d].stiffness);
+  for (const FitAxis& axis : options.axes) shape.stiffness.push_back(axis.stiffness);
+  for (double merged = 1;; merged *= coarser) {
+    shape.axes.clear();
+    for (std::size_t d = 0; d < options.axes.size(); ++d)
+      shape.axes.push_back(axis_of(points, d, std::max(options.axes[d].least_ratio, merged)));
+    if (detail::node_count(shape.axes) <= most_nodes) return shape;
   }
-  return shape;
 }
 
 }  // namespace

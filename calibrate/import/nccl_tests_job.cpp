@@ -90,7 +90,10 @@ void pass_cell(RowGate& gate, const NcclTestsJob& job, const NcclTestsCell& cell
   if (job.operation == "sendrecv") {
     if (job.ranks != 2) return gate.leave_out("sendrecv_perf in a ring of more than two ranks", place);
     measurement.note += "; sendrecv_perf: both ways at once";
-    measurement.row = PointToPointRow{2, nodes, job.link, cell.bytes, cell.us, job.gdr};
+    PointToPointRow row;
+    row.ranks = 2, row.nodes = nodes, row.link = job.link, row.bytes = cell.bytes, row.us = cell.us,
+    row.gdr = job.gdr;
+    measurement.row = row;
   } else {
     CollectiveRow row;
     row.op = job.operation;

@@ -46,7 +46,7 @@ double context_seen(double mean, const AttentionShape& shape) {
 /// and the keys each of them meets stay what they are.
 GridPoint prefill_point(double mean_length, double kernel_tokens, double heads, double group) {
   const double prompts = kernel_tokens / (2 * mean_length - 1);
-  return {{mean_length, std::max(prompts, 1.0), std::max(heads * std::min(prompts, 1.0), 1.0), group}, 4};
+  return {{mean_length, std::max(prompts, 1.0), heads * std::min(prompts, 1.0), group}, 4};
 }
 
 }  // namespace

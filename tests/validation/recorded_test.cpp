@@ -62,9 +62,20 @@ TEST(Recorded, KvBlocksOfH100) {
 // (tests/validation/README.md).
 TEST(Recorded, LatenciesOfH100) {
   EXPECT_THAT(misses("vllm-0.15.1-h100.jsonl",
-                     {"serving/mean_e2el_ms:median=13", "serving/mean_e2el_ms:worst=38",    // 12.0 and 35.9
-                      "serving/mean_itl_ms:median=13", "serving/mean_itl_ms:worst=28",      // 11.6 and 26.5
-                      "serving/mean_ttft_ms:median=14", "serving/mean_ttft_ms:worst=40"}),  // 12.3 and 38.2
+                     {"serving/mean_e2el_ms:median=16", "serving/mean_e2el_ms:worst=40",    // 15.1 and 38.7
+                      "serving/mean_itl_ms:median=14", "serving/mean_itl_ms:worst=29",      // 12.6 and 27.3
+                      "serving/mean_ttft_ms:median=28", "serving/mean_ttft_ms:worst=53"}),  // 26.7 and 50.6
+              ElementsAre());
+}
+
+// Llama 4 Scout at tp 2, experts in 8 bit, two runs in four stages, prompts in full as above. KV blocks come
+// out 18 % too many: 2.4 GB a GPU that vLLM 0.15.1 took and nothing here names.
+TEST(Recorded, ExpertsOnH100) {
+  EXPECT_THAT(misses("vllm-0.15.1-h100-experts.jsonl",
+                     {"serving/mean_e2el_ms:median=20", "serving/mean_e2el_ms:worst=23",  // 18.9 and 21.6
+                      "serving/mean_itl_ms:median=20", "serving/mean_itl_ms:worst=23",    // 18.4 and 21.0
+                      "serving/mean_ttft_ms:median=27", "serving/mean_ttft_ms:worst=31",  // 25.0 and 29.2
+                      "serving/total_kv_blocks:worst=19"}),
               ElementsAre());
 }
 

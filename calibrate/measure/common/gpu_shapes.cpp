@@ -36,18 +36,19 @@ const std::vector<std::int64_t>& degrees(bool few, const std::vector<std::int64_
 
 std::vector<MatrixShape> catalogue_matrices(bool head, bool few) {
   std::set<MatrixShape> shapes;
-  for_each_layer(degrees(few, {1}, {1, 2, 4, 8}),
-                 [&](const Architecture& architecture, const LayerKind& kind, std::int64_t tp) {
-                   const LayerParts parts = layer_parts(kind, architecture.hidden, tp);
-                   for (std::size_t i = 0; i < parts.matrices.size();) {
-                     MatrixShape shape{0, parts.matrices[i].inputs};
-                     const std::string& fused = parts.matrices[i].fused;
-                     for (; i < parts.matrices.size() && parts.matrices[i].fused == fused; ++i)
-                       shape.outputs += parts.matrices[i].outputs;
-                     shapes.insert(shape);
-                   }
-                   if (head) shapes.insert({local_vocabulary(architecture, tp), architecture.hidden});
-                 });
+  for_each_layer(degrees(few, {1}, {1, 2, 4, 8}), [&](const Architecture& architecture, const LayerKind& kind,
+                                                      std::int64_t tp) {
+    const LayerParts parts = layer_parts(kind, architecture.hidden, {tp});
+    for (std::size_t i = 0; i < parts.matrices.size();) {
+      MatrixShape shape{0, parts.matrices[i].inputs};
+      const std::string& fused = parts.matrices[i].fused;
+      const bool experts = parts.matrices[i].part == Part::experts;  // measured as one operator
+      for (; i < parts.matrices.size() && parts.matrices[i].fused == fused; ++i)
+        shape.outputs += parts.matrices[i].outputs;
+      if (!experts) shapes.insert(shape);
+    }
+    if (head) shapes.insert({local_vocabulary(architecture, tp), architecture.hidden});
+  });
   return {shapes.begin(), shapes.end()};
 }
 

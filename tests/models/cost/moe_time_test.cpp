@@ -96,7 +96,7 @@ TEST(StageCost, CountsRoutedExpertsAsAFamily) {
   StageOperators operators = toy_stage();
   operators.moes = {{experts(), 2}};
   const StageCost stage(operators, toy_gpu(), nullptr, 1);
-  EXPECT_NEAR(stage.cost({1, 1000, {}, 1})[Family::moe], 2 * 34.004e-6, 1e-15);
+  EXPECT_NEAR(stage.cost({1, 1000, {}, 1})[Family::moe], 2 * (34.004e-6 + 2 * 0.016e-6), 1e-15);
   EXPECT_EQ(to_string(Family::moe), "moe");
   EXPECT_EQ(to_string(Family::host), "host");
   // A stage whose profile lacks them is refused before it runs.
