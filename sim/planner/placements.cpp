@@ -11,7 +11,7 @@ std::string kind_of(const Cluster& cluster, const std::vector<int>& gpus) {
   std::string kind;
   for (const int gpu : gpus) {
     const Device& device = cluster.devices[static_cast<std::size_t>(gpu)];
-    kind += std::to_string(device.node) + ":" + device.model + " ";
+    kind += std::to_string(device.node) + ":" + cluster.kind(gpu) + " ";
   }
   return kind;
 }
@@ -83,10 +83,8 @@ std::vector<GpuGroup> gpu_groups(const Cluster& cluster, int tp) {
   for (const Node& node : cluster.nodes) {
     // Equal cards together: a group runs at its slowest card's pace.
     std::vector<int> gpus = node.gpus;
-    std::stable_sort(gpus.begin(), gpus.end(), [&](int a, int b) {
-      return cluster.devices[static_cast<std::size_t>(a)].model <
-             cluster.devices[static_cast<std::size_t>(b)].model;
-    });
+    std::stable_sort(gpus.begin(), gpus.end(),
+                     [&](int a, int b) { return cluster.kind(a) < cluster.kind(b); });
     std::size_t at = 0;
     for (; at + size <= gpus.size(); at += size) {
       const auto first = gpus.begin() + static_cast<std::ptrdiff_t>(at);
@@ -115,7 +113,7 @@ std::string signature(const Cluster& cluster, const std::vector<GpuGroup>& pipel
       if (place == seen.end()) seen.push_back(device.node);
       text += std::to_string(number) + node.type + (node.peer_to_peer ? "+" : "-");
       for (const int nic : node.nics) text += cluster.devices[static_cast<std::size_t>(nic)].model + ",";
-      text += device.model + " ";
+      text += cluster.kind(gpu) + " ";
     }
     text += "| ";
   }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/planner/energy.hpp"
 #include "sim/scenario/scenario.hpp"
 
 namespace sextant {
@@ -55,6 +56,7 @@ struct Candidate {
   Grade grade = Grade::assumed;
   bool extrapolated = false;
   std::optional<double> usd_per_million_output_tokens;
+  std::optional<Energy> energy;  ///< nullopt: nothing is known of some GPU's power
 };
 
 /// The answer to a scenario.
