@@ -44,6 +44,7 @@ const std::vector<std::string> rows = {
     R"({"kind":"requests","scenario":"a.json","path":"b.jsonl","source":"s"})",
     R"({"kind":"mamba","gpu":"g","anything":1,"source":"s"})",
     R"({"kind":"context","host":"h","driver":"580"})",
+    R"({"kind":"power","gpu":"g","watts_limit":300.0,"work":"tensor","relative_speed":0.64,"relative_to_watts":500.0,"clock_mhz":1012.0,"watts":299.5,"source":"s"})",
 };
 
 TEST(Measurement, EveryKindSurvivesReadingAndWriting) {
