@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "reports/names.hpp"
 #include "reports/number_text.hpp"
@@ -50,8 +51,9 @@ void add_metric(Table& table, const Scenario& scenario, const Candidate& best, c
                 double value) {
   const auto found = best.intervals.find(name);
   const Interval* interval = found == best.intervals.end() ? nullptr : &found->second;
-  const std::string range =
-      interval == nullptr ? "" : number_text(interval->low) + " .. " + number_text(interval->high);
+  const std::string range = interval == nullptr || !std::isfinite(value)
+                                ? ""
+                                : number_text(interval->low) + " .. " + number_text(interval->high);
   bool bounded = false;
   for (const ServiceLevel& level : scenario.slo) {
     if (level.metric != name) continue;
@@ -67,6 +69,24 @@ std::string slo_line(const Scenario& scenario, const Candidate& best, TextStyle 
   if (best.meets_slo) return "  " + paint("SLO: met", Tone::good, style) + "\n";
   std::string text = "  " + paint("SLO: not met", Tone::bad, style) + "\n";
   for (const std::string& missed : best.missed) text += wrapped(missed, "    ", style.width);
+  return text;
+}
+
+/// What makes an answer no answer: a layout that does not start, or that turns requests away.
+std::string warning_lines(const Scenario& scenario, const Candidate& best, TextStyle style) {
+  std::string text;
+  if (!best.startable)
+    text += "  " +
+            paint(fmt::format("does not start: max_model_len {} exceeds the {} tokens a replica caches",
+                              count_text(scenario.engine.max_model_len), count_text(best.kv_tokens)),
+                  Tone::bad, style) +
+            "\n";
+  if (best.metrics.rejected > 0)
+    text += "  " +
+            paint(fmt::format("{} of {} requests are rejected", count_text(best.metrics.rejected),
+                              count_text(best.metrics.arrived)),
+                  Tone::bad, style) +
+            "\n";
   return text;
 }
 
@@ -136,7 +156,7 @@ std::string answer_section(const Scenario& scenario, const Candidate& best, Text
   const bool intervals = !best.intervals.empty();
   Table table({{"", Table::Align::left},
                {"predicted"},
-               {intervals ? "90 % interval" : ""},
+               {intervals ? "model error\n(90 %)" : ""},
                {scenario.slo.empty() ? "" : "bound"},
                {scenario.slo.empty() ? "" : "met", Table::Align::left}});
   const NamedMetrics metrics = named_metrics(best.metrics);
@@ -144,6 +164,7 @@ std::string answer_section(const Scenario& scenario, const Candidate& best, Text
     add_metric(table, scenario, best, name, value_of(metrics, name));
   text += table.text(style) + "\n";
 
+  text += warning_lines(scenario, best, style);
   text += slo_line(scenario, best, style);
   text += trust_line(best, style);
   if (best.usd_per_million_output_tokens)

@@ -29,7 +29,7 @@ std::string count_line(const std::string& label, std::int64_t value) {
 }
 
 std::string number_line(const std::string& label, double value) {
-  return trimmed(figure_line(label, std::isfinite(value) ? fmt::format("{:.2f}", value) : "n/a"));
+  return trimmed(figure_line(label, std::isfinite(value) ? fmt::format("{:.2f}", value) : "-"));
 }
 
 std::string latency_lines(const char* title, const char* name, const LatencySummary& latency) {

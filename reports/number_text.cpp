@@ -20,7 +20,7 @@ std::string with_separators(std::string digits) {
 }  // namespace
 
 std::string number_text(double value) {
-  if (!std::isfinite(value)) return "n/a";
+  if (!std::isfinite(value)) return "-";
   const double size = std::abs(value);
   if (size == 0) return "0";
   if (size >= 1e15) return fmt::format("{:.3g}", value);
@@ -37,7 +37,7 @@ std::string count_text(std::int64_t value) {
 }
 
 std::string gigabytes_text(double bytes) {
-  if (!std::isfinite(bytes)) return "n/a";
+  if (!std::isfinite(bytes)) return "-";
   const double gigabytes = bytes / bytes_per_gigabyte;
   // Small amounts keep a second digit, so that a table does not claim 0.0.
   return fmt::format("{:.{}f}", gigabytes, std::abs(gigabytes) < 1 && gigabytes != 0 ? 2 : 1);
@@ -45,7 +45,7 @@ std::string gigabytes_text(double bytes) {
 
 std::string bytes_text(double bytes) {
   constexpr std::array<const char*, 5> units = {"B", "kB", "MB", "GB", "TB"};
-  if (!std::isfinite(bytes)) return "n/a";
+  if (!std::isfinite(bytes)) return "-";
   std::size_t unit = 0;
   while (std::abs(bytes) >= 999.5 && unit + 1 < units.size()) {
     bytes /= 1000;
@@ -55,7 +55,7 @@ std::string bytes_text(double bytes) {
 }
 
 std::string percent_text(double share) {
-  if (!std::isfinite(share)) return "n/a";
+  if (!std::isfinite(share)) return "-";
   const double percent = 100 * share;
   if (percent == 0) return "0";
   return std::abs(percent) < 9.95 ? fmt::format("{:.1f}", percent) : fmt::format("{:.0f}", percent);

@@ -5,7 +5,7 @@
 namespace sextant {
 
 /// Three significant digits below 1,000, whole numbers with thousands separators above: 0.0123, 3.12, 31.2,
-/// 312, 12,345. What is not finite is "n/a".
+/// 312, 12,345. What is not finite (a metric without samples) is "-".
 std::string number_text(double value);
 /// 12,345
 std::string count_text(std::int64_t value);

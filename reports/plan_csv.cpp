@@ -1,25 +1,12 @@
 #include <fmt/core.h>
 
-#include <cmath>
-
+#include "reports/csv_text.hpp"
 #include "reports/names.hpp"
 #include "reports/plan_json.hpp"
+#include "reports/terminal.hpp"
 
 namespace sextant {
 namespace {
-
-/// A field as RFC 4180 quotes it.
-std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string result(1, '"');
-  for (const char c : text) result.append(c == '"' ? 2 : 1, c);
-  result += '"';
-  return result;
-}
-
-std::string number(double value) {
-  return std::isfinite(value) ? fmt::format("{}", value) : "";
-}
 
 std::string joined(const std::vector<std::string>& texts) {
   std::string result;
@@ -37,12 +24,12 @@ std::string plan_csv(const Scenario& scenario, const Plan& plan) {
   for (std::size_t i = 0; i < plan.candidates.size(); ++i) {
     const Candidate& c = plan.candidates[i];
     text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{}", i + 1, c.layout.tp, c.layout.pp,
-                        c.layout.dp, c.layout.split(), quoted(layout_gpus(scenario.cluster, c.layout)),
-                        c.kv_tokens, number(c.estimate), c.simulated, c.meets_slo, quoted(joined(c.missed)),
-                        to_string(c.grade), c.extrapolated);
-    for (const auto& [unused, value] : named_metrics(c.metrics)) text.append(",").append(number(value));
-    text += fmt::format(",{},{},{},{}\n", number(c.metrics.kv_occupancy_peak),
-                        c.usd_per_million_output_tokens ? number(*c.usd_per_million_output_tokens) : "",
+                        c.layout.dp, c.layout.split(), csv_field(layout_gpus(scenario.cluster, c.layout)),
+                        c.kv_tokens, csv_number(c.estimate), c.simulated, c.meets_slo,
+                        csv_field(joined(c.missed)), to_string(c.grade), c.extrapolated);
+    for (const auto& [unused, value] : named_metrics(c.metrics)) text.append(",").append(csv_number(value));
+    text += fmt::format(",{},{},{},{}\n", csv_number(c.metrics.kv_occupancy_peak),
+                        c.usd_per_million_output_tokens ? csv_number(*c.usd_per_million_output_tokens) : "",
                         c.metrics.events, c.metrics.fingerprint);
   }
   return text;

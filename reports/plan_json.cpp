@@ -149,6 +149,7 @@ Json candidate_json(const Cluster* cluster, const Candidate& c) {
                {"estimate", finite(c.estimate)},
                {"simulated", c.simulated},
                {"metrics", metrics_object(c.metrics)},
+               {"startable", c.startable},
                {"meets_slo", c.meets_slo},
                {"missed", c.missed},
                {"intervals", intervals},
@@ -174,6 +175,19 @@ Json plan_object(const Cluster* cluster, const Plan& plan) {
           {"reasons", plan.reasons}};
 }
 
+Json engine_json(const EngineOptions& engine) {
+  return {{"profile", engine.profile},
+          {"gpu_memory_utilization", engine.gpu_memory_utilization},
+          {"block_size", engine.block_size},
+          {"max_num_seqs", engine.max_num_seqs},
+          {"max_num_batched_tokens", engine.max_num_batched_tokens},
+          {"batch_defaults", engine.batch_defaults},
+          {"max_model_len", engine.max_model_len},
+          {"enable_chunked_prefill", engine.enable_chunked_prefill},
+          {"scheduler_reserve_full_isl", engine.scheduler_reserve_full_isl},
+          {"async_scheduling", engine.async_scheduling}};
+}
+
 Json header(const char* format, const Scenario& scenario) {
   return {{"format", format},
           {"version", schema_version},
@@ -181,6 +195,7 @@ Json header(const char* format, const Scenario& scenario) {
            {{"name", scenario.model.architecture.name},
             {"weights", scenario.model.weights.name},
             {"kv", scenario.model.kv.name}}},
+          {"engine", engine_json(scenario.engine)},
           {"seed", scenario.workload.seed}};
 }
 

@@ -41,6 +41,14 @@ std::string workload_text(const Workload& workload) {
                             lengths_text(workload.output));
 }
 
+std::string engine_text(const EngineOptions& engine) {
+  std::string text = fmt::format("engine: {}, max_num_batched_tokens {}, max_num_seqs {}, max_model_len {}",
+                                 engine.profile, count_text(engine.max_num_batched_tokens),
+                                 count_text(engine.max_num_seqs), count_text(engine.max_model_len));
+  if (!engine.batch_defaults.empty()) text += fmt::format(" ({})", engine.batch_defaults);
+  return text;
+}
+
 std::string cluster_text(const Cluster& cluster) {
   std::map<std::string, int> kinds;
   for (const int gpu : cluster.gpus()) ++kinds[cluster.kind(gpu)];
@@ -87,6 +95,7 @@ std::string question_section(const Scenario& scenario, TextStyle style) {
                               scenario.model.weights.name, scenario.model.kv.name),
                   "  ", style.width);
   text += wrapped("cluster: " + cluster_text(scenario.cluster), "  ", style.width);
+  text += wrapped(engine_text(scenario.engine), "  ", style.width);
   text += wrapped(workload_text(scenario.workload), "  ", style.width);
   return text;
 }

@@ -3,9 +3,21 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <limits>
 
 namespace sextant {
+namespace {
+
+struct Region {
+  const char* name;
+  double below_us;
+};
+constexpr std::array regions = {Region{"under 30 us", 30}, Region{"30 to 300 us", 300},
+                                Region{"over 300 us", std::numeric_limits<double>::infinity()}};
+
+}  // namespace
 
 double quantile(std::vector<double> values, double p) {
   const double position = p * static_cast<double>(values.size() - 1);
@@ -36,16 +48,51 @@ ErrorSummary summarise_errors(const std::vector<double>& predicted, const std::v
   return summary;
 }
 
+std::vector<RegionError> errors_by_duration(const std::vector<double>& predicted_us,
+                                            const std::vector<double>& measured_us) {
+  std::vector<RegionError> result;
+  double from = 0;
+  for (const Region& region : regions) {
+    std::vector<double> predicted, measured;
+    for (std::size_t i = 0; i < measured_us.size(); ++i) {
+      if (measured_us[i] < from || measured_us[i] >= region.below_us) continue;
+      predicted.push_back(predicted_us[i]);
+      measured.push_back(measured_us[i]);
+    }
+    from = region.below_us;
+    if (measured.empty()) continue;
+    const ErrorSummary errors = summarise_errors(predicted, measured);
+    result.push_back({region.name, static_cast<std::int64_t>(measured.size()), errors.median, errors.p90});
+  }
+  return result;
+}
+
 std::string report_text(const FitReport& report) {
-  std::string text = fmt::format("{:<26}{:>7}{:>9}{:>9}{:>8}{:>8}{:>9}{:>7}{:>8}{:>7}{:>14}{:>7}\n", "family",
-                                 "rows", "floored", "TFLOP/s", "GB/s", "us", "median %", "p90 %", "worst %",
-                                 "bias %", "held out: med", "p90 %");
+  std::string text =
+      fmt::format("{:<26}{:>7}{:>9}{:>9}{:>9}{:>9}{:>8}{:>8}{:>10}{:>7}{:>8}{:>7}{:>15}{:>7}\n", "family",
+                  "rows", "floored", "outliers", "falling", "TFLOP/s", "GB/s", "us", "median %", "p90 %",
+                  "worst %", "bias %", "held out: med", "p90 %");
   for (const FitReportLine& line : report.lines)
     text += fmt::format(
-        "{:<26}{:>7}{:>9}{:>9.1f}{:>8.0f}{:>8.2f}{:>9.2f}{:>7.2f}{:>8.1f}{:>7.2f}{:>14.2f}{:>7.2f}\n",
-        line.family, line.rows, line.floored, line.tflops, line.memory_gbps, line.latency_us,
-        100 * line.fitted.median, 100 * line.fitted.p90, 100 * line.fitted.worst, 100 * line.fitted.bias,
-        100 * line.held_out.median, 100 * line.held_out.p90);
+        "{:<26}{:>7}{:>9}{:>9}{:>9}{:>9.1f}{:>8.0f}{:>8.2f}{:>10.2f}{:>7.2f}{:>8.1f}{:>7.2f}{:>15.2f}{:>7.2f}"
+        "\n",
+        line.family, line.rows, line.floored, line.outliers, line.falling, line.tflops, line.memory_gbps,
+        line.latency_us, 100 * line.fitted.median, 100 * line.fitted.p90, 100 * line.fitted.worst,
+        100 * line.fitted.bias, 100 * line.held_out.median, 100 * line.held_out.p90);
+  text += fmt::format("\n{:<26}", "held out, median / p90 %");
+  for (const Region& region : regions) text += fmt::format("{:>20}", region.name);
+  for (const FitReportLine& line : report.lines) {
+    text += fmt::format("\n{:<26}", line.family);
+    for (const Region& region : regions) {
+      const auto found = std::find_if(line.held_out_regions.begin(), line.held_out_regions.end(),
+                                      [&](const RegionError& error) { return error.region == region.name; });
+      text +=
+          found == line.held_out_regions.end()
+              ? fmt::format("{:>20}", "-")
+              : fmt::format("{:>20}", fmt::format("{:.2f} / {:.2f}", 100 * found->median, 100 * found->p90));
+    }
+  }
+  text += "\n";
   for (const std::string& note : report.notes) text += "note: " + note + "\n";
   return text;
 }

@@ -13,23 +13,23 @@
 namespace sextant {
 namespace {
 
-using Axes = std::vector<std::vector<double>>;
-
-// Where the efficiency is stored: fine where kernels change (tiles of 16, 32, 64, 128 and 256 rows), coarse
-// elsewhere, so that a profile stays a small file.
-const std::vector<double> widths = {128,  512,  1024, 1536, 2048,  2560,  3072,  3584, 4096,
-                                    5120, 6144, 7168, 8192, 10240, 12288, 16384, 51200};
-const Axes gemm_axes = {{2,   4,   8,   16,  17,   32,   33,   64,   65,   96,   128,  129,  192,  256,
-                         257, 512, 513, 768, 1024, 1025, 1536, 2048, 2560, 3072, 4096, 4352, 8192, 16384},
-                        widths,
-                        widths};
-const Axes prefill_axes = {
-    {8.5, 16.5, 32.5, 64.5, 128.5, 256.5, 512.5, 1024.5, 1536.5, 2048.5, 3072.5, 4096.5},
-    {0.125, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096},
-    {2, 4, 8, 16}};
-const Axes decode_axes = {{2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192},
-                          {4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536},
-                          {2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 64}};
+// How the efficiency of each family is stored. Kernels change from one number of rows and one width n to the
+// next (tiles, waves of tiles), and least with the depth k, along which the same tiles only work longer: a
+// hole is filled from there. The numbers of values keep a profile within half a megabyte.
+constexpr std::size_t all_gemm_values = 36'000, all_prefill_values = 14'000, all_decode_values = 16'000,
+                      all_moe_values = 14'000, least_moe_values = 300;
+constexpr std::size_t most_values = 12'000,
+                      most_attention_values = 4'000;                    // of one grid: more follow the noise
+const std::vector<FitAxis> gemm_axes = {{1, 0.01}, {1, 0.05}, {1, 1}};  // m, n, k
+const std::vector<FitAxis> prefill_axes = {
+    {1, 1}, {1, 1}, {1.3, 1}, {1.3, 1}};  // length, prompts, heads, group
+const std::vector<FitAxis> decode_axes = {
+    {1, 1}, {1, 1}, {1, 1}, {1.3, 1}};  // batch, context, kv heads, group
+// Times scatter from one shape to its neighbour by more than a smooth law: found by cross-validation.
+const std::vector<FitAxis> moe_axes = {
+    {1.3, 1}, {1.1, 1}, {1.2, 1}, {1.1, 0.1}};  // pairs, experts, width, hidden
+constexpr double gemm_bending = 0.1, prefill_bending = 0.01, decode_bending = 3e-4, moe_bending = 0.01;
+constexpr std::size_t gemm_folds = 5, attention_folds = 7;  // above the number of what tells shapes apart
 const std::set<std::int64_t> fitted_head_sizes = {64, 128};
 
 std::string attention_key(const std::string& kv_dtype, std::int64_t head_dim) {
@@ -74,6 +74,11 @@ void GpuFit::add(const Measurement& measurement) {
   } else if (const auto* decode = std::get_if<AttentionDecodeRow>(&measurement.row)) {
     if (decode->window == 0 && fitted_head_sizes.contains(decode->head_dim))
       keep(decode_, "attention_decode", attention_key(decode->kv_dtype, decode->head_dim), *decode);
+  } else if (const auto* moe = std::get_if<MoeRow>(&measurement.row)) {
+    // Skewed routing over several GPUs times the fullest of them: what that is, no row tells.
+    const bool balanced = moe->distribution == balanced_routing;
+    if (balanced || moe->ep == 1)
+      keep(moe_, "moe", moe->dtype + "/" + (balanced ? balanced_routing : skewed_routing), *moe);
   }
 }
 
@@ -115,31 +120,66 @@ GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& opti
                               const std::vector<FitSample>& samples, OperatorFitOptions how) {
     how.family = family + " " + key;
     how.l2_bytes = options.l2_bytes;
-    how.folds = options.folds;
+    if (!options.cross_validate) how.folds = 0;
     FitReportLine line;
     OperatorModel model = fit_operator(samples, how, line);
     model.source = source(family);
     if (line.floored > 0)
       model.source += fmt::format("; {} of {} rows raised to the time DRAM needs", line.floored, line.rows);
+    if (line.outliers > 0)
+      model.source += fmt::format("; {} rows lie a quarter or more off the fit", line.outliers);
     if (how.floor_at_memory) memory_gbps = std::max(memory_gbps, model.roofline.memory_gbps);
     report.lines.push_back(line);
     return model;
   };
-  for (const std::string& type : usable_gemm_types(assumptions.gemm_left_out, report)) {
-    OperatorModel model = fit_family("gemm", type, gemm_.at(type), {"", gemm_axes, true, {}, 0, true, 0});
+  const std::vector<std::string> types = usable_gemm_types(assumptions.gemm_left_out, report);
+  for (const std::string& type : types) {
+    OperatorFitOptions how;
+    how.axes = gemm_axes;
+    how.bending = gemm_bending;
+    how.most_values = std::min(all_gemm_values / types.size(), most_values);
+    how.folds = gemm_folds;
+    OperatorModel model = fit_family("gemm", type, gemm_.at(type), how);
     model.bytes_per_weight = element_bytes(type);
     profile.gemm[type] = std::move(model);
   }
-  for (const auto& [key, samples] : decode_)
-    profile.attention_decode[key] =
-        fit_family("attention_decode", key, samples, {"", decode_axes, false, {}, 0, true, 0});
+  for (const auto& [key, samples] : decode_) {
+    OperatorFitOptions how;
+    how.axes = decode_axes;
+    how.bending = decode_bending;
+    how.most_values = std::min(all_decode_values / decode_.size(), most_attention_values);
+    how.arithmetic = false;
+    how.folds = attention_folds;
+    profile.attention_decode[key] = fit_family("attention_decode", key, samples, how);
+  }
   if (memory_gbps == 0)
     throw InputError(fmt::format(
         "{}: found no gemm and no decode attention rows of it, expected some to tell what its memory reaches",
         gpu_));
-  for (const auto& [key, samples] : prefill_)
-    profile.attention_prefill[key] =
-        fit_family("attention_prefill", key, samples, {"", prefill_axes, true, memory_gbps, 0, false, 0});
+  for (const auto& [key, samples] : prefill_) {
+    OperatorFitOptions how;
+    how.axes = prefill_axes;
+    how.bending = prefill_bending;
+    how.most_values = std::min(all_prefill_values / prefill_.size(), most_attention_values);
+    how.memory_gbps = memory_gbps;
+    how.floor_at_memory = false;
+    how.folds = attention_folds;
+    profile.attention_prefill[key] = fit_family("attention_prefill", key, samples, how);
+  }
+  std::size_t moe_rows = 0;
+  for (const auto& [key, samples] : moe_) moe_rows += samples.size();
+  for (const auto& [key, samples] : moe_) {
+    OperatorFitOptions how;
+    how.axes = moe_axes;
+    how.bending = moe_bending;
+    how.most_values = std::max(least_moe_values, all_moe_values * samples.size() / moe_rows);
+    how.memory_gbps = memory_gbps;
+    how.floor_at_memory = false;
+    how.folds = attention_folds;
+    OperatorModel model = fit_family("moe", key, samples, how);
+    model.bytes_per_weight = element_bytes(key.substr(0, key.find('/')));
+    profile.moe[key] = std::move(model);
+  }
   if (const auto bf16 = profile.gemm.find("bf16"); bf16 != profile.gemm.end())
     profile.gemm["w4a16"] = assumed_w4a16(bf16->second, assumptions);
   profile.elementwise = elementwise_model(memory_gbps, assumptions.elementwise);

@@ -13,9 +13,9 @@
 namespace sextant {
 
 struct GpuFitOptions {
-  std::string provenance;  ///< the command that makes the file
-  double l2_bytes = 0;     ///< of the GPU; 0: not known (see OperatorFitOptions)
-  int folds = 5;           ///< of shapes, left out in turn to test each fit
+  std::string provenance;      ///< the command that makes the file
+  double l2_bytes = 0;         ///< of the GPU; 0: not known (see OperatorFitOptions)
+  bool cross_validate = true;  ///< test each fit by leaving shapes out
 };
 
 /// Collects the kernel rows of one GPU and fits its profile. Rows of other GPUs and kinds, windowed attention
@@ -33,7 +33,7 @@ class GpuFit {
   std::string source(const std::string& what) const;
 
   std::string gpu_;
-  Families gemm_, prefill_, decode_;
+  Families gemm_, prefill_, decode_, moe_;
   std::map<std::string, std::vector<std::string>> sources_;  ///< by family, each named once
 };
 

@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "calibrate/fit/curve_fit.hpp"
+#include "calibrate/fit/ring_fit.hpp"
 #include "models/profile/assumptions.hpp"
 #include "models/profile/link_profile.hpp"
 #include "models/profile/measurement.hpp"
@@ -16,11 +18,34 @@ struct LinkFitOptions {
   std::string link;      ///< class of the rows to take: nvlink, pcie, roce, ib, tcp
   double line_gbps = 0;  ///< 10^9 B/s each way
   std::string provenance;
-  std::string dtype = "fp16";  ///< of the NCCL rows to take; empty: any
+  std::string dtype = "fp16";     ///< of the NCCL rows to take; empty: any
+  double compute_capability = 0;  ///< ten times major.minor, for NCCL's tables; 0: no ring model
 };
 
-/// Collects collective and point-to-point rows of one link class and makes its curves: the median of equal
-/// sizes. An engine's own all-reduce gives curves beside NCCL's, where the rules say that it is used.
+/// How a link's curves came out.
+struct LinkFitReport {
+  struct Curve {
+    std::string op, impl;
+    int ranks = 0;
+    CurveFit fit;
+  };
+  std::vector<Curve> curves;
+  RingFitReport ring;
+};
+
+/// Errors over the sizes of all NCCL curves of a link.
+struct NcclErrors {
+  ErrorSummary shipped;   ///< the shipped curves against every measurement
+  ErrorSummary left_out;  ///< sizes left out, each predicted from its neighbours
+};
+NcclErrors nccl_errors(const LinkFitReport&);
+
+/// The report as tables for a terminal.
+std::string report_text(const LinkFitReport&);
+
+/// Collects collective and point-to-point rows of one link class and makes its curves (curve_fit.hpp)
+/// and, from two or more group sizes, the ring model of other groups (ring_fit.hpp). An engine's own
+/// all-reduce gives curves beside NCCL's, where the rules say that it is used.
 class LinkFit {
  public:
   explicit LinkFit(LinkFitOptions options) : options_(std::move(options)) {}
@@ -28,15 +53,19 @@ class LinkFit {
   /// `send` is from p2p rows; without any, from the all-to-all of two ranks, in which each sends half of its
   /// buffer, both ways at once. Throws InputError if neither is there.
   LinkProfile fit(const Assumptions&) const;
+  /// The same, with what each curve and each group left out came to.
+  LinkProfile fit(const Assumptions&, LinkFitReport&) const;
 
  private:
-  using Times = std::map<double, std::vector<double>>;  ///< microseconds by bytes
-  using Group = std::pair<std::string, int>;            ///< operation and ranks
+  using Group = std::pair<std::string, int>;  ///< operation and ranks
   TransferCurve send(const LinkRules&) const;
+  void add_nccl_curves(const LinkRules&, LinkProfile&, LinkFitReport&) const;
+  void add_custom_curves(const Assumptions&, LinkProfile&, LinkFitReport&) const;
 
   LinkFitOptions options_;
-  std::map<Group, Times> collectives_, custom_;
-  Times point_to_point_;
+  std::map<Group, TimesBySize> collectives_, custom_;
+  std::map<Group, double> nvls_from_;  ///< smallest size that was marked
+  TimesBySize point_to_point_;
   std::vector<std::string> sources_, custom_sources_, custom_kernels_;
 };
 

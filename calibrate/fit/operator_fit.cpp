@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "calibrate/fit/grid_fit.hpp"
 #include "models/base/error.hpp"
@@ -34,38 +35,37 @@ double work_us(double us, double latency_us) {
 
 double tflops_of(const std::vector<FitSample>& samples, double latency_us) {
   std::vector<double> flops, rates;
-  for (const FitSample& sample : samples) flops.push_back(sample.flops);
+  for (const FitSample& sample : samples) flops.push_back(sample.work.flops);
   const double large = quantile(flops, 1 - extreme_quarter);
   for (const FitSample& sample : samples)
-    if (sample.flops >= large) rates.push_back(sample.flops / work_us(sample.us, latency_us) / 1e6);
+    if (sample.work.flops >= large) rates.push_back(sample.work.flops / work_us(sample.us, latency_us) / 1e6);
   return quantile(rates, reached_best);
 }
 
 /// What the rows with the fewest operations per byte reach, among those whose data cannot stay in the L2.
 double memory_gbps_of(const std::vector<FitSample>& samples, double latency_us, double l2_bytes) {
   double largest = 0;
-  for (const FitSample& sample : samples) largest = std::max(largest, sample.resident_bytes);
+  for (const FitSample& sample : samples) largest = std::max(largest, sample.work.streamed_bytes);
   const double streaming =
       l2_bytes > 0 ? std::min(beyond_l2 * l2_bytes, largest) : largest * unknown_l2_share;
   std::vector<double> intensities, rates;
   for (const FitSample& sample : samples)
-    if (sample.resident_bytes >= streaming) intensities.push_back(sample.flops / sample.bytes);
+    if (sample.work.streamed_bytes >= streaming) intensities.push_back(sample.work.flops / sample.work.bytes);
   const double low = quantile(intensities, extreme_quarter);
   for (const FitSample& sample : samples)
-    if (sample.resident_bytes >= streaming && sample.flops / sample.bytes <= low)
-      rates.push_back(sample.bytes / work_us(sample.us, latency_us) / 1e3);
+    if (sample.work.streamed_bytes >= streaming && sample.work.flops / sample.work.bytes <= low)
+      rates.push_back(sample.work.bytes / work_us(sample.us, latency_us) / 1e3);
   return quantile(rates, reached_best);
 }
 
 double roofline_us(const Roofline& roofline, const FitSample& sample) {
-  const double arithmetic = roofline.tflops > 0 ? sample.flops / roofline.tflops / 1e6 : 0;
-  return std::max(arithmetic, sample.bytes / roofline.memory_gbps / 1e3);
+  return roofline_seconds(roofline, sample.work) * 1e6;
 }
 
 std::size_t floor_at_memory(std::vector<FitSample>& samples, const Roofline& roofline) {
   std::size_t floored = 0;
   for (FitSample& sample : samples) {
-    const double least = roofline.latency_us + sample.bytes / roofline.memory_gbps / 1e3;
+    const double least = roofline.latency_us + sample.work.bytes / roofline.memory_gbps / 1e3;
     if (sample.us >= least) continue;
     sample.us = least;
     ++floored;
@@ -79,38 +79,100 @@ std::vector<GridSample> grid_samples(const std::vector<FitSample>& samples, cons
   for (const FitSample& sample : samples) {
     const double work = work_us(sample.us, roofline.latency_us);
     const double share = work / sample.us;  // an error of the efficiency counts as much in the time
-    result.push_back({sample.coordinates, roofline_us(roofline, sample) / work,
+    result.push_back({sample.work.point, roofline_us(roofline, sample) / work,
                       share * share * (sample.serving ? 1 : small_size_weight)});
   }
   return result;
 }
 
+/// Rows at least a twentieth faster than one that differs only by less of the first coordinate (rows, batch,
+/// length, pairs): noise, or another kernel taking over.
+std::size_t falling_rows(const std::vector<FitSample>& samples) {
+  constexpr double faster = 0.95;
+  std::vector<const FitSample*> order;
+  for (const FitSample& sample : samples) order.push_back(&sample);
+  const auto others = [](const FitSample& sample) {
+    const std::span<const double> all = sample.work.point.coordinates();
+    return all.subspan(1);
+  };
+  std::sort(order.begin(), order.end(), [&](const FitSample* a, const FitSample* b) {
+    const auto left = others(*a), right = others(*b);
+    if (!std::equal(left.begin(), left.end(), right.begin()))
+      return std::lexicographical_compare(left.begin(), left.end(), right.begin(), right.end());
+    return a->work.point.values[0] < b->work.point.values[0];
+  });
+  std::size_t falling = 0;
+  double slowest = 0;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const auto here = others(*order[i]);
+    if (i == 0 || !std::equal(here.begin(), here.end(), others(*order[i - 1]).begin())) slowest = 0;
+    falling += order[i]->us < faster * slowest ? 1 : 0;
+    slowest = std::max(slowest, order[i]->us);
+  }
+  return falling;
+}
+
+std::size_t outlying_rows(const std::vector<double>& predicted, const std::vector<double>& measured) {
+  constexpr double far = 0.25;
+  std::size_t outliers = 0;
+  for (std::size_t i = 0; i < predicted.size(); ++i)
+    outliers += std::abs(predicted[i] / measured[i] - 1) > far ? 1 : 0;
+  return outliers;
+}
+
+/// Predictions and measurements of serving sizes, pairwise.
 struct Comparison {
   std::vector<double> predicted, measured;
   void add(const FitSample& sample, const Roofline& roofline, const Grid& efficiency) {
     if (!sample.serving) return;
     predicted.push_back(roofline.latency_us +
-                        roofline_us(roofline, sample) / efficiency.at(sample.coordinates));
+                        roofline_us(roofline, sample) / efficiency.at(sample.work.point.coordinates()));
     measured.push_back(sample.us);
   }
-  ErrorSummary summary() const { return summarise_errors(predicted, measured); }
 };
 
-/// Errors on shapes that a fit did not see.
-ErrorSummary held_out_errors(const std::vector<FitSample>& samples, const std::vector<GridSample>& points,
-                             const std::vector<std::vector<double>>& axes, const Roofline& roofline,
-                             int folds) {
+/// Deals the shapes out to `folds` groups so that the neighbours of a shape, along any coordinate and
+/// diagonally, are in other groups: leaving a group out then tests each of its shapes as leaving out that
+/// shape alone would, wherever shapes stand in a lattice.
+std::vector<std::size_t> folds_of(const std::vector<FitSample>& samples, std::size_t folds) {
+  std::vector<std::size_t> result(samples.size(), 0);
+  for (std::size_t d = 0; d < samples.front().shape.size(); ++d) {
+    std::vector<double> values;
+    for (const FitSample& sample : samples) values.push_back(sample.shape[d]);
+    std::sort(values.begin(), values.end());
+    values.erase(std::unique(values.begin(), values.end()), values.end());
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      const auto rank = std::lower_bound(values.begin(), values.end(), samples[i].shape[d]) - values.begin();
+      result[i] = (result[i] + (d + 1) * static_cast<std::size_t>(rank)) % folds;
+    }
+  }
+  return result;
+}
+
+/// Predictions of shapes that a fit did not see.
+Comparison held_out(const std::vector<FitSample>& samples, const std::vector<GridSample>& points,
+                    const GridShape& shape, const OperatorModel& model, std::size_t folds) {
   Comparison comparison;
-  const auto count = static_cast<std::uint64_t>(std::max(folds, 1));
-  for (std::uint64_t fold = 0; folds >= 2 && fold < count; ++fold) {
+  const std::vector<std::size_t> fold_of = folds_of(samples, folds);
+  for (std::size_t fold = 0; fold < folds; ++fold) {
     std::vector<GridSample> seen = points;
     for (std::size_t i = 0; i < samples.size(); ++i)
-      if (samples[i].shape % count == fold) seen[i].weight = 0;
-    const Grid efficiency = fit_grid(axes, seen);
-    for (const FitSample& sample : samples)
-      if (sample.shape % count == fold) comparison.add(sample, roofline, efficiency);
+      if (fold_of[i] == fold) seen[i].weight = 0;
+    const Grid efficiency = fit_grid(shape, seen, &model.efficiency);
+    for (std::size_t i = 0; i < samples.size(); ++i)
+      if (fold_of[i] == fold) comparison.add(samples[i], model.roofline, efficiency);
   }
-  return comparison.summary();
+  return comparison;
+}
+
+GridShape full_shape(const OperatorFitOptions& options, const std::vector<GridSample>& points) {
+  GridShape shape;
+  shape.bending = options.bending;
+  for (std::size_t d = 0; d < options.axes.size(); ++d) {
+    shape.axes.push_back(axis_of(points, d, options.axes[d].least_ratio));
+    shape.stiffness.push_back(options.axes[d].stiffness);
+  }
+  return shape;
 }
 
 }  // namespace
@@ -129,25 +191,32 @@ OperatorModel fit_operator(std::vector<FitSample> samples, const OperatorFitOpti
                                              : memory_gbps_of(samples, roofline.latency_us, options.l2_bytes);
   line.family = options.family;
   line.rows = samples.size();
+  line.falling = falling_rows(samples);
   if (options.floor_at_memory) line.floored = floor_at_memory(samples, roofline);
 
   const std::vector<GridSample> points = grid_samples(samples, roofline);
-  std::vector<std::vector<double>> axes;
-  for (std::size_t d = 0; d < options.axes.size(); ++d)
-    axes.push_back(clipped_axis(options.axes[d], points, d));
-  model.efficiency = fit_grid(axes, points);
+  GridShape shape = full_shape(options, points);
+  model.efficiency = fit_grid(shape, points);
+  if (model.efficiency.values().size() > options.most_values) {
+    shape = thinned(shape, model.efficiency, points, options.most_values);
+    model.efficiency = fit_grid(shape, points);
+  }
 
   Comparison fitted;
   for (const FitSample& sample : samples) fitted.add(sample, roofline, model.efficiency);
-  line.fitted = fitted.summary();
-  line.held_out = held_out_errors(samples, points, axes, roofline, options.folds);
+  line.fitted = summarise_errors(fitted.predicted, fitted.measured);
+  line.outliers = outlying_rows(fitted.predicted, fitted.measured);
+  const Comparison unseen =
+      options.folds >= 2 ? held_out(samples, points, shape, model, options.folds) : fitted;
+  line.held_out = summarise_errors(unseen.predicted, unseen.measured);
+  line.held_out_regions = errors_by_duration(unseen.predicted, unseen.measured);
+  model.cross_validation = line.held_out_regions;
   line.tflops = roofline.tflops;
   line.memory_gbps = roofline.memory_gbps;
   line.latency_us = roofline.latency_us;
   // A model's shapes mostly lie between those of the table: what counts is the error on shapes not seen.
-  const ErrorSummary& unseen = options.folds >= 2 ? line.held_out : line.fitted;
-  model.spread = {unseen.low, unseen.high};
-  model.median_error = unseen.median;
+  model.spread = {line.held_out.low, line.held_out.high};
+  model.median_error = line.held_out.median;
   return model;
 }
 

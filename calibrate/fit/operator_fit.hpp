@@ -9,11 +9,19 @@
 
 namespace sextant {
 
+/// One coordinate of an efficiency grid: its points are the values that samples have.
+struct FitAxis {
+  double least_ratio = 1;  ///< points nearer to the one before are passed over
+  double stiffness = 1;    ///< see GridShape
+};
+
 /// How one family of operators is to be fitted.
 struct OperatorFitOptions {
-  std::string family;                     ///< for the report
-  std::vector<std::vector<double>> axes;  ///< preferred points of the efficiency grid, clipped to the data
-  bool arithmetic = true;                 ///< false: the roofline has no arithmetic part
+  std::string family;              ///< for the report
+  std::vector<FitAxis> axes;       ///< one for each coordinate
+  double bending = 0;              ///< see GridShape
+  std::size_t most_values = 1000;  ///< of the efficiency grid: it is thinned to as many
+  bool arithmetic = true;          ///< false: the roofline has no arithmetic part
   /// A memory rate known from other operators; nullopt: the one that these reach on data beyond the L2.
   std::optional<double> memory_gbps;
   /// Data of twice this size cannot have stayed in the L2 between repeats of a benchmark; 0: not known, then
@@ -21,8 +29,9 @@ struct OperatorFitOptions {
   double l2_bytes = 0;
   /// Whether rows faster than DRAM allows are raised to what it needs.
   bool floor_at_memory = true;
-  int folds = 5;  ///< of shapes, left out in turn to test the fit; below 2: no test, and the spread is
-                  ///< that of the rows fitted
+  /// Groups of shapes, left out in turn to test the fit; below 2: no test, and the spread is that of the rows
+  /// fitted.
+  std::size_t folds = 5;
 };
 
 /// Fits time = latency + max(flops / rate, bytes / bandwidth) / efficiency. Rates are the 98 % quantile

@@ -35,31 +35,36 @@ Row attention_row(const CsvRow& cells) {
   row.kv_dtype = detail::dtype_word(cells, kv_dtype);
   // Tables of older engines (vLLM 0.14) have no such column: all their rows are of full attention.
   row.window = cells.text(window).empty() ? 0 : cells.count(window, 0);
-  row.us = cells.positive(latency) * detail::microseconds_per_millisecond;
   return row;
 }
 
 template <class Visit>
-void for_each_attention(const std::string& path, const TableOrigin& origin, const MeasurementSink& sink,
-                        Visit&& visit) {
+void for_each_attention(const std::string& path, const TableOrigin& origin, ImportReport& report,
+                        const MeasurementSink& sink, Visit&& visit) {
   Measurement measurement{origin.gpu, path, "", {}};
+  RowGate gate(path, origin.gpu, report, sink);
   for_each_csv_row(
       path,
       {"kernel_source", "batch_size", "isl", "num_heads", "num_key_value_heads", "head_dim", "attn_dtype",
        "kv_cache_dtype", "step", "window_size?", "latency"},
       [&](std::string_view comment) { detail::note_source(comment, measurement.source); },
       [&](const CsvRow& cells) {
+        const std::optional<double> us = detail::latency_us(gate, cells, latency);
+        if (!us) return;
         measurement.note = cells.text(kernel);
-        measurement.row = visit(cells);
-        sink(measurement);
+        auto row = visit(cells);
+        row.us = *us;
+        measurement.row = row;
+        detail::pass_row(gate, measurement, *us, cells, latency);
       });
+  gate.finish();
 }
 
 }  // namespace
 
-void import_context_attention_table(const std::string& path, const TableOrigin& origin,
+void import_context_attention_table(const std::string& path, const TableOrigin& origin, ImportReport& report,
                                     const MeasurementSink& sink) {
-  for_each_attention(path, origin, sink, [](const CsvRow& cells) {
+  for_each_attention(path, origin, report, sink, [](const CsvRow& cells) {
     auto row = attention_row<AttentionPrefillRow>(cells);
     row.new_tokens = cells.count(isl, 1);
     row.past_tokens = cells.count(step, 0);
@@ -71,8 +76,8 @@ void import_context_attention_table(const std::string& path, const TableOrigin& 
 }
 
 void import_generation_attention_table(const std::string& path, const TableOrigin& origin,
-                                       const MeasurementSink& sink) {
-  for_each_attention(path, origin, sink, [](const CsvRow& cells) {
+                                       ImportReport& report, const MeasurementSink& sink) {
+  for_each_attention(path, origin, report, sink, [](const CsvRow& cells) {
     auto row = attention_row<AttentionDecodeRow>(cells);
     const std::int64_t fresh = cells.count(isl, 1);
     if (fresh != 1) cells.fail(isl, fmt::format("found {}, expected 1 new token", fresh));

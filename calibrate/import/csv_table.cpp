@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 
 #include "models/base/error.hpp"
 #include "models/base/json_reader.hpp"
@@ -21,10 +20,10 @@ void split(std::string_view line, std::vector<std::string_view>& cells) {
   cells.push_back(line);
 }
 
-/// The position in the header of every column asked for.
 /// Of an optional column that a file does not have.
 constexpr std::size_t absent = static_cast<std::size_t>(-1);
 
+/// The position in the header of every column asked for.
 std::vector<std::size_t> find_columns(const std::string& where, const std::vector<std::string_view>& header,
                                       const std::vector<std::string>& columns) {
   const std::vector<std::string> found(header.begin(), header.end());
@@ -50,7 +49,7 @@ std::vector<std::size_t> find_columns(const std::string& where, const std::vecto
 }  // namespace
 
 void CsvRow::fail(std::size_t column, const std::string& message) const {
-  throw InputError(fmt::format("{}:{}: column '{}': {}", file_, line_, columns_[column], message));
+  throw InputError(fmt::format("{}:{}: column '{}': {}", file_, line_, name(column), message));
 }
 
 std::int64_t CsvRow::count(std::size_t column, std::int64_t least) const {
@@ -62,13 +61,17 @@ std::int64_t CsvRow::count(std::size_t column, std::int64_t least) const {
   return value;
 }
 
-double CsvRow::positive(std::size_t column) const {
-  const std::string_view cell = cells_[column];
-  double value = 0;
-  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-  if (error != std::errc() || end != cell.data() + cell.size() || !std::isfinite(value) || value <= 0)
-    fail(column, fmt::format("found '{}', expected a number above 0", cell));
-  return value;
+std::uint64_t CsvRow::hash_without(std::size_t column) const {
+  std::uint64_t hash = 0;
+  for (std::size_t i = 0; i < cells_.size(); ++i)
+    if (i != column) hash = hash * 0x9e3779b97f4a7c15ULL + std::hash<std::string_view>()(cells_[i]);
+  return hash;
+}
+
+std::string_view CsvRow::name(std::size_t column) const {
+  std::string_view name = columns_[column];
+  if (name.ends_with('?')) name.remove_suffix(1);
+  return name;
 }
 
 void for_each_csv_row(const std::string& path, const std::vector<std::string>& columns,

@@ -17,8 +17,11 @@ class CsvRow {
   std::string_view text(std::size_t column) const { return cells_[column]; }
   /// A whole number of at least `least`. Throws InputError naming file, row and column.
   std::int64_t count(std::size_t column, std::int64_t least) const;
-  /// A finite number above zero. Throws InputError naming file, row and column.
-  double positive(std::size_t column) const;
+  /// A hash of all cells but one.
+  std::uint64_t hash_without(std::size_t column) const;
+  std::size_t line() const { return line_; }
+  /// The name of a column, without the mark of an optional one.
+  std::string_view name(std::size_t column) const;
   /// Throws InputError "FILE:LINE: column 'latency': MESSAGE".
   [[noreturn]] void fail(std::size_t column, const std::string& message) const;
 

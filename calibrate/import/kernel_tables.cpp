@@ -12,13 +12,18 @@ namespace {
 
 struct TableKind {
   const char* name;
-  void (*import)(const std::string&, const TableOrigin&, const MeasurementSink&);
+  void (*import)(const std::string&, const TableOrigin&, ImportReport&, const MeasurementSink&);
 };
 
-constexpr std::array<TableKind, 5> table_kinds = {
+constexpr std::array<TableKind, 10> table_kinds = {
     {{"gemm_perf.csv", import_gemm_table},
      {"context_attention_perf.csv", import_context_attention_table},
      {"generation_attention_perf.csv", import_generation_attention_table},
+     {"moe_perf.csv", import_moe_table},
+     {"context_mla_perf.csv", import_context_mla_table},
+     {"generation_mla_perf.csv", import_generation_mla_table},
+     {"mla_context_module_perf.csv", import_mla_context_module_table},
+     {"mla_generation_module_perf.csv", import_mla_generation_module_table},
      {"nccl_perf.csv", import_nccl_table},
      {"custom_allreduce_perf.csv", import_custom_allreduce_table}}};
 
@@ -32,7 +37,7 @@ std::string table_repository(const std::string& source) {
 }
 
 std::vector<std::string> import_kernel_tables(const std::string& folder, const TableOrigin& origin,
-                                              const MeasurementSink& sink) {
+                                              ImportReport& report, const MeasurementSink& sink) {
   if (!std::filesystem::is_directory(folder))
     throw InputError(fmt::format("{}: found no folder of that name", folder));
   std::vector<std::string> read;
@@ -40,7 +45,7 @@ std::vector<std::string> import_kernel_tables(const std::string& folder, const T
     for (const char* suffix : {"", ".gz"}) {
       const std::string path = (std::filesystem::path(folder) / kind.name).string() + suffix;
       if (!std::filesystem::exists(path)) continue;
-      kind.import(path, origin, sink);
+      kind.import(path, origin, report, sink);
       read.push_back(path);
       break;
     }
@@ -49,6 +54,13 @@ std::vector<std::string> import_kernel_tables(const std::string& folder, const T
     throw InputError(
         fmt::format("{}: found no kernel table, expected gemm_perf.csv.gz or another of its kind", folder));
   return read;
+}
+
+std::vector<std::string> import_kernel_tables(const std::string& folder, const TableOrigin& origin,
+                                              const MeasurementSink& sink) {
+  ImportReport report;
+  report.strict = true;
+  return import_kernel_tables(folder, origin, report, sink);
 }
 
 }  // namespace sextant

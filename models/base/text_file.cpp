@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "models/base/error.hpp"
 
@@ -96,20 +97,54 @@ void write_text_file(const std::string& path, std::string_view content) {
     if (!written || std::fflush(stdout) != 0) throw Error(ExitCode::failure, "cannot write to stdout");
     return;
   }
+  TextFileWriter writer(path);
+  writer.write(content);
+  writer.commit();
+}
+
+TextFileWriter::TextFileWriter(const std::string& path) : path_(path) {
+  if (path == "-") {
+    file_ = std::tmpfile();
+    if (file_ == nullptr) fail();
+    return;
+  }
   struct stat existing {};
   if (stat(path.c_str(), &existing) == 0 && !S_ISREG(existing.st_mode))
     throw InputError(fmt::format("{}: found a directory or device, expected a file to write", path));
-  const std::string aside = fmt::format("{}.{}.part", path, getpid());
-  std::FILE* file = std::fopen(aside.c_str(), "wb");
-  if (file == nullptr)
-    throw Error(ExitCode::failure, fmt::format("{}: cannot write: {}", path, std::strerror(errno)));
-  bool good = std::fwrite(content.data(), 1, content.size(), file) == content.size();
-  good = std::fclose(file) == 0 && good;
-  if (!good || std::rename(aside.c_str(), path.c_str()) != 0) {
-    const int reason = errno;
-    std::remove(aside.c_str());
-    throw Error(ExitCode::failure, fmt::format("{}: cannot write: {}", path, std::strerror(reason)));
+  aside_ = fmt::format("{}.{}.part", path, getpid());
+  file_ = std::fopen(aside_.c_str(), "wb");
+  if (file_ == nullptr) {
+    aside_.clear();
+    fail();
   }
+}
+
+TextFileWriter::~TextFileWriter() {
+  if (file_ != nullptr) std::fclose(file_);
+  if (!aside_.empty()) std::remove(aside_.c_str());
+}
+
+void TextFileWriter::write(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), file_) != text.size()) fail();
+}
+
+void TextFileWriter::commit() {
+  if (aside_.empty()) {
+    std::rewind(file_);
+    char buffer[1 << 16];
+    while (const std::size_t got = std::fread(buffer, 1, sizeof buffer, file_))
+      if (std::fwrite(buffer, 1, got, stdout) != got) fail();
+    if (std::ferror(file_) != 0 || std::fflush(stdout) != 0) fail();
+    return;
+  }
+  const bool closed = std::fclose(std::exchange(file_, nullptr)) == 0;
+  if (!closed || std::rename(aside_.c_str(), path_.c_str()) != 0) fail();
+  aside_.clear();
+}
+
+void TextFileWriter::fail() const {
+  if (path_ == "-") throw Error(ExitCode::failure, "cannot write to stdout");
+  throw Error(ExitCode::failure, fmt::format("{}: cannot write: {}", path_, std::strerror(errno)));
 }
 
 }  // namespace sextant

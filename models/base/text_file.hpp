@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdio>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,25 @@ std::string read_text_file(const std::string& path);
 /// Writes aside and renames, so that a reader (or a Ctrl-C) never sees half a file. "-" writes to stdout.
 /// Throws Error (failure) if the directory is missing or the disk full.
 void write_text_file(const std::string& path, std::string_view content);
+
+/// Writes a file piece by piece as write_text_file does at once: aside, under its name only after commit().
+class TextFileWriter {
+ public:
+  /// "-" writes to stdout, all at commit(). Throws InputError for a directory or device, Error (failure) if
+  /// it cannot be opened.
+  explicit TextFileWriter(const std::string& path);
+  ~TextFileWriter();  ///< removes what was not committed
+  TextFileWriter(const TextFileWriter&) = delete;
+  TextFileWriter& operator=(const TextFileWriter&) = delete;
+  /// Throws Error (failure) if the disk is full.
+  void write(std::string_view text);
+  void commit();
+
+ private:
+  [[noreturn]] void fail() const;
+  std::string path_, aside_;
+  std::FILE* file_ = nullptr;
+};
 
 /// Calls `line(text, number)` for each line (number from 1, no line end), decompressing gzip on the way;
 /// holds one line at a time, so a file may be larger than memory. Throws InputError as read_text_file does.

@@ -15,6 +15,7 @@ namespace sextant {
 /// Kinds of work whose prediction errors go together.
 enum class Family {
   gemm,
+  moe,
   attention_prefill,
   attention_decode,
   elementwise,
@@ -22,7 +23,7 @@ enum class Family {
   point_to_point,
   host
 };
-inline constexpr std::size_t family_count = 7;
+inline constexpr std::size_t family_count = 8;
 std::string to_string(Family);
 
 /// Seconds by family.
@@ -66,20 +67,26 @@ struct PrefillChunk {
 
 /// flops = 2 m n k; bytes = inputs and weights read, 16-bit outputs written.
 OperatorTime gemm_time(const GpuProfile&, const std::string& type, double m, double n, double k);
+/// One layer's routed experts for `tokens` that reach the layer, each expert as likely as any other: flops =
+/// 2 x tokens x topk / expert_parallel x the weights of an expert on this GPU; bytes = the weights of the
+/// experts that any token meets (each of them with probability 1 - (1 - topk / experts)^tokens), 16-bit
+/// inputs and outputs.
+OperatorTime moe_time(const GpuProfile&, const MoeShape&, double tokens);
 /// One layer's causal attention of one chunk, `heads` on this GPU. Each query sees itself and what is before
-/// it, at most `window` tokens: flops = 4 x heads x head_dim x pairs; bytes = keys and values once, queries
-/// and outputs.
+/// it, at most `window` tokens, or only its own chunk: flops = 4 x heads x head_dim x pairs; bytes = keys and
+/// values once, queries and outputs.
 OperatorTime attention_prefill_time(const GpuProfile&, const AttentionShape&, PrefillChunk);
 /// The same for several sequences in one kernel: latency once, efficiency at their summed new tokens.
 OperatorTime attention_prefill_time(const GpuProfile&, const AttentionShape&, std::span<const PrefillChunk>);
 /// One layer's attention of `batch` decodes whose cached tokens sum to `context_sum` (the new token
-/// included). A window cuts the mean context.
+/// included). A window cuts the mean context; chunked attention sees half a chunk on average once contexts
+/// are longer than one.
 OperatorTime attention_decode_time(const GpuProfile&, const AttentionShape&, double batch,
                                    double context_sum);
 OperatorTime elementwise_time(const GpuProfile&, double bytes);
 /// `bytes` as nccl-tests' size; an engine's own kernel where one was measured up to that size and is faster
-/// than NCCL. ranks 1: zero. Throws InputError naming the measured groups if this one is
-/// not there.
+/// than NCCL. A group without a curve has the link's ring model (group_curve.hpp). ranks 1: zero.
+/// Throws InputError naming the measured groups if there is neither.
 OperatorTime collective_time(const LinkProfile&, const std::string& op, int ranks, double bytes);
 /// One message, one way. Throws InputError if `staged` is asked of a link that has no such curve.
 OperatorTime send_time(const LinkProfile&, double bytes, bool staged);
@@ -110,7 +117,7 @@ class StageCost {
   /// The weakest grade among all operators, and whether any pass so far asked outside a fitted range.
   Grade grade() const { return grade_; }
   bool extrapolated() const { return extrapolated_; }
-  /// Share of `cost(shape)` that streams from memory rather than computes; for explanations.
+  /// Share of `cost(shape)` that streams from memory rather than computes.
   double memory_bound_share(const PassShape&) const;
 
  private:
@@ -124,7 +131,7 @@ class StageCost {
   template <class Visit>
   const FamilySeconds& cached(std::vector<FamilySeconds>& cache, std::int64_t count, Visit&& compute) const;
   const FamilySeconds& dense(
-      std::int64_t tokens) const;  ///< GEMMs, element-wise, collectives at a token count
+      std::int64_t tokens) const;  ///< GEMMs, routed experts, element-wise, collectives at a token count
   const FamilySeconds& sampling(std::int64_t samples) const;
 
   std::shared_ptr<const Inputs> inputs_;

@@ -4,10 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 
 #include "models/base/error.hpp"
+#include "models/cost/group_curve.hpp"
+#include "models/cost/operator_work.hpp"
 #include "models/profile/numeric_type.hpp"
 
 namespace sextant {
@@ -16,8 +16,6 @@ namespace {
 constexpr double microsecond = 1e-6;
 /// Grids clamp at their edges; up to this factor beyond, that is not called an extrapolation.
 constexpr double edge_slack = 2;
-/// Unit of the prefill grid's second coordinate (gpu_profile.hpp).
-constexpr double prefill_fill_unit = 1024;
 
 using Models = std::map<std::string, OperatorModel>;
 
@@ -27,59 +25,43 @@ const OperatorModel& find_model(const GpuProfile& profile, const Models& models,
   if (found != models.end()) return found->second;
   std::vector<std::string> known;
   for (const auto& [name, model] : models) known.push_back(name);
-  throw InputError(fmt::format("profile {} has no {} of type {}, expected one of {}", profile.gpu, family,
-                               key, fmt::join(known, ", ")));
+  const std::string has = known.empty() ? fmt::format("it has no {} at all", family)
+                                        : fmt::format("expected one of {}", fmt::join(known, ", "));
+  throw InputError(fmt::format("profile {} has no {} of type {}, {}", profile.gpu, family, key, has));
 }
 
 std::string attention_key(const AttentionShape& shape) {
   return fmt::format("{}/{}", shape.kv_type, shape.head_dim);
 }
 
-/// Roofline time of some work, without latency and efficiency.
-struct Work {
-  double seconds = 0;
-  bool memory_bound = false;
-};
-
-Work roofline_work(const Roofline& roofline, double flops, double bytes) {
-  const double memory = bytes / (roofline.memory_gbps * 1e9);
-  const double arithmetic = roofline.tflops > 0 ? flops / (roofline.tflops * 1e12) : 0;
-  return {std::max(memory, arithmetic), memory >= arithmetic};
-}
-
-OperatorTime operator_time(const OperatorModel& model, const Work& work,
-                           std::span<const double> coordinates) {
-  OperatorTime time{0, model.grade, model.spread, false, work.memory_bound};
-  time.seconds = model.roofline.latency_us * microsecond + work.seconds / model.efficiency.at(coordinates);
-  time.extrapolated = !model.efficiency.covers(coordinates, edge_slack);
-  return time;
+bool memory_bound(const Roofline& roofline, const OperatorWork& work) {
+  return roofline.tflops <= 0 || work.bytes / roofline.memory_gbps > work.flops / (roofline.tflops * 1e3);
 }
 
 OperatorTime transfer_time(const TransferCurve& curve, double bytes) {
-  OperatorTime time{curve.time_us(bytes) * microsecond, curve.grade, curve.spread, false, false};
+  OperatorTime time{curve.time_us(bytes) * microsecond, curve.grade, curve.spread, false};
   time.extrapolated = bytes * edge_slack < curve.bytes.front() || bytes > curve.bytes.back() * edge_slack;
   return time;
 }
 
-/// Query-key pairs that a chunk computes in each head.
-double causal_pairs(const PrefillChunk& chunk, std::int64_t window) {
-  const auto fresh = static_cast<double>(chunk.new_tokens), past = static_cast<double>(chunk.past_tokens);
-  if (window <= 0) return fresh * past + fresh * (fresh + 1) / 2;
-  // The first `growing` queries see everything before them, the rest a full window.
-  const auto limit = static_cast<double>(window);
-  const double growing = std::clamp(limit - past, 0.0, fresh);
-  return growing * past + growing * (growing + 1) / 2 + (fresh - growing) * limit;
-}
-
-double cached_tokens_read(const PrefillChunk& chunk, std::int64_t window) {
-  const std::int64_t past = window > 0 ? std::min(chunk.past_tokens, window - 1) : chunk.past_tokens;
-  return static_cast<double>(past + chunk.new_tokens);
-}
-
 }  // namespace
+
+OperatorTime operator_time(const OperatorModel& model, const OperatorWork& work) {
+  OperatorTime time{0, model.grade, model.spread, false};
+  time.seconds = model.roofline.latency_us * microsecond +
+                 roofline_seconds(model.roofline, work) / model.efficiency.at(work.point.coordinates());
+  time.extrapolated = !model.efficiency.covers(work.point.coordinates(), edge_slack);
+  time.memory_bound = memory_bound(model.roofline, work);
+  return time;
+}
 
 const OperatorModel& gemm_model(const GpuProfile& profile, const std::string& type) {
   return find_model(profile, profile.gemm, "gemm", type);
+}
+
+const OperatorModel& moe_model(const GpuProfile& profile, const std::string& type,
+                               const std::string& routing) {
+  return find_model(profile, profile.moe, "routed experts", type + "/" + routing);
 }
 
 const OperatorModel& attention_prefill_model(const GpuProfile& profile, const AttentionShape& shape) {
@@ -102,34 +84,22 @@ const TransferCurve& collective_curve(const LinkProfile& profile, const std::str
 
 OperatorTime gemm_time(const GpuProfile& profile, const std::string& type, double m, double n, double k) {
   const OperatorModel& model = gemm_model(profile, type);
-  const double bytes = m * k * activation_bytes(type) + n * k * model.bytes_per_weight + m * n * output_bytes;
-  return operator_time(model, roofline_work(model.roofline, 2 * m * n * k, bytes), std::array{m, n, k});
+  return operator_time(model, gemm_work(type, model.bytes_per_weight, m, n, k));
 }
 
 OperatorTime attention_prefill_time(const OperatorModel& model, const AttentionShape& shape,
                                     double kv_element_bytes, std::span<const PrefillChunk> chunks) {
-  const auto heads = static_cast<double>(shape.heads), head_dim = static_cast<double>(shape.head_dim);
-  const double kv_bytes_per_token = 2 * static_cast<double>(shape.kv_heads) * head_dim * kv_element_bytes;
   double new_tokens = 0;
   for (const PrefillChunk& chunk : chunks) new_tokens += static_cast<double>(chunk.new_tokens);
-
-  OperatorTime time{0, model.grade, model.spread, false, false};
-  double memory_seconds = 0;
+  OperatorTime time{0, model.grade, model.spread, false};
   for (const PrefillChunk& chunk : chunks) {
     if (chunk.new_tokens <= 0) continue;
-    const auto fresh = static_cast<double>(chunk.new_tokens);
-    const double pairs = causal_pairs(chunk, shape.window);
-    const double bytes = cached_tokens_read(chunk, shape.window) * kv_bytes_per_token +
-                         2 * fresh * heads * head_dim * output_bytes;  // queries in, outputs out
-    const Work work = roofline_work(model.roofline, 4 * heads * head_dim * pairs, bytes);
-    const std::array coordinates = {pairs / fresh, heads * new_tokens / prefill_fill_unit,
-                                    heads / static_cast<double>(shape.kv_heads)};
-    const double seconds = work.seconds / model.efficiency.at(coordinates);
-    time.seconds += seconds;
-    if (work.memory_bound) memory_seconds += seconds;
+    const OperatorWork work = attention_prefill_work(shape, kv_element_bytes, chunk, new_tokens);
+    const std::span<const double> coordinates = work.point.coordinates();
+    time.seconds += roofline_seconds(model.roofline, work) / model.efficiency.at(coordinates);
     time.extrapolated = time.extrapolated || !model.efficiency.covers(coordinates, edge_slack);
+    time.memory_bound = memory_bound(model.roofline, work);
   }
-  time.memory_bound = memory_seconds > time.seconds / 2;
   if (new_tokens > 0) time.seconds += model.roofline.latency_us * microsecond;
   return time;
 }
@@ -147,15 +117,7 @@ OperatorTime attention_prefill_time(const GpuProfile& profile, const AttentionSh
 
 OperatorTime attention_decode_time(const OperatorModel& model, const AttentionShape& shape,
                                    double kv_element_bytes, double batch, double context_sum) {
-  const auto heads = static_cast<double>(shape.heads), kv_heads = static_cast<double>(shape.kv_heads);
-  const auto head_dim = static_cast<double>(shape.head_dim);
-  const double mean = context_sum / batch;
-  const double context = shape.window > 0 ? std::min(mean, static_cast<double>(shape.window)) : mean;
-  const double flops = 4 * heads * head_dim * batch * context;
-  const double bytes = 2 * kv_heads * head_dim * batch * context * kv_element_bytes +
-                       2 * batch * heads * head_dim * output_bytes;  // queries in, outputs out
-  return operator_time(model, roofline_work(model.roofline, flops, bytes),
-                       std::array{batch * kv_heads, context, heads / kv_heads});
+  return operator_time(model, attention_decode_work(shape, kv_element_bytes, batch, context_sum / batch));
 }
 
 OperatorTime attention_decode_time(const GpuProfile& profile, const AttentionShape& shape, double batch,
@@ -165,12 +127,13 @@ OperatorTime attention_decode_time(const GpuProfile& profile, const AttentionSha
 }
 
 OperatorTime elementwise_time(const GpuProfile& profile, double bytes) {
-  return operator_time(profile.elementwise, roofline_work(profile.elementwise.roofline, 0, bytes),
-                       std::array{bytes});
+  return operator_time(profile.elementwise, {0, bytes, 0, bytes, {{bytes}, 1}});
 }
 
 OperatorTime collective_time(const LinkProfile& profile, const std::string& op, int ranks, double bytes) {
-  if (ranks <= 1) return {0, Grade::measured, {}, false, false};
+  if (ranks <= 1) return {0, Grade::measured, {}, false};
+  if (!profile.collective(op, ranks) && profile.ring && profile.ring->operation(op))
+    return transfer_time(*modelled_curve(shipped_nccl_tuning(), profile, op, ranks), bytes);
   const TransferCurve& nccl = collective_curve(profile, op, ranks);
   const TransferCurve* custom = profile.custom(op, ranks);
   const bool own_kernel =

@@ -8,6 +8,7 @@
 
 #include "models/base/error.hpp"
 #include "models/cost/cost.hpp"
+#include "models/cost/group_curve.hpp"
 #include "models/cost/operator_time.hpp"
 #include "models/profile/numeric_type.hpp"
 
@@ -28,8 +29,8 @@ struct StageAttention {
 }  // namespace
 
 std::string to_string(Family family) {
-  constexpr std::array names = {
-      "gemm", "attention_prefill", "attention_decode", "elementwise", "collective", "point_to_point", "host"};
+  constexpr std::array names = {"gemm",        "moe",        "attention_prefill", "attention_decode",
+                                "elementwise", "collective", "point_to_point",    "host"};
   static_assert(names.size() == family_count);
   return names[static_cast<std::size_t>(family)];
 }
@@ -73,6 +74,8 @@ void StageCost::visit_dense(std::int64_t tokens, Visit&& visit) const {
           gemm_time(*inputs_->profile, shape.type, m, static_cast<double>(shape.n),
                     static_cast<double>(shape.k)),
           count);
+  for (const auto& [shape, count] : operators.moes)
+    visit(Family::moe, moe_time(*inputs_->profile, shape, m), count);
   for (const auto& [shape, count] : operators.elementwise)
     visit(Family::elementwise, elementwise_time(*inputs_->profile, shape.bytes_per_token * m), count);
   if (inputs_->tensor_parallel <= 1) return;
@@ -123,7 +126,7 @@ StageCost::StageCost(const StageOperators& operators, std::shared_ptr<const GpuP
   auto inputs = std::make_shared<Inputs>();
   inputs->operators = operators;
   inputs->profile = profile;
-  if (link) inputs->link = *link;
+  if (link) inputs->link = with_group_curves(*link, tensor_parallel);
   inputs->tensor_parallel = tensor_parallel;
   inputs->level = level;
   const bool collectives = !operators.collectives.empty() || !operators.sample_collectives.empty();

@@ -118,11 +118,31 @@ class Expansion {
   std::set<std::string> names_;
 };
 
+/// A name inside DOT's quotes: quotes and backslashes escaped, and control characters (C0, DEL, and C1 in
+/// UTF-8) as \\xNN, as they would steer the terminal that shows them.
+std::string dot_text(const std::string& name) {
+  std::string text;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(name[i]);
+    const bool c1 = byte == 0xc2 && i + 1 < name.size() && static_cast<unsigned char>(name[i + 1]) < 0xa0;
+    if (byte < 0x20 || byte == 0x7f)
+      text += fmt::format("\\\\x{:02x}", byte);
+    else if (c1)
+      text += fmt::format("\\\\xc2\\\\x{:02x}", static_cast<unsigned char>(name[++i]));
+    else if (name[i] == '"' || name[i] == '\\')
+      text.append("\\").push_back(name[i]);
+    else
+      text += name[i];
+  }
+  return text;
+}
+
 std::string dot_vertex(const Device& device) {
   constexpr std::array shapes = {"box", "diamond", "ellipse", "hexagon", "component", "octagon"};
-  return fmt::format("\"{}\" [shape={}, label=\"{}{}{}\"];\n", device.name,
-                     shapes[static_cast<std::size_t>(device.kind)], device.name,
-                     device.model.empty() ? "" : "\\n", device.model);
+  const std::string name = dot_text(device.name);
+  return fmt::format("\"{}\" [shape={}, label=\"{}{}{}\"];\n", name,
+                     shapes[static_cast<std::size_t>(device.kind)], name, device.model.empty() ? "" : "\\n",
+                     device.model);
 }
 
 }  // namespace
@@ -169,13 +189,14 @@ std::string to_dot(const Cluster& cluster) {
       inside[static_cast<std::size_t>(device.node)] += fmt::format("    {}", dot_vertex(device));
   }
   for (std::size_t n = 0; n < cluster.nodes.size(); ++n)
-    text += fmt::format("  subgraph \"cluster_{}\" {{\n    label=\"{}\";\n{}  }}\n", n, cluster.nodes[n].name,
-                        inside[n]);
+    text += fmt::format("  subgraph \"cluster_{}\" {{\n    label=\"{}\";\n{}  }}\n", n,
+                        dot_text(cluster.nodes[n].name), inside[n]);
   text += outside;
   for (const Link& link : cluster.links)
-    text += fmt::format("  \"{}\" -- \"{}\" [label=\"{} {:.1f} GB/s\"];\n",
-                        cluster.devices[static_cast<std::size_t>(link.from)].name,
-                        cluster.devices[static_cast<std::size_t>(link.to)].name, link.kind, link.gbps);
+    text +=
+        fmt::format("  \"{}\" -- \"{}\" [label=\"{} {:.1f} GB/s\"];\n",
+                    dot_text(cluster.devices[static_cast<std::size_t>(link.from)].name),
+                    dot_text(cluster.devices[static_cast<std::size_t>(link.to)].name), link.kind, link.gbps);
   return text + "}\n";
 }
 

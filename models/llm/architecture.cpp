@@ -25,6 +25,7 @@ Architecture read_architecture(const JsonValue& config, const std::string& name)
     Architecture architecture = family.read(object);
     architecture.name = name;
     architecture.family = family.name;
+    if (!architecture.quantisation) architecture.quantisation = read_quantisation(object);
     return architecture;
   }
   const std::vector<std::string> known = known_architectures();
@@ -35,11 +36,11 @@ Architecture read_architecture(const JsonValue& config, const std::string& name)
 std::int64_t Architecture::parameters() const {
   std::int64_t total = vocabulary * hidden * (tied_embedding ? 1 : 2) + hidden;  // the last: final norm
   for (int i = 0; i < layer_count(); ++i) {
-    const LayerParts parts = layer_parts(layer(i), hidden, 1);
-    for (const Matrix& matrix : parts.matrices) total += matrix.outputs * matrix.inputs;
+    const LayerParts parts = layer_parts(layer(i), hidden, {});
+    for (const Matrix& matrix : parts.matrices) total += matrix.outputs * matrix.inputs * matrix.count;
     total += parts.norm_weights + parts.biases;
   }
-  return total;
+  return total + encoder.cut + encoder.whole;
 }
 
 }  // namespace sextant

@@ -21,6 +21,10 @@ std::vector<ModelFamily> families() {
       {"MistralForCausalLM", read_mistral},
       {"Qwen2ForCausalLM", read_qwen2},
       {"Qwen3ForCausalLM", read_qwen3},
+      {"MixtralForCausalLM", read_mixtral},
+      {"Qwen3MoeForCausalLM", read_qwen3_moe},
+      {"Llama4ForConditionalGeneration", read_llama4},
+      {"GptOssForCausalLM", read_gpt_oss},
   };
 }
 
@@ -60,6 +64,18 @@ GroupedQueryAttention read_grouped_query_attention(const JsonObject& config) {
 
 GatedMlp read_gated_mlp(const JsonObject& config) {
   return {config.integer("intermediate_size", sizes), false};
+}
+
+MixtureOfExperts read_experts(const JsonObject& config, const std::string& count_key,
+                              const std::string& intermediate_key) {
+  MixtureOfExperts moe;
+  moe.experts = config.integer(count_key, sizes);
+  moe.experts_per_token = config.integer("num_experts_per_tok", sizes);
+  if (moe.experts_per_token > moe.experts)
+    config.at("num_experts_per_tok")
+        .fail(fmt::format("found {}, expected at most the {} experts", moe.experts_per_token, moe.experts));
+  moe.intermediate = config.integer(intermediate_key, sizes);
+  return moe;
 }
 
 void add_layer(Architecture& architecture, const LayerKind& kind) {

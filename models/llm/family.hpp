@@ -21,6 +21,10 @@ Architecture read_llama(const JsonObject& config);
 Architecture read_mistral(const JsonObject& config);
 Architecture read_qwen2(const JsonObject& config);
 Architecture read_qwen3(const JsonObject& config);
+Architecture read_mixtral(const JsonObject& config);
+Architecture read_qwen3_moe(const JsonObject& config);
+Architecture read_llama4(const JsonObject& config);
+Architecture read_gpt_oss(const JsonObject& config);
 
 // Shared by the readers.
 
@@ -32,6 +36,14 @@ int read_layer_count(const JsonObject& config);
 GroupedQueryAttention read_grouped_query_attention(const JsonObject& config);
 /// intermediate_size; no bias.
 GatedMlp read_gated_mlp(const JsonObject& config);
+/// Counts of experts and of those each token takes, under the family's keys. Throws InputError where a token
+/// would take more than there are.
+MixtureOfExperts read_experts(const JsonObject& config, const std::string& count_key,
+                              const std::string& intermediate_key);
+/// quantization_config (compressed-tensors or mxfp4); nullopt where there is none. Throws InputError for a
+/// method or a scheme that no weight format stands for, and where it leaves only some layers of a part in 16
+/// bit.
+std::optional<Quantisation> read_quantisation(const JsonObject& config);
 /// The same layer `count` times.
 void add_uniform_layers(Architecture&, const LayerKind&, int count);
 /// Adds one layer, reusing an equal kind.

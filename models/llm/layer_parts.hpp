@@ -4,14 +4,19 @@
 #include <vector>
 
 #include "models/llm/architecture.hpp"
+#include "models/llm/weight_format.hpp"
 
 namespace sextant {
 
 /// One linear layer's weights as one GPU holds them.
 struct Matrix {
-  std::string fused;  ///< the GEMM that computes it together with its neighbours: qkv, output, gate_up, down
+  /// The GEMM that computes it together with its neighbours: qkv, output, gate_up, down, router. Routed
+  /// experts run as one operator of their own instead.
+  std::string fused;
   std::int64_t outputs = 0;
   std::int64_t inputs = 0;
+  Part part = Part::mlp;
+  std::int64_t count = 1;  ///< alike: as many as the GPU holds experts
 };
 
 /// What one layer consists of on each GPU of a tensor-parallel group; memory and operators both count from
@@ -22,14 +27,32 @@ struct LayerParts {
   std::int64_t biases = 0;
 };
 
-/// One GPU's share of a layer. Throws InputError where the group cannot divide heads or width evenly.
-LayerParts layer_parts(const LayerKind&, std::int64_t hidden, std::int64_t tensor_parallel);
+/// How a layer is cut among the GPUs of its stage.
+struct LayerCut {
+  std::int64_t tensor_parallel = 1;
+  /// Ways in which routed experts are divided. Up to tensor_parallel, the ranks that share an expert cut its
+  /// width; beyond, the experts are spread over replicas of the attention, each expert whole.
+  std::int64_t expert_parallel = 1;
+};
+
+/// One GPU's share of a layer. Throws InputError where the group cannot divide heads, width or experts
+/// evenly.
+LayerParts layer_parts(const LayerKind&, std::int64_t hidden, LayerCut);
+
+/// True where a model served in `format` keeps this part in 16 bit: a router always, other parts where its
+/// own checkpoint is published in that format and leaves them out.
+bool stays_sixteen_bit(const Architecture&, const WeightFormat& format, Part);
 
 /// One GPU's share of the heads: key/value heads are replicated where there are fewer than GPUs.
 /// Throws InputError where they cannot be divided evenly.
 GroupedQueryAttention local_attention(const GroupedQueryAttention&, std::int64_t tensor_parallel);
 /// One GPU's share of the width.
 GatedMlp local_mlp(const GatedMlp&, std::int64_t tensor_parallel);
+/// Ways in which the width of one routed expert is cut. Throws InputError where neither of tensor and expert
+/// parallel divides the other.
+std::int64_t expert_tensor_parallel(LayerCut);
+/// One GPU's experts, their width and that of the shared expert; experts_per_token stays that of the layer.
+MixtureOfExperts local_experts(const MixtureOfExperts&, LayerCut);
 
 /// One GPU's rows of embedding and head: the vocabulary padded to a multiple of 64
 /// (vllm/model_executor/layers/ vocab_parallel_embedding.py, DEFAULT_VOCAB_PADDING_SIZE) and of the group.

@@ -15,20 +15,35 @@ double product(std::int64_t a, std::int64_t b) {
   return static_cast<double>(a) * static_cast<double>(b);
 }
 
+LayerCut cut_of(const StageShape& stage) {
+  return {stage.tensor_parallel, stage.expert_parallel};
+}
+
 /// Values per token alive at the widest moment of a part, beside hidden state and residual.
-double widest_values(const std::monostate&, std::int64_t) {
+double widest_values(const std::monostate&, std::int64_t, LayerCut) {
   return 0;
 }
 
 /// q, k and v are alive until attention has written its output.
-double widest_values(const GroupedQueryAttention& attention, std::int64_t tp) {
-  const GroupedQueryAttention local = local_attention(attention, tp);
+double widest_values(const GroupedQueryAttention& attention, std::int64_t, LayerCut cut) {
+  const GroupedQueryAttention local = local_attention(attention, cut.tensor_parallel);
   return product(2 * local.heads + 2 * local.kv_heads, local.head_dim);
 }
 
 /// gate and up (one GEMM's output) are alive until their product is written.
-double widest_values(const GatedMlp& mlp, std::int64_t tp) {
-  return 3 * static_cast<double>(local_mlp(mlp, tp).intermediate);
+double widest_values(const GatedMlp& mlp, std::int64_t, LayerCut cut) {
+  return 3 * static_cast<double>(local_mlp(mlp, cut.tensor_parallel).intermediate);
+}
+
+/// vLLM's fused experts (vllm/model_executor/layers/fused_moe): one workspace holds gate and up of each of a
+/// token's experts and later their outputs, one the products; the sum and the shared expert's output are
+/// alive beside them.
+double widest_values(const MixtureOfExperts& moe, std::int64_t hidden, LayerCut cut) {
+  const MixtureOfExperts local = local_experts(moe, cut);
+  const auto each = static_cast<double>(std::max(2 * local.intermediate, hidden) + local.intermediate);
+  const double routed = static_cast<double>(moe.experts_per_token) * each + static_cast<double>(hidden);
+  const double shared = moe.shared_intermediate > 0 ? static_cast<double>(hidden) : 0;
+  return std::max(routed + shared, 3 * static_cast<double>(local.shared_intermediate));
 }
 
 double kv_values(const std::monostate&, std::int64_t) {
@@ -43,6 +58,7 @@ double kv_values(const GroupedQueryAttention& attention, std::int64_t tp) {
 
 StageWeights stage_weights(const Architecture& architecture, const WeightFormat& format,
                            const StageShape& stage) {
+  const WeightFormat sixteen_bit;
   StageWeights weights;
   const double vocabulary_bytes =
       product(local_vocabulary(architecture, stage.tensor_parallel), architecture.hidden) * bytes_16_bit;
@@ -50,12 +66,19 @@ StageWeights stage_weights(const Architecture& architecture, const WeightFormat&
   const bool shares_embedding = architecture.tied_embedding && stage.first;
   if (stage.last && !shares_embedding) weights.head = vocabulary_bytes;
   for (int i = stage.layers.begin; i < stage.layers.end; ++i) {
-    const LayerParts parts = layer_parts(architecture.layer(i), architecture.hidden, stage.tensor_parallel);
-    for (const Matrix& matrix : parts.matrices)
-      weights.layers += format.matrix_bytes(matrix.outputs, matrix.inputs);
+    const LayerParts parts = layer_parts(architecture.layer(i), architecture.hidden, cut_of(stage));
+    for (const Matrix& matrix : parts.matrices) {
+      const bool plain = stays_sixteen_bit(architecture, format, matrix.part);
+      weights.layers += static_cast<double>(matrix.count) *
+                        (plain ? sixteen_bit : format).matrix_bytes(matrix.outputs, matrix.inputs);
+    }
     weights.norms += static_cast<double>(parts.norm_weights + parts.biases) * bytes_16_bit;
   }
   if (stage.last) weights.norms += static_cast<double>(architecture.hidden) * bytes_16_bit;
+  const Encoder& encoder = architecture.encoder;
+  weights.encoder = (static_cast<double>(encoder.cut) / static_cast<double>(stage.tensor_parallel) +
+                     static_cast<double>(encoder.whole)) *
+                    bytes_16_bit;
   return weights;
 }
 
@@ -65,6 +88,15 @@ double kv_bytes_per_token(const Architecture& architecture, const KvFormat& form
     values += std::visit([&](const auto& mixer) { return kv_values(mixer, stage.tensor_parallel); },
                          architecture.layer(i).mixer);
   return values * format.bytes;
+}
+
+double position_table_bytes(const Architecture& architecture) {
+  double width = 0;
+  for (const LayerKind& kind : architecture.kinds)
+    if (const auto* attention = std::get_if<GroupedQueryAttention>(&kind.mixer);
+        attention && attention->rotary)
+      width = static_cast<double>(attention->head_dim);
+  return static_cast<double>(architecture.max_position) * width * bytes_16_bit;
 }
 
 // vLLM finds its peak by running one pass of max_num_batched_tokens (GPUModelRunner.profile_run) and then
@@ -77,7 +109,9 @@ double activation_peak_bytes(const Architecture& architecture, const StageShape&
                              const BatchLimits& limits) {
   double widest = 0;
   for (int i = stage.layers.begin; i < stage.layers.end; ++i) {
-    const auto values = [&](const auto& part) { return widest_values(part, stage.tensor_parallel); };
+    const auto values = [&](const auto& part) {
+      return widest_values(part, architecture.hidden, cut_of(stage));
+    };
     const LayerKind& kind = architecture.layer(i);
     widest = std::max({widest, std::visit(values, kind.mixer), std::visit(values, kind.feed_forward)});
   }
@@ -109,7 +143,7 @@ MemoryBudget memory_budget(const Architecture& architecture, const WeightFormat&
   budget.activations = activation_peak_bytes(architecture, stage, limits);
   budget.context = engine.context_bytes.value;
   budget.communication = engine.bytes_per_communicator.value * communicators;
-  budget.engine = engine.workspace_bytes.value;
+  budget.engine = engine.workspace_bytes.value + position_table_bytes(architecture);
   budget.kv_bytes_per_token = kv_bytes_per_token(architecture, kv, stage);
   return budget;
 }

@@ -13,26 +13,33 @@ namespace sextant {
 struct StageShape {
   LayerRange layers;
   std::int64_t tensor_parallel = 1;
-  bool first = true;  ///< holds the embedding
-  bool last = true;   ///< holds the final norm and the head
+  bool first = true;                 ///< holds the embedding
+  bool last = true;                  ///< holds the final norm and the head
+  std::int64_t expert_parallel = 1;  ///< see LayerCut
   bool operator==(const StageShape&) const = default;
 };
 
 /// Bytes of weights on each GPU of a stage.
 struct StageWeights {
   double embedding = 0;
-  double head = 0;    ///< a tied head costs again only where the embedding is on another stage
-  double layers = 0;  ///< linear layers with their scales and zeros
-  double norms = 0;   ///< norms and biases
-  double total() const { return embedding + head + layers + norms; }
+  double head = 0;     ///< a tied head costs again only where the embedding is on another stage
+  double layers = 0;   ///< linear layers with their scales and zeros
+  double norms = 0;    ///< norms and biases
+  double encoder = 0;  ///< of pictures or sound, beside the language model
+  double total() const { return embedding + head + layers + norms + encoder; }
 };
 
-/// Weights of one stage, per GPU. Query heads and MLP are cut tp ways; KV heads are replicated where kv_heads
-/// < tp; embedding and head are cut along the vocabulary, padded to a multiple of 64 and of tp, as vLLM does.
+/// Weights of one stage, per GPU. Query heads and MLP are cut tp ways, routed experts divided and cut as
+/// LayerCut says; KV heads are replicated where kv_heads < tp; embedding and head are cut along the
+/// vocabulary, padded to a multiple of 64 and of tp, as vLLM does.
 StageWeights stage_weights(const Architecture&, const WeightFormat&, const StageShape&);
 
 /// Bytes that one cached token takes on each GPU of the stage (keys and values of its layers).
 double kv_bytes_per_token(const Architecture&, const KvFormat&, const StageShape&);
+
+/// Bytes of the table of cosines and sines of every position that each GPU holds: max_position x head_dim
+/// 16-bit values (vllm/model_executor/layers/rotary_embedding/base.py), 2.7 GB for ten million positions.
+double position_table_bytes(const Architecture&);
 
 /// The largest batch dimensions an engine must have room for.
 struct BatchLimits {
@@ -51,7 +58,7 @@ struct MemoryBudget {
   double activations = 0;
   double context = 0;        ///< CUDA context and loaded kernels
   double communication = 0;  ///< NCCL buffers, all communicators of this GPU
-  double engine = 0;         ///< CUDA graphs, workspaces
+  double engine = 0;         ///< CUDA graphs, workspaces, the table of positions
   double kv_bytes_per_token = 0;
   double for_kv() const { return usable - weights - activations - context - communication - engine; }
   bool fits() const { return for_kv() > 0; }

@@ -43,15 +43,22 @@ void add_all_reduce(StageOperators& operators, const Context& context) {
         {"all_reduce", static_cast<double>(context.architecture.hidden) * bytes_16_bit});
 }
 
-/// Matrices that are fused run as one GEMM of all their outputs.
+LayerCut cut_of(const StageShape& stage) {
+  return {stage.tensor_parallel, stage.expert_parallel};
+}
+
+/// Matrices that are fused run as one GEMM of all their outputs; routed experts are no GEMMs of their own.
 void add_gemms(StageOperators& operators, const Context& context, const LayerKind& kind) {
-  const LayerParts parts = layer_parts(kind, context.architecture.hidden, context.stage.tensor_parallel);
+  const LayerParts parts = layer_parts(kind, context.architecture.hidden, cut_of(context.stage));
   for (std::size_t i = 0; i < parts.matrices.size();) {
-    GemmShape gemm{context.weights.gemm_type, 0, parts.matrices[i].inputs};
-    const std::string& fused = parts.matrices[i].fused;
-    for (; i < parts.matrices.size() && parts.matrices[i].fused == fused; ++i)
+    const Matrix& first = parts.matrices[i];
+    const bool plain = stays_sixteen_bit(context.architecture, context.weights, first.part);
+    GemmShape gemm{plain ? "bf16" : context.weights.gemm_type, 0, first.inputs};
+    for (; i < parts.matrices.size() && parts.matrices[i].fused == first.fused &&
+           parts.matrices[i].part == first.part;
+         ++i)
       gemm.n += parts.matrices[i].outputs;
-    add(operators.gemms, gemm);
+    if (first.part != Part::experts) add(operators.gemms, gemm);
   }
 }
 
@@ -63,11 +70,17 @@ void add_mixer(StageOperators& operators, const Context& context, const GroupedQ
   add(operators.elementwise, residual_norm(context.architecture.hidden));
   // Both read and write every query and key.
   const double queries_and_keys = 2 * product(local.heads + local.kv_heads, local.head_dim) * bytes_16_bit;
-  if (attention.qk_norm) add(operators.elementwise, {"rmsnorm", queries_and_keys});
-  add(operators.elementwise, {"rope", queries_and_keys});
-  add(operators.attentions,
-      {local.heads, local.kv_heads, local.head_dim, attention.window.value_or(0), context.kv.name});
+  if (attention.qk_norm || attention.unweighted_qk_norm)
+    add(operators.elementwise, {"rmsnorm", queries_and_keys});
+  if (attention.rotary) add(operators.elementwise, {"rope", queries_and_keys});
+  add(operators.attentions, {local.heads, local.kv_heads, local.head_dim, attention.window.value_or(0),
+                             context.kv.name, attention.chunk.value_or(0)});
   add_all_reduce(operators, context);
+}
+
+/// Reads gate and up, writes their product.
+ElementwiseShape gated_activation(std::int64_t width) {
+  return {"activation", 3 * static_cast<double>(width) * bytes_16_bit};
 }
 
 void add_feed_forward(StageOperators&, const Context&, const std::monostate&) {}
@@ -75,8 +88,31 @@ void add_feed_forward(StageOperators&, const Context&, const std::monostate&) {}
 void add_feed_forward(StageOperators& operators, const Context& context, const GatedMlp& mlp) {
   const GatedMlp local = local_mlp(mlp, context.stage.tensor_parallel);
   add(operators.elementwise, residual_norm(context.architecture.hidden));
-  // Reads gate and up, writes their product.
-  add(operators.elementwise, {"activation", 3 * static_cast<double>(local.intermediate) * bytes_16_bit});
+  add(operators.elementwise, gated_activation(local.intermediate));
+  add_all_reduce(operators, context);
+}
+
+// The all-reduce sums what the GPUs' shares of routed and shared experts have given, at once.
+void add_feed_forward(StageOperators& operators, const Context& context, const MixtureOfExperts& moe) {
+  const LayerCut cut = cut_of(context.stage);
+  const MixtureOfExperts local = local_experts(moe, cut);
+  const std::int64_t hidden = context.architecture.hidden;
+  const bool plain = stays_sixteen_bit(context.architecture, context.weights, Part::experts);
+  add(operators.elementwise, residual_norm(hidden));
+  // Softmax and top-k in one kernel: reads a 16-bit score for each expert, writes a 32-bit weight and a
+  // 32-bit index for each one taken.
+  constexpr double bytes_index = 4;
+  add(operators.elementwise,
+      {"routing", static_cast<double>(moe.experts) * bytes_16_bit +
+                      static_cast<double>(moe.experts_per_token) * (bytes_fp32 + bytes_index)});
+  add(operators.moes,
+      {hidden, moe.intermediate, moe.experts, moe.experts_per_token, expert_tensor_parallel(cut),
+       cut.expert_parallel, plain ? "bf16" : context.weights.moe_type, true});
+  if (moe.shared_intermediate > 0) {
+    add(operators.elementwise, gated_activation(local.shared_intermediate));
+    // Adds the routed experts' output to the shared one's: reads both, writes one.
+    add(operators.elementwise, {"residual", 3 * static_cast<double>(hidden) * bytes_16_bit});
+  }
   add_all_reduce(operators, context);
 }
 
@@ -125,6 +161,9 @@ double flops_per_token(const StageOperators& operators) {
   double weights = 0;
   for (const auto& [shape, count] : operators.gemms)
     weights += product(shape.n, shape.k) * static_cast<double>(count);
+  for (const auto& [shape, count] : operators.moes)
+    weights += shape.expert_weights() * static_cast<double>(shape.topk) /
+               static_cast<double>(shape.expert_parallel) * static_cast<double>(count);
   return 2 * weights;
 }
 

@@ -24,12 +24,35 @@ struct AttentionShape {
   std::int64_t head_dim = 0;
   std::int64_t window = 0;  ///< 0: full
   std::string kv_type;      ///< bf16, fp8
+  std::int64_t chunk = 0;   ///< tokens see their own chunk of so many; 0: everything before them
   bool operator==(const AttentionShape&) const = default;
+};
+
+/// The routed experts of one layer on one GPU, one fused operator: sorting tokens by expert, both GEMMs of
+/// every expert met, the activation and the weighted sum. The router's GEMM is not in it. Sizes are the
+/// layer's, before it is cut.
+struct MoeShape {
+  std::int64_t hidden = 0;
+  std::int64_t intermediate = 0;  ///< of one expert
+  std::int64_t experts = 0;
+  std::int64_t topk = 0;             ///< experts each token takes
+  std::int64_t tensor_parallel = 1;  ///< ways an expert's width is cut
+  std::int64_t expert_parallel = 1;  ///< ways the experts are divided
+  std::string type;                  ///< profile dtype
+  bool gated = true;                 ///< three matrices an expert, else two
+  bool operator==(const MoeShape&) const = default;
+
+  std::int64_t local_experts() const { return experts / expert_parallel; }
+  /// Of one expert, as far as this GPU holds it.
+  double expert_weights() const {
+    return (gated ? 3.0 : 2.0) * static_cast<double>(hidden) * static_cast<double>(intermediate) /
+           static_cast<double>(tensor_parallel);
+  }
 };
 
 /// A memory-bound operator: reads and writes so many bytes for each token.
 struct ElementwiseShape {
-  std::string op;  ///< rmsnorm, rope, activation, residual, embedding, sampling
+  std::string op;  ///< rmsnorm, rope, activation, residual, routing, embedding, sampling
   double bytes_per_token = 0;
   bool operator==(const ElementwiseShape&) const = default;
 };
@@ -52,6 +75,7 @@ struct Counted {
 /// yields a token).
 struct StageOperators {
   std::vector<Counted<GemmShape>> gemms;
+  std::vector<Counted<MoeShape>> moes;
   std::vector<Counted<AttentionShape>> attentions;
   std::vector<Counted<ElementwiseShape>> elementwise;
   std::vector<Counted<CollectiveShape>> collectives;
@@ -66,7 +90,7 @@ struct StageOperators {
 /// as serving engines fuse them.
 StageOperators stage_operators(const Architecture&, const WeightFormat&, const KvFormat&, const StageShape&);
 
-/// FLOPs of the dense part per token (2 per weight read), for reports.
+/// FLOPs of GEMMs and routed experts per token (2 per weight that a token meets), for reports.
 double flops_per_token(const StageOperators&);
 
 }  // namespace sextant

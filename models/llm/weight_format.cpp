@@ -28,6 +28,8 @@ WeightFormat read_weight_format(const JsonObject& object) {
   format.channel_scale_bits = object.number_or("channel_scale_bits", 0, bit_counts);
   format.tensor_scale_bits = object.number_or("tensor_scale_bits", 0, bit_counts);
   format.gemm_type = object.text("gemm_type");
+  format.moe_type = object.text("moe_type");
+  format.pads_experts = object.boolean_or("pads_experts", false);
   format.source = object.text("source");
   object.finish();
   return format;

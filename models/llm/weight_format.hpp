@@ -7,17 +7,22 @@
 
 namespace sextant {
 
-/// How the linear layers' weights are stored. Embedding, head and norms stay in 16 bit.
+/// How the linear layers' weights are stored. Embedding, head, routers and norms stay in 16 bit.
 /// Source of every field: models/llm/catalogue/weight-formats.json.
 struct WeightFormat {
-  std::string name;               ///< "awq-int4"
+  std::string name = "bf16";      ///< "awq-int4"
   double bits = 16;               ///< per weight
   std::int64_t group = 0;         ///< weights that share one scale (and zero) along the input; 0: none
   double scale_bits = 0;          ///< per group
   double zero_bits = 0;           ///< per group
   double channel_scale_bits = 0;  ///< per output channel
   double tensor_scale_bits = 0;   ///< per matrix
-  std::string gemm_type;  ///< the profile's GEMM dtype that computes with it: bf16, fp8, int8, w4a16, nvfp4
+  std::string gemm_type =
+      "bf16";  ///< the profile's GEMM dtype that computes with it: bf16, fp8, int8, w4a16, nvfp4
+  /// The profile's dtype of routed experts: bf16, fp8, int8, int4_wo, nvfp4, w4a16_mxfp4.
+  std::string moe_type = "bf16";
+  /// Engines pad each GPU's share of an expert to whole groups.
+  bool pads_experts = false;
   std::string source;
 
   /// Bytes of a quantised matrix of `rows` outputs and `columns` inputs, scales and zeros included.

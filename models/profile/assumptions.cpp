@@ -41,7 +41,9 @@ ElementwiseRule read_elementwise(const JsonObject& object) {
 }
 
 LinkRules read_link(const JsonObject& object) {
-  LinkRules rules{read_bounded(object.at("curve")), read_bounded(object.at("send_from_both_ways"))};
+  LinkRules rules{read_bounded(object.at("curve")), read_bounded(object.at("send_from_both_ways")),
+                  read_figure(object.at("thinning"), {0, 0.1}),
+                  read_figure(object.at("outlier_ratio"), {1, any_positive.high})};
   object.finish();
   return rules;
 }

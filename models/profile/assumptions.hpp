@@ -20,6 +20,8 @@ struct ElementwiseRule {
 struct LinkRules {
   BoundedFigure curve;                ///< of a curve measured as it is used
   BoundedFigure send_from_both_ways;  ///< of one message whose time is half of a two-rank all-to-all's
+  Figure thinning;                    ///< points are left out while the others meet them within this share
+  Figure outlier_ratio;               ///< a time so many times that of a larger size is left out; 0: none is
 };
 
 /// Where an engine uses its own all-reduce kernel instead of NCCL's.

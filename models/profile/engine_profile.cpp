@@ -20,6 +20,26 @@ EngineMemory read_memory(const JsonValue& value) {
   return memory;
 }
 
+BatchLimitDefaults read_batch_limits(const JsonObject& object) {
+  return {object.integer("max_num_batched_tokens", count), object.integer("max_num_seqs", count)};
+}
+
+void read_batch_defaults(const JsonValue& value, EngineProfile& profile) {
+  const JsonObject object = value.object();
+  profile.batch_defaults = read_batch_limits(object);
+  if (const auto large = object.find("large_gpus")) {
+    const JsonObject rule = large->object();
+    LargeGpuDefaults defaults;
+    defaults.memory_gib_at_least = rule.number("memory_gib_at_least", not_negative);
+    for (const JsonValue& part : rule.at("name_lacks").array()) defaults.name_lacks.push_back(part.text());
+    defaults.batch = read_batch_limits(rule);
+    rule.finish();
+    profile.large_gpu_defaults = std::move(defaults);
+  }
+  object.text("source");
+  object.finish();
+}
+
 }  // namespace
 
 EngineProfile read_engine_profile(const JsonValue& value) {
@@ -34,8 +54,10 @@ EngineProfile read_engine_profile(const JsonValue& value) {
   profile.memory = read_memory(object.at("memory"));
   profile.gpu_memory_utilization = object.number("gpu_memory_utilization", {0.01, 1});
   profile.block_size = object.integer("block_size", count);
-  profile.max_batched_tokens = object.integer("max_batched_tokens", count);
-  profile.max_sequences = object.integer("max_sequences", count);
+  profile.reserved_kv_blocks = object.integer("reserved_kv_blocks", {0, 1e6});
+  read_batch_defaults(object.at("batch_defaults"), profile);
+  profile.scheduler_reserve_full_isl = object.at("scheduler_reserve_full_isl").boolean();
+  profile.async_scheduling = object.at("async_scheduling").boolean();
   object.finish();
   return profile;
 }

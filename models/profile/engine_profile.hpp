@@ -1,6 +1,8 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "models/base/figure.hpp"
 #include "models/base/json_reader.hpp"
@@ -15,6 +17,19 @@ struct EngineMemory {
   Figure workspace_bytes;         ///< CUDA graphs, attention and GEMM workspaces
 };
 
+/// What an engine takes for its two batch limits where it is not told.
+struct BatchLimitDefaults {
+  std::int64_t max_num_batched_tokens = 8192;
+  std::int64_t max_num_seqs = 256;
+};
+
+/// Other defaults where every GPU is large: of so much memory and of a name that contains none of these.
+struct LargeGpuDefaults {
+  double memory_gib_at_least = 0;
+  std::vector<std::string> name_lacks;  ///< in lower case
+  BatchLimitDefaults batch;
+};
+
 /// An engine's own time, apart from its kernels: host work that no kernel hides.
 struct EngineProfile {
   std::string name;  ///< "bare", "vllm-0.19"
@@ -25,8 +40,13 @@ struct EngineProfile {
   EngineMemory memory;
   double gpu_memory_utilization = 0.9;
   std::int64_t block_size = 16;  ///< tokens per KV block
-  std::int64_t max_batched_tokens = 8192;
-  std::int64_t max_sequences = 256;
+  std::int64_t reserved_kv_blocks = 0;  ///< that the engine keeps for itself: vLLM's null block
+  BatchLimitDefaults batch_defaults;
+  std::optional<LargeGpuDefaults> large_gpu_defaults;  ///< nullopt: the same for every GPU
+  /// A waiting request enters only if all of its tokens fit in free KV blocks, not its first chunk alone.
+  bool scheduler_reserve_full_isl = false;
+  /// Without a pipeline a step is scheduled while the one before it runs.
+  bool async_scheduling = false;
 };
 
 EngineProfile read_engine_profile(const JsonValue&);

@@ -14,20 +14,32 @@ namespace {
 
 constexpr auto format_name = "sextant gpu profile";
 constexpr std::int64_t format_version = 1;
-constexpr std::size_t gemm_axes = 3, prefill_axes = 3, decode_axes = 3, elementwise_axes = 1;
+constexpr std::size_t gemm_axes = 3, prefill_axes = 4, decode_axes = 4, elementwise_axes = 1, moe_axes = 4;
 
 using Models = std::map<std::string, OperatorModel>;
 
 Models read_models(const JsonValue& value, std::size_t dimensions, bool weights) {
   Models models;
   for (const auto& [key, item] : value.object().entries())
-    models.emplace(key, read_operator_model(item, dimensions, weights));
+    models.emplace(key, read_operator_model(item, dimensions, weights, models));
   return models;
+}
+
+/// The first model before this one with the same, larger than trivial, grid.
+std::string twin_before(const Models& models, const std::string& key) {
+  const Grid& grid = models.at(key).efficiency;
+  for (const auto& [other, model] : models) {
+    if (other == key) break;
+    if (grid.values().size() > 1 && model.efficiency.axes() == grid.axes() &&
+        model.efficiency.values() == grid.values())
+      return other;
+  }
+  return {};
 }
 
 nlohmann::ordered_json models_json(const Models& models) {
   auto json = nlohmann::ordered_json::object();
-  for (const auto& [key, model] : models) json[key] = operator_model_json(model);
+  for (const auto& [key, model] : models) json[key] = operator_model_json(model, twin_before(models, key));
   return json;
 }
 
@@ -43,6 +55,7 @@ GpuProfile read_gpu_profile(const JsonValue& value, const GpuProfileFinder& base
   profile.gemm = read_models(object.at("gemm"), gemm_axes, true);
   profile.attention_prefill = read_models(object.at("attention_prefill"), prefill_axes, false);
   profile.attention_decode = read_models(object.at("attention_decode"), decode_axes, false);
+  if (const auto moe = object.find("moe")) profile.moe = read_models(*moe, moe_axes, true);
   profile.elementwise = read_operator_model(object.at("elementwise"), elementwise_axes, false);
   if (const auto power = object.find("power")) profile.power = read_power_model(*power, profile.gpu);
   object.finish();
@@ -60,6 +73,7 @@ std::string write_gpu_profile(const GpuProfile& profile) {
   json["gemm"] = models_json(profile.gemm);
   json["attention_prefill"] = models_json(profile.attention_prefill);
   json["attention_decode"] = models_json(profile.attention_decode);
+  if (!profile.moe.empty()) json["moe"] = models_json(profile.moe);
   json["elementwise"] = operator_model_json(profile.elementwise);
   if (profile.power) json["power"] = power_model_json(*profile.power);
   return readable_json(json);

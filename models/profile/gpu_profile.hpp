@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
@@ -19,6 +20,13 @@ struct Roofline {
   double latency_us = 0;   ///< launch and tail of one kernel
 };
 
+/// Errors of predictions within one region of shapes, relative.
+struct RegionError {
+  std::string region;  ///< "under 30 us"
+  std::int64_t rows = 0;
+  double median = 0, p90 = 0;
+};
+
 /// One operator family at one data type: time = latency + max(flops / rate, bytes / bandwidth) /
 /// efficiency(coordinates). A fit therefore stores efficiency = (roofline work time) / (measured time -
 /// latency). The coordinates of each family are stated at its field in GpuProfile.
@@ -26,10 +34,11 @@ struct OperatorModel {
   Grade grade = Grade::assumed;
   std::string source;
   Roofline roofline;
-  Grid efficiency;                     ///< empty: 1 everywhere
-  Spread spread;                       ///< of single operators, on shapes that a fit did not see
-  std::optional<double> median_error;  ///< of the same, relative
-  double bytes_per_weight = 0;         ///< GEMM only: weight bytes streamed per element, scales included
+  Grid efficiency;                            ///< empty: 1 everywhere
+  Spread spread;                              ///< of single operators, on shapes that a fit did not see
+  std::optional<double> median_error;         ///< of the same, relative
+  std::vector<RegionError> cross_validation;  ///< of shapes that a fit did not see, over serving sizes
+  double bytes_per_weight = 0;  ///< GEMM and MoE: weight bytes streamed per element, scales included
 };
 
 /// What a fit knows about one GPU.
@@ -39,11 +48,15 @@ struct GpuProfile {
   std::string provenance;   ///< sources and the command that made the file
   /// By dtype (bf16, fp8, int8, nvfp4, w4a16). Efficiency over (m, n, k).
   std::map<std::string, OperatorModel> gemm;
-  /// By "kv type/head_dim" ("bf16/128"). Efficiency over (mean causal length in tokens, query heads x new
-  /// tokens / 1024, heads / kv_heads), the new tokens of all sequences of the kernel together.
+  /// By "kv type/head_dim" ("bf16/128"). Efficiency over (mean causal length in tokens, whole prompts of that
+  /// length in the kernel, query heads, heads / kv_heads); models/cost/operator_work.cpp has chunks in these
+  /// terms.
   std::map<std::string, OperatorModel> attention_prefill;
-  /// By "kv type/head_dim". Efficiency over (batch x kv_heads, mean context, heads / kv_heads).
+  /// By "kv type/head_dim". Efficiency over (batch, mean context, kv_heads, heads / kv_heads).
   std::map<std::string, OperatorModel> attention_decode;
+  /// Routed experts, by "type/routing" ("fp8/power_law"). Efficiency over (token-expert pairs for each
+  /// expert, experts on the GPU, their width after tensor parallel, hidden size). Empty: not known.
+  std::map<std::string, OperatorModel> moe;
   /// Memory-bound small kernels. Efficiency over (bytes moved).
   OperatorModel elementwise;
   /// nullopt: not known; the speed is that at the default power limit.

@@ -11,6 +11,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr std::size_t line_length = 100;
+constexpr std::size_t most_numbers_on_a_line = 100;
 
 bool is_flat(const Json& node) {
   return std::none_of(node.begin(), node.end(), [](const Json& item) { return item.is_structured(); });
@@ -37,7 +38,27 @@ std::string one_line(const Json& node) {
   return node.dump();
 }
 
+/// Many numbers: lines of full length without spaces, so that a table stays a small file.
+void append_table(std::string& text, const Json& numbers) {
+  text += "[\n";
+  std::size_t line = 0, left = numbers.size();
+  for (const Json& number : numbers) {
+    const std::string word = one_line(number) + (--left > 0 ? "," : "");
+    if (line > 0 && line + word.size() > line_length) {
+      text += "\n";
+      line = 0;
+    }
+    text += word;
+    line += word.size();
+  }
+  text += "]";
+}
+
 void append(std::string& text, const Json& node, std::size_t indent) {
+  if (is_numbers(node) && node.size() > most_numbers_on_a_line) {
+    append_table(text, node);
+    return;
+  }
   if (!node.is_structured() || node.empty() || is_numbers(node)) {
     text += one_line(node);
     return;

@@ -9,6 +9,7 @@
 #include "models/base/error.hpp"
 #include "models/profile/json_text.hpp"
 #include "models/profile/profile_file.hpp"
+#include "models/profile/ring_section.hpp"
 
 namespace sextant {
 namespace {
@@ -17,6 +18,7 @@ using Json = nlohmann::ordered_json;
 constexpr auto format_name = "sextant link profile";
 constexpr std::int64_t format_version = 1;
 constexpr int time_digits = 4;
+constexpr int error_digits = 3;
 const std::vector<std::string> link_classes = {"nvlink", "pcie", "roce", "ib", "tcp"};
 const std::vector<std::string> implementations = {"nccl", "custom"};
 const std::vector<std::string> operations = {"all_reduce", "all_gather", "reduce_scatter", "all_to_all"};
@@ -35,6 +37,8 @@ TransferCurve read_curve(const JsonObject& object) {
   curve.bytes = positive_numbers(object.at("bytes"));
   curve.us = positive_numbers(object.at("us"));
   curve.spread = read_spread(object.at("spread"));
+  if (const auto error = object.find("median_error")) curve.median_error = error->number({0});
+  if (const auto error = object.find("p90_error")) curve.p90_error = error->number({0});
   if (curve.bytes.empty()) object.at("bytes").fail("found no sizes, expected one or more");
   if (curve.us.size() != curve.bytes.size())
     object.at("us").fail(
@@ -59,6 +63,7 @@ CollectiveCurve read_collective(const JsonValue& value) {
   collective.op = operations[object.choice("op", operations)];
   collective.ranks = static_cast<int>(object.integer("ranks", {2, 1e6}));
   if (object.has("impl")) collective.impl = implementations[object.choice("impl", implementations)];
+  if (const auto nvls = object.find("nvls_from")) collective.nvls_from = positive(*nvls);
   collective.curve = read_curve(object);
   object.finish();
   return collective;
@@ -68,6 +73,8 @@ void append_curve(Json& json, const TransferCurve& curve) {
   json["grade"] = to_string(curve.grade);
   json["source"] = curve.source;
   json["spread"] = {rounded(curve.spread.low, time_digits), rounded(curve.spread.high, time_digits)};
+  if (curve.median_error) json["median_error"] = rounded(*curve.median_error, error_digits);
+  if (curve.p90_error) json["p90_error"] = rounded(*curve.p90_error, error_digits);
   json["bytes"] = curve.bytes;
   json["us"] = Json::array();
   for (const double us : curve.us) json["us"].push_back(rounded(us, time_digits));
@@ -110,6 +117,7 @@ LinkProfile through_host_memory(const LinkProfile& direct) {
         fmt::format("link profile {} has no curve for transfers staged through host memory", direct.name));
   LinkProfile result = direct;
   result.send = *direct.staged;
+  result.ring.reset();
   std::erase_if(result.collectives,
                 [](const CollectiveCurve& item) { return item.impl != implementations.front(); });
   for (CollectiveCurve& collective : result.collectives) {
@@ -141,6 +149,7 @@ LinkProfile read_link_profile(const JsonValue& value) {
       item.fail(fmt::format("found {} of {} ranks twice, expected it once", collective.op, collective.ranks));
     profile.collectives.push_back(std::move(collective));
   }
+  if (const auto ring = object.find("ring")) profile.ring = read_ring_model(*ring);
   object.finish();
   return profile;
 }
@@ -161,9 +170,11 @@ std::string write_link_profile(const LinkProfile& profile) {
     item["op"] = collective.op;
     item["ranks"] = collective.ranks;
     if (collective.impl != implementations.front()) item["impl"] = collective.impl;
+    if (std::isfinite(collective.nvls_from)) item["nvls_from"] = collective.nvls_from;
     append_curve(item, collective.curve);
     json["collectives"].push_back(item);
   }
+  if (profile.ring) json["ring"] = ring_model_json(*profile.ring);
   return readable_json(json);
 }
 

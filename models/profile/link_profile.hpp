@@ -1,4 +1,5 @@
 #pragma once
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,8 @@ struct TransferCurve {
   std::vector<double> bytes;  ///< strictly increasing; as nccl-tests' size
   std::vector<double> us;     ///< positive
   Spread spread;
+  /// Of the points, each predicted from its neighbours (leave one size out); none if not known.
+  std::optional<double> median_error{}, p90_error{};
   /// Log-linear between points; the first point's time below them, the last one's rate above. Never falls
   /// with size.
   double time_us(double size) const;
@@ -26,6 +29,43 @@ struct CollectiveCurve {
   int ranks = 2;
   TransferCurve curve;
   std::string impl = "nccl";  ///< nccl, or custom: an engine's own kernel over peer access
+  /// From this size the switch reduced (NVLS), so that no ring is to be judged by it; infinite: nowhere.
+  double nvls_from = std::numeric_limits<double>::infinity();
+};
+
+/// Time of one NCCL protocol on groups of any size: base + hop x steps + bytes x steps / ranks / busbw, with
+/// 2 (n - 1) steps in an all-reduce and n - 1 in the others.
+struct ProtocolLine {
+  std::string protocol;  ///< ll, ll128, simple
+  double base_us = 0;
+  double hop_us = 0;
+  double busbw_gbps = 0;
+};
+
+/// How well groups were predicted that a fit had not seen: measured over predicted.
+struct LeftOutErrors {
+  Spread spread;
+  double median_error = 0;
+  double p90_error = 0;
+};
+
+/// One operation of a group nobody measured.
+struct RingOperation {
+  std::string op;
+  std::vector<ProtocolLine> protocols;
+  LeftOutErrors between;  ///< groups between measured ones in size
+  LeftOutErrors beyond;   ///< groups larger or smaller than all measured ones
+};
+
+/// What groups of other sizes than the measured ones take, in NCCL's terms. How NCCL chooses among the
+/// protocols follows from the compute capability and the channels.
+struct RingModel {
+  Grade grade = Grade::assumed;
+  std::string source;
+  double compute_capability = 0;  ///< ten times major.minor
+  int channels = 2;
+  std::vector<RingOperation> operations;
+  const RingOperation* operation(const std::string& op) const;  ///< nullptr if not there
 };
 
 /// What is known of one class of link: how fast NCCL, and an engine's own kernels, move data over it.
@@ -37,6 +77,7 @@ struct LinkProfile {
   TransferCurve send;    ///< one message, one way, GPU to GPU, over the direct path (P2P or GPUDirect)
   std::optional<TransferCurve> staged;  ///< the same through host memory
   std::vector<CollectiveCurve> collectives;
+  std::optional<RingModel> ring;  ///< for groups without a curve
 
   /// NCCL's curve of an operation on exactly so many ranks, or nullptr.
   const TransferCurve* collective(const std::string& op, int ranks) const;
@@ -46,8 +87,8 @@ struct LinkProfile {
 
 /// The same link where every message is staged through host memory: each step of a collective's ring (2 (n -
 /// 1) of an all-reduce, n - 1 of the others, each moving 1/n of the bytes) takes longer by what staging adds
-/// to one message. Custom kernels need peer access, so their curves are dropped. Throws InputError if the
-/// profile has no staged curve.
+/// to one message. Custom kernels need peer access, so their curves are dropped, and so is the ring model.
+/// Throws InputError if the profile has no staged curve.
 LinkProfile through_host_memory(const LinkProfile&);
 
 LinkProfile read_link_profile(const JsonValue&);

@@ -38,6 +38,7 @@ class FieldReader {
   void optional_count(const char* key, Integer& value, int least) {
     if (object_.find(key)) count(key, value, least);
   }
+  void boolean(const char* key, bool& value) { value = object_.boolean(key); }
   void positive(const char* key, double& value) { value = sextant::positive(object_.at(key)); }
   void amount(const char* key, double& value) { value = object_.number(key, {0}); }
   void optional_positive(const char* key, std::optional<double>& value) {
@@ -75,6 +76,7 @@ class FieldWriter {
   void optional_count(const char* key, std::int64_t value, int) {
     if (value != 0) json_[key] = value;
   }
+  void boolean(const char* key, bool value) { json_[key] = value; }
   void positive(const char* key, double value) { json_[key] = value; }
   void amount(const char* key, double value) { json_[key] = value; }
   void optional_positive(const char* key, const std::optional<double>& value) {
@@ -101,7 +103,7 @@ class FieldWriter {
   Json& json_;
 };
 
-const Words other_kinds = {"mla_prefill", "mla_decode", "mamba", "context"};
+const Words other_kinds = {"mamba", "context"};
 /// Rows that are about a link, or whose scenario names the GPU.
 const Words kinds_without_gpu = {"rdma", "tcp", "serving", "requests", "context"};
 
@@ -133,6 +135,16 @@ void check(const JsonObject& object, const MeasurementRow& row) {
     object.at("ranks").fail(fmt::format("found {}, expected 2", p2p->ranks));
 }
 
+/// A module names the type of its projections, a kernel alone has none.
+template <class Row>
+void check_mla(const JsonObject& object, const MeasurementRow& row) {
+  const auto* mla = std::get_if<Row>(&row);
+  if (!mla || mla->module != mla->projections.empty()) return;
+  if (mla->module) object.fail("expected the key 'projections' of a whole module, it is missing");
+  object.at("projections")
+      .fail(fmt::format("found \"{}\", expected none without a module", mla->projections));
+}
+
 }  // namespace
 
 Measurement read_measurement(const JsonValue& value) {
@@ -153,6 +165,8 @@ Measurement read_measurement(const JsonValue& value) {
   measurement.source = context ? object.text_or("source", "") : object.text("source");
   measurement.note = object.text_or("note", "");
   check(object, measurement.row);
+  check_mla<MlaPrefillRow>(object, measurement.row);
+  check_mla<MlaDecodeRow>(object, measurement.row);
   if (!contains(other_kinds, kind)) object.finish();
   return measurement;
 }
@@ -178,7 +192,8 @@ std::string write_measurement(const Measurement& measurement) {
       measurement.row);
   json["source"] = measurement.source;
   if (!measurement.note.empty()) json["note"] = measurement.note;
-  return json.dump();
+  // Kernels, devices and files may have any bytes as a name; what is no UTF-8 is replaced.
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace sextant

@@ -35,6 +35,24 @@ struct AttentionDecodeRow {
   double us = 0;
   std::int64_t window = 0;
 };
+/// Multi-head latent attention; `heads` are those of the GPU, the model's / tp.
+struct MlaPrefillRow {
+  std::int64_t heads = 0, batch = 0, new_tokens = 0, past_tokens = 0;
+  std::string dtype, kv_dtype;
+  bool module = false;      ///< the whole attention module with its projections; false: the kernel alone
+  std::string projections;  ///< type of a module's projections; empty for the kernel alone
+  std::int64_t tp = 1;
+  double us = 0;
+};
+/// As MlaPrefillRow, one new token per sequence, which `context` counts as well.
+struct MlaDecodeRow {
+  std::int64_t heads = 0, batch = 0, context = 0;
+  std::string dtype, kv_dtype;
+  bool module = false;
+  std::string projections;
+  std::int64_t tp = 1;
+  double us = 0;
+};
 struct ElementwiseRow {
   std::string op;
   std::int64_t tokens = 0, width = 0;
@@ -51,12 +69,22 @@ struct CollectiveRow {
   double bytes = 0, us = 0;
   std::string dtype, algo, proto, impl;
   std::optional<bool> nvls, gdr;
+  std::optional<double> rate_gbps;  ///< line rate of the network between nodes, Gbit/s
+  int channels = 0;                 ///< most channels NCCL was allowed; 0: its own choice
+  std::optional<bool> graph, in_place;
+
+  /// Whether NCCL was told what it would otherwise choose: algorithm, protocol or channels.
+  bool forced() const { return !algo.empty() || !proto.empty() || channels > 0; }
 };
 struct PointToPointRow {
   int ranks = 2, nodes = 1;
   std::string link;
   double bytes = 0, us = 0;
   std::optional<bool> gdr;
+  std::optional<double> rate_gbps;  ///< as CollectiveRow's
+  std::string pair;                 ///< the two GPUs, "0-1"; empty: any
+  int channels = 0;                 ///< as of a collective
+  std::optional<bool> both_ways, graph;
 };
 struct RdmaRow {
   std::string op, test;
@@ -97,14 +125,14 @@ struct ServingRow {
 struct RequestsRow {
   std::string scenario, path;
 };
-/// Kinds read and kept, that nothing predicts yet (mla_prefill, mla_decode, mamba), and context headers.
+/// Kinds read and kept, that nothing predicts yet (mamba), and context headers.
 struct OtherRow {
   std::string kind, json;
 };
 
 using MeasurementRow = std::variant<GemmRow, MoeRow, AttentionPrefillRow, AttentionDecodeRow, ElementwiseRow,
                                     CopyRow, CollectiveRow, PointToPointRow, RdmaRow, TcpRow, PowerRow,
-                                    StepRow, ServingRow, RequestsRow, OtherRow>;
+                                    StepRow, ServingRow, RequestsRow, MlaPrefillRow, MlaDecodeRow, OtherRow>;
 
 /// One line of a measurement file, complete in itself.
 struct Measurement {

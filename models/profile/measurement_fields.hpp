@@ -10,7 +10,7 @@ namespace sextant::detail {
 // The keys of every kind, stated once and visited by both the reader and the writer. A visitor provides
 //   text(key, string, choices)  word of a closed list; an empty list takes any text     optional_text: may be
 //   missing count(key, integer, least)  optional_count: missing means the value the row has already
-//   positive(key, number)       amount(key, number): 0 allowed                          optional_*: may be
+//   boolean(key, bool)          positive(key, number)       amount(key, number): 0 allowed optional_*: may be
 //   missing flag(key, optional<bool>)   numbers(key, vector)
 // Reading takes the row by reference; writing takes it const.
 
@@ -19,7 +19,8 @@ inline Words gemm_types() {
   return {"bf16", "fp16", "fp8", "fp8_block", "int8", "nvfp4", "w4a16"};
 }
 inline Words moe_types() {
-  return {"bf16", "fp16", "fp8", "fp8_block", "int8", "nvfp4", "w4a16", "int4_wo", "w4a16_mxfp4"};
+  return {"bf16",  "fp16",  "fp8",     "fp8_block",   "int8",
+          "nvfp4", "w4a16", "int4_wo", "w4a16_mxfp4", "w4a8_mxfp4_mxfp8"};
 }
 inline Words attention_types() {
   return {"bf16", "fp16", "fp8", "int8", "nvfp4"};
@@ -81,6 +82,31 @@ void attention_decode_fields(Visitor& v, Row& row) {
 }
 
 template <class Visitor, class Row>
+void mla_fields(Visitor& v, Row& row) {
+  v.count("heads", row.heads, 1);
+  v.count("batch", row.batch, 1);
+  v.text("dtype", row.dtype, attention_types());
+  v.text("kv_dtype", row.kv_dtype, attention_types());
+  v.boolean("module", row.module);
+  v.optional_text("projections", row.projections, gemm_types());
+  v.count("tp", row.tp, 1);
+  v.positive("us", row.us);
+}
+
+template <class Visitor, class Row>
+void mla_prefill_fields(Visitor& v, Row& row) {
+  v.count("new_tokens", row.new_tokens, 1);
+  v.count("past_tokens", row.past_tokens, 0);
+  mla_fields(v, row);
+}
+
+template <class Visitor, class Row>
+void mla_decode_fields(Visitor& v, Row& row) {
+  v.count("context", row.context, 1);
+  mla_fields(v, row);
+}
+
+template <class Visitor, class Row>
 void elementwise_fields(Visitor& v, Row& row) {
   v.text("op", row.op, {});
   v.count("tokens", row.tokens, 1);
@@ -109,6 +135,10 @@ void collective_fields(Visitor& v, Row& row) {
   v.optional_text("impl", row.impl, {"nccl", "custom"});
   v.flag("nvls", row.nvls);
   v.flag("gdr", row.gdr);
+  v.optional_positive("rate_gbps", row.rate_gbps);
+  v.optional_count("channels", row.channels, 1);
+  v.flag("graph", row.graph);
+  v.flag("in_place", row.in_place);
 }
 
 template <class Visitor, class Row>
@@ -119,6 +149,11 @@ void point_to_point_fields(Visitor& v, Row& row) {
   v.amount("bytes", row.bytes);
   v.positive("us", row.us);
   v.flag("gdr", row.gdr);
+  v.optional_positive("rate_gbps", row.rate_gbps);
+  v.optional_text("pair", row.pair, {});
+  v.optional_count("channels", row.channels, 1);
+  v.flag("both_ways", row.both_ways);
+  v.flag("graph", row.graph);
 }
 
 template <class Visitor, class Row>
@@ -192,6 +227,10 @@ void fields(Visitor& v, Row& row) {
     attention_prefill_fields(v, row);
   else if constexpr (std::is_same_v<Kind, AttentionDecodeRow>)
     attention_decode_fields(v, row);
+  else if constexpr (std::is_same_v<Kind, MlaPrefillRow>)
+    mla_prefill_fields(v, row);
+  else if constexpr (std::is_same_v<Kind, MlaDecodeRow>)
+    mla_decode_fields(v, row);
   else if constexpr (std::is_same_v<Kind, ElementwiseRow>)
     elementwise_fields(v, row);
   else if constexpr (std::is_same_v<Kind, CopyRow>)
@@ -221,6 +260,8 @@ constexpr const char* kind_name() {
   if constexpr (std::is_same_v<Row, MoeRow>) return "moe";
   if constexpr (std::is_same_v<Row, AttentionPrefillRow>) return "attention_prefill";
   if constexpr (std::is_same_v<Row, AttentionDecodeRow>) return "attention_decode";
+  if constexpr (std::is_same_v<Row, MlaPrefillRow>) return "mla_prefill";
+  if constexpr (std::is_same_v<Row, MlaDecodeRow>) return "mla_decode";
   if constexpr (std::is_same_v<Row, ElementwiseRow>) return "elementwise";
   if constexpr (std::is_same_v<Row, CopyRow>) return "copy";
   if constexpr (std::is_same_v<Row, CollectiveRow>) return "collective";

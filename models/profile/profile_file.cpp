@@ -15,6 +15,8 @@ namespace sextant {
 namespace {
 
 constexpr int figure_digits = 4;
+constexpr int efficiency_digits = 3;
+constexpr int error_digits = 3;
 using Json = nlohmann::ordered_json;
 
 Roofline read_roofline(const JsonValue& value, bool arithmetic_required) {
@@ -30,7 +32,7 @@ Roofline read_roofline(const JsonValue& value, bool arithmetic_required) {
 std::vector<double> rounded_all(const std::vector<double>& values) {
   std::vector<double> result;
   result.reserve(values.size());
-  for (const double value : values) result.push_back(rounded(value, figure_digits));
+  for (const double value : values) result.push_back(rounded(value, efficiency_digits));
   return result;
 }
 
@@ -73,7 +75,38 @@ Spread read_spread(const JsonValue& value) {
   return {bounds[0], bounds[1]};
 }
 
-OperatorModel read_operator_model(const JsonValue& value, std::size_t dimensions, bool weights) {
+namespace {
+
+std::vector<RegionError> read_region_errors(const JsonValue& value) {
+  std::vector<RegionError> errors;
+  for (const JsonValue& item : value.array()) {
+    const JsonObject object = item.object();
+    errors.push_back({object.text("region"), object.integer("rows", {1}), object.number("median", {0}),
+                      object.number("p90", {0})});
+    object.finish();
+  }
+  return errors;
+}
+
+/// {"same_as": KEY} takes the grid of a model before it.
+Grid read_efficiency(const JsonValue& value, std::size_t dimensions,
+                     const std::map<std::string, OperatorModel>& before) {
+  if (value.object().has("same_as")) {
+    const JsonObject object = value.object();
+    const std::string key = object.text("same_as");
+    object.finish();
+    const auto found = before.find(key);
+    if (found == before.end())
+      value.fail(fmt::format("found same_as \"{}\", expected a type that stands before it", key));
+    return found->second.efficiency;
+  }
+  return read_grid(value, dimensions);
+}
+
+}  // namespace
+
+OperatorModel read_operator_model(const JsonValue& value, std::size_t dimensions, bool weights,
+                                  const std::map<std::string, OperatorModel>& before) {
   const JsonObject object = value.object();
   OperatorModel model;
   model.grade = read_grade(object);
@@ -82,12 +115,15 @@ OperatorModel read_operator_model(const JsonValue& value, std::size_t dimensions
   if (weights) model.bytes_per_weight = positive(object.at("bytes_per_weight"));
   model.spread = read_spread(object.at("spread"));
   if (const auto error = object.find("median_error")) model.median_error = error->number({0});
-  if (const auto grid = object.find("efficiency")) model.efficiency = read_grid(*grid, dimensions);
+  if (const auto grid = object.find("efficiency"))
+    model.efficiency = read_efficiency(*grid, dimensions, before);
+  if (const auto errors = object.find("cross_validation"))
+    model.cross_validation = read_region_errors(*errors);
   object.finish();
   return model;
 }
 
-Json operator_model_json(const OperatorModel& model) {
+Json operator_model_json(const OperatorModel& model, const std::string& efficiency_of) {
   Json json;
   json["grade"] = to_string(model.grade);
   json["source"] = model.source;
@@ -99,7 +135,14 @@ Json operator_model_json(const OperatorModel& model) {
   if (model.bytes_per_weight > 0) json["bytes_per_weight"] = model.bytes_per_weight;
   json["spread"] = {rounded(model.spread.low, figure_digits), rounded(model.spread.high, figure_digits)};
   if (model.median_error) json["median_error"] = rounded(*model.median_error, figure_digits);
-  if (!model.efficiency.empty()) {
+  for (const RegionError& error : model.cross_validation)
+    json["cross_validation"].push_back({{"region", error.region},
+                                        {"rows", error.rows},
+                                        {"median", rounded(error.median, error_digits)},
+                                        {"p90", rounded(error.p90, error_digits)}});
+  if (!efficiency_of.empty()) {
+    json["efficiency"]["same_as"] = efficiency_of;
+  } else if (!model.efficiency.empty()) {
     json["efficiency"]["axes"] = model.efficiency.axes();
     json["efficiency"]["values"] = rounded_all(model.efficiency.values());
   }

@@ -16,9 +16,12 @@ JsonValue profile_document(const std::string& kind, const std::string& name);
 /// [low, high] with 0 < low <= 1 <= high.
 Spread read_spread(const JsonValue&);
 
-/// One operator model over `dimensions` coordinates. `weights`: GEMMs carry bytes_per_weight.
-OperatorModel read_operator_model(const JsonValue&, std::size_t dimensions, bool weights);
-nlohmann::ordered_json operator_model_json(const OperatorModel&);
+/// One operator model over `dimensions` coordinates. `weights`: GEMMs carry bytes_per_weight. Its efficiency
+/// may be {"same_as": KEY} of a model in `before`.
+OperatorModel read_operator_model(const JsonValue&, std::size_t dimensions, bool weights,
+                                  const std::map<std::string, OperatorModel>& before = {});
+/// With `efficiency_of`, a reference to that model's grid stands in place of an equal one of its own.
+nlohmann::ordered_json operator_model_json(const OperatorModel&, const std::string& efficiency_of = {});
 
 /// A number above 0. Throws InputError otherwise.
 double positive(const JsonValue&);

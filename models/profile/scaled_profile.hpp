@@ -6,7 +6,7 @@ namespace sextant {
 /// How one GPU's figures relate to another's of the same family, for a GPU that nobody has measured enough.
 struct ProfileScale {
   Figure tensor;                                 ///< ratio of tensor-core rates, where no type has its own
-  std::map<std::string, Figure> tensor_by_type;  ///< by GEMM dtype, where the ratio differs
+  std::map<std::string, Figure> tensor_by_type;  ///< by dtype of GEMM and MoE, where it differs
   Figure memory;                                 ///< ratio of memory rates
   Figure latency;                                ///< ratio of kernel latencies
   Figure spread_widening;                        ///< factor by which intervals widen, each way; >= 1

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "models/base/error.hpp"
+#include "sim/cli/catalog_collective.hpp"
 #include "sim/cli/catalog_text.hpp"
 #include "sim/cli/output.hpp"
 #include "sim/cli/scenario_input.hpp"
@@ -19,8 +20,9 @@ options::options_description catalog_options() {
   description.add_options()("dot", "a scenario's cluster for Graphviz")("json",
                                                                         "a scenario's cluster as JSON")(
       "set", options::value<std::vector<std::string>>()->value_name("PATH=VALUE")->composing(),
-      "change the scenario first: --set 'cluster.nodes[*].nic=connectx-7-400'; may be repeated")("help,h",
-                                                                                                 "this text");
+      "change the scenario first: --set 'cluster.nodes[*].nic=connectx-7-400'; may be repeated");
+  add_collective_options(description);
+  description.add_options()("help,h", "this text");
   return description;
 }
 
@@ -29,14 +31,19 @@ void print_help(const options::options_description& description) {
   list << description;
   print(
       "sextant catalog [models|gpus|nics|switches|nodes|profiles] [NAME]\n"
-      "sextant catalog SCENARIO [--dot|--json]\n\n"
+      "sextant catalog SCENARIO [--dot|--json]\n"
+      "sextant catalog collective --ranks N --intra LINK [--nodes N --inter LINK] [--op OP] [--bytes "
+      "LIST]\n\n"
       "Lists what Sextant knows, shows one entry's figures with their grades, sources and notes, or the "
       "devices and\n"
-      "links that a scenario's cluster expands to.\n\n" +
+      "links that a scenario's cluster expands to; or how long NCCL takes for a collective with each "
+      "algorithm "
+      "and\nprotocol, and which of them it chooses.\n\n" +
       list.str() +
       "\nExamples:\n"
       "  sextant catalog gpus rtx-pro-6000-server\n"
-      "  sextant catalog scenarios/part1-405b.json --dot\n");
+      "  sextant catalog scenarios/part1-405b.json --dot\n"
+      "  sextant catalog collective --ranks 4 --nodes 2 --intra nvlink4 --inter ib-400 --bytes 8M,64M\n");
 }
 
 std::string kinds_text(TextStyle style) {
@@ -69,6 +76,11 @@ int run_catalog(const Arguments& words) {
   if (parsed.has("dot") && parsed.has("json"))
     throw InputError("catalog: found --dot and --json, expected one of them");
   const std::vector<std::string>& arguments = parsed.arguments;
+  if (!arguments.empty() && arguments[0] == "collective") {
+    print(collective_text(parsed, stdout_style()));
+    return 0;
+  }
+  refuse_collective_options(parsed);
   const std::vector<std::string> kinds = catalog_kinds();
   const bool is_kind =
       !arguments.empty() && std::find(kinds.begin(), kinds.end(), arguments[0]) != kinds.end();
@@ -79,8 +91,8 @@ int run_catalog(const Arguments& words) {
   const bool is_scenario = !is_kind && !arguments.empty() && looks_like_file(arguments[0]);
   if (!is_kind && !is_scenario && !arguments.empty())
     throw InputError(
-        fmt::format("catalog: found '{}', expected models, gpus, nics, switches, nodes, profiles or a "
-                    "scenario's file{}",
+        fmt::format("catalog: found '{}', expected models, gpus, nics, switches, nodes, profiles, collective "
+                    "or a scenario's file{}",
                     arguments[0], did_you_mean(arguments[0], kinds)));
   if (!is_scenario && (parsed.has("dot") || parsed.has("json") || parsed.has("set")))
     throw InputError("catalog: --dot, --json and --set need a scenario");

@@ -10,9 +10,11 @@
 #include "calibrate/fit/power_fit.hpp"
 #include "calibrate/import/kernel_tables.hpp"
 #include "models/base/error.hpp"
+#include "models/cost/nccl_tuning.hpp"
 #include "models/hardware/catalogue.hpp"
 #include "sim/cli/command_line.hpp"
 #include "sim/cli/output.hpp"
+#include "sim/cli/table_origin.hpp"
 
 namespace sextant {
 namespace {
@@ -84,16 +86,20 @@ std::string provenance(const ParsedWords& parsed, const std::string& gpu,
   return fmt::format("kernel tables of {}; {}", fmt::join(repositories, " and "), made);
 }
 
-std::string fit_link_profile(const ParsedWords& parsed, const Gpu& gpu, const TableOrigin& origin) {
+void fit_link_profile(const ParsedWords& parsed, const Gpu& gpu, const TableOrigin& origin,
+                      const std::optional<std::string>& output) {
   LinkFitOptions how;
   how.name = *parsed.text("link");
   how.link = origin.link;
   how.line_gbps = gpu.nvlink_gbps ? gpu.nvlink_gbps->value : pcie_gbps(gpu.pcie_generation, gpu.pcie_lanes);
+  how.compute_capability = compute_capability_number(gpu.compute_capability);
   LinkFit fit(how);
   const std::set<std::string> repositories = add_rows(parsed, origin, fit);
-  LinkProfile profile = fit.fit(shipped_assumptions());
+  LinkFitReport report;
+  LinkProfile profile = fit.fit(shipped_assumptions(), report);
   profile.provenance = provenance(parsed, gpu.name, repositories);
-  return write_link_profile(profile);
+  if (output && output != "-") print(report_text(report));
+  write_result(output ? output : "-", write_link_profile(profile));
 }
 
 /// The power models of every GPU of the files, and what each row says beside them.
@@ -132,9 +138,9 @@ int run_fit(const Arguments& words) {
     throw InputError("fit: expected measurement files or --kernel-tables FOLDER; see sextant fit --help");
   check_writable("--output", output);
   const Gpu& gpu = find_gpu(*name);
-  const TableOrigin origin{gpu.name, gpu.nvlink_gbps ? "nvlink" : "pcie"};
+  const TableOrigin origin = table_origin(gpu);
   if (parsed.has("link")) {
-    write_result(output ? output : "-", fit_link_profile(parsed, gpu, origin));
+    fit_link_profile(parsed, gpu, origin, output);
     return 0;
   }
   GpuFit fit(gpu.name);

@@ -1,22 +1,65 @@
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
+#include <array>
 #include <sstream>
 
+#include "calibrate/import/foreign.hpp"
 #include "calibrate/import/kernel_tables.hpp"
 #include "models/base/error.hpp"
+#include "models/base/text_file.hpp"
 #include "models/hardware/catalogue.hpp"
+#include "models/profile/measurement_fields.hpp"
 #include "sim/cli/command_line.hpp"
 #include "sim/cli/output.hpp"
+#include "sim/cli/table_origin.hpp"
 
 namespace sextant {
 namespace {
 
 namespace options = boost::program_options;
 
+using Import = void (*)(const std::string&, const ForeignOrigin&, ImportReport&, const MeasurementSink&);
+
+void import_folder(const std::string& path, const ForeignOrigin& origin, ImportReport& report,
+                   const MeasurementSink& sink) {
+  if (origin.gpu.empty()) throw InputError("import: expected --gpu NAME; see sextant catalog gpus");
+  TableOrigin table = table_origin(find_gpu(origin.gpu));
+  if (!origin.link.empty()) table.link = origin.link;
+  import_kernel_tables(path, table, report, sink);
+}
+
+/// One kind of file, as the command names it.
+struct ImportKind {
+  const char* name;
+  Import import;
+  bool needs_gpu;
+  const char* what;
+};
+
+constexpr std::array<ImportKind, 8> kinds = {
+    {{"kernel-tables", import_folder, true, "a folder of kernel tables (gemm_perf.csv.gz and its like)"},
+     {"nccl-tests", import_nccl_tests, true, "output of all_reduce_perf and its like, text or -J"},
+     {"perftest", import_perftest, false,
+      "output of ib_send_bw, ib_write_lat and their like, text or --out_json"},
+     {"iperf3", import_iperf3, false, "output of iperf3 -J"},
+     {"nvbandwidth", import_nvbandwidth, true, "output of nvbandwidth, text or -j"},
+     {"topo", import_topology, false, "output of nvidia-smi topo -m"},
+     {"nccl-log", import_nccl_log, false, "log of a run with NCCL_DEBUG=INFO"},
+     {"measurements", import_measurements, false, "measurement files, to be checked and put into one"}}};
+
 options::options_description import_options() {
   options::options_description description("Options", 100);
   description.add_options()("gpu", options::value<std::string>()->value_name("NAME"),
                             "catalogue name of the GPU that was measured")(
+      "link", options::value<std::string>()->value_name("CLASS"),
+      "nvlink, pcie, roce, ib or tcp, where the output does not tell; within a node that of the GPU")(
+      "op", options::value<std::string>()->value_name("NAME"),
+      "operation of nccl-tests whose output does not name it: all_reduce, all_gather, …")(
+      "rate-gbps", options::value<double>()->value_name("N"),
+      "line rate of the port that perftest used, Gbit/s")("bytes", options::value<double>()->value_name("N"),
+                                                          "size of the buffer that nvbandwidth copied")(
       "output,o", options::value<std::string>()->value_name("FILE")->default_value("-"),
       "where the measurements go; - is stdout")("help,h", "this text");
   return description;
@@ -25,12 +68,55 @@ options::options_description import_options() {
 void print_help(const options::options_description& description) {
   std::ostringstream list;
   list << description;
-  print(
-      "sextant import kernel-tables FOLDER --gpu NAME [-o FILE]\n\n"
-      "Turns a folder of kernel tables (gemm_perf.csv.gz and its like) into a measurement file, JSON "
-      "Lines.\n\n" +
-      list.str() +
-      "\nExample:\n  sextant import kernel-tables tables/h200_sxm --gpu h200-sxm -o h200.jsonl\n");
+  std::string text =
+      "sextant import KIND FILE… [--gpu NAME] [-o FILE]\n\n"
+      "Turns other tools' output into a measurement file, JSON Lines, and says on stderr how many rows were\n"
+      "read, passed on and left out, and why.\n\nKinds:\n";
+  for (const ImportKind& kind : kinds) text += fmt::format("  {:<14} {}\n", kind.name, kind.what);
+  print(text + "\n" + list.str() +
+        "\nExamples:\n  sextant import kernel-tables tables/h200_sxm --gpu h200-sxm -o h200.jsonl\n"
+        "  sextant import nccl-tests all_reduce.txt --gpu h100-sxm --link ib -o nccl.jsonl\n"
+        "  sextant import perftest ib_send_bw.txt --rate-gbps 100 -o rdma.jsonl\n");
+}
+
+const ImportKind& find_kind(const std::string& name) {
+  std::vector<std::string> names;
+  for (const ImportKind& kind : kinds) {
+    if (name == kind.name) return kind;
+    names.emplace_back(kind.name);
+  }
+  throw InputError(fmt::format("import: found the kind '{}', expected one of {}{}; see sextant import --help",
+                               name, fmt::join(names, ", "), did_you_mean(name, names)));
+}
+
+double positive_option(const ParsedWords& parsed, const std::string& name) {
+  if (!parsed.has(name)) return 0;
+  const auto value = parsed.options[name].as<double>();
+  if (!(value > 0) || value > 1e15)
+    throw InputError(fmt::format("--{}: found {}, expected a number above 0", name, value));
+  return value;
+}
+
+std::string choice_option(const ParsedWords& parsed, const std::string& name,
+                          const std::vector<std::string>& choices) {
+  const std::string value = parsed.text(name).value_or("");
+  if (!value.empty() && std::find(choices.begin(), choices.end(), value) == choices.end())
+    throw InputError(fmt::format("--{}: found '{}', expected one of {}{}", name, value,
+                                 fmt::join(choices, ", "), did_you_mean(value, choices)));
+  return value;
+}
+
+ForeignOrigin origin_of(const ParsedWords& parsed, const ImportKind& kind) {
+  ForeignOrigin origin;
+  origin.gpu = parsed.text("gpu").value_or("");
+  if (kind.needs_gpu && origin.gpu.empty())
+    throw InputError("import: expected --gpu NAME; see sextant catalog gpus");
+  if (!origin.gpu.empty()) find_gpu(origin.gpu);
+  origin.link = choice_option(parsed, "link", detail::link_classes());
+  origin.operation = choice_option(parsed, "op", detail::collective_operations());
+  origin.rate_gbps = positive_option(parsed, "rate-gbps");
+  origin.bytes = positive_option(parsed, "bytes");
+  return origin;
 }
 
 }  // namespace
@@ -42,17 +128,22 @@ int run_import(const Arguments& words) {
     print_help(description);
     return 0;
   }
-  if (parsed.arguments.size() != 2 || parsed.arguments[0] != "kernel-tables")
-    throw InputError("import: expected kernel-tables and a folder; see sextant import --help");
-  const std::optional<std::string> gpu = parsed.text("gpu"), output = parsed.text("output");
-  if (!gpu) throw InputError("import: expected --gpu NAME; see sextant catalog gpus");
+  if (parsed.arguments.size() < 2)
+    throw InputError(
+        "import: expected a kind and a file, such as kernel-tables FOLDER; see sextant import --help");
+  const ImportKind& kind = find_kind(parsed.arguments.front());
+  const ForeignOrigin origin = origin_of(parsed, kind);
+  const std::optional<std::string> output = parsed.text("output");
   check_writable("--output", output);
-  const TableOrigin origin{*gpu, find_gpu(*gpu).nvlink_gbps ? "nvlink" : "pcie"};
-  std::string lines;
-  import_kernel_tables(parsed.arguments[1], origin, [&](const Measurement& measurement) {
-    lines += write_measurement(measurement) + "\n";
-  });
-  write_result(output, lines);
+  TextFileWriter writer(*output);
+  ImportReport report;
+  const MeasurementSink sink = [&](const Measurement& measurement) {
+    writer.write(write_measurement(measurement) + "\n");
+  };
+  for (std::size_t i = 1; i < parsed.arguments.size(); ++i)
+    kind.import(parsed.arguments[i], origin, report, sink);
+  writer.commit();
+  fmt::print(stderr, "{}", report.text());
   return 0;
 }
 

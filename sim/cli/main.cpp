@@ -27,6 +27,7 @@ constexpr Command commands[] = {
     {"simulate", "runs a fixed deployment event by event and prints its serving metrics", run_simulate},
     {"catalog", "shows models, GPUs, NICs, switches, nodes, profiles, or a scenario's cluster", run_catalog},
     {"fit", "turns measurements into a profile", run_fit},
+    {"validate", "predicts measured rows and says how far off the predictions are", run_validate},
     {"import", "turns other tools' files into measurements", run_import},
 };
 

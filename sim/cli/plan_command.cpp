@@ -20,7 +20,7 @@ options::options_description plan_options() {
   description.add_options()("json", file(),
                             "every figure as JSON (reports/README.md); - is stdout, without the text")(
       "csv", file(), "one row per candidate; - is stdout, without the text")(
-      "no-intervals", "skip the 90 % intervals: 14 simulations less")(
+      "no-intervals", "skip the 90 % intervals of the model's error: 16 simulations less")(
       "step-by-step", "visit every request in every step: the same results, slower");
   add_scenario_options(description);
   return description;
@@ -39,7 +39,8 @@ void print_help(const options::options_description& description) {
       list.str() +
       "\nExample:\n"
       "  sextant plan scenarios/part1-405b.json --set workload.max_concurrency=32 --json plan.json\n\n" +
-      metric_formulas() + "\nExit codes: 0 planned, 2 bad input, 3 no layout fits, 130 interrupted.\n");
+      metric_formulas() +
+      "\nExit codes: 0 planned, 2 bad input, 3 no layout fits or serves a request, 130 interrupted.\n");
 }
 
 }  // namespace

@@ -42,7 +42,8 @@ void print_help(const options::options_description& description) {
       "  sextant simulate scenarios/part1-405b.json --set 'deployment={\"tp\":1,\"pp\":3}' --replications "
       "4\n\n" +
       metric_formulas() +
-      "\nExit codes: 0 simulated, 2 bad input, 3 the deployment does not fit in memory, 130 interrupted.\n");
+      "\nExit codes: 0 simulated, 2 bad input, 3 the deployment does not fit in memory or serves no request, "
+      "130 interrupted.\n");
 }
 
 std::vector<SimulatedRun> simulate_replications(const Scenario& scenario, std::uint64_t replications,

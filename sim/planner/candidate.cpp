@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace sextant {
 namespace {
@@ -24,7 +25,7 @@ StageReport report_stage(const SearchContext& context, const Candidate& candidat
     report.gpus.push_back(scenario.cluster.devices[static_cast<std::size_t>(gpu)].name);
   report.gpu = scenario.cluster.kinds(placement.gpus);
   report.memory = memory;
-  report.kv_tokens = memory.budget.kv_tokens(scenario.engine.block_size);
+  report.kv_tokens = kv_blocks({memory}, scenario.engine) * scenario.engine.block_size;
   report.decode_families = model.families(stage, typical.decode);
   report.decode_pass_ms = model.pass(stage, typical.decode).total.ms();
   report.chunk_pass_ms = model.pass(stage, typical.prefill).total.ms();
@@ -40,20 +41,45 @@ StageReport report_stage(const SearchContext& context, const Candidate& candidat
   return report;
 }
 
-void judge_slo(const Scenario& scenario, Candidate& candidate) {
-  const auto metrics = named_metrics(candidate.metrics);
-  for (const ServiceLevel& level : scenario.slo) {
-    const auto found =
-        std::find_if(metrics.begin(), metrics.end(), [&](const auto& m) { return m.first == level.metric; });
-    const bool met = level.at_most ? found->second <= level.bound : found->second >= level.bound;
-    if (met && candidate.metrics.finished > 0) continue;
-    candidate.meets_slo = false;
-    candidate.missed.push_back(fmt::format("{} is {:.5g}, bound {}{:.5g}", level.metric, found->second,
-                                           level.at_most ? "<=" : ">=", level.bound));
-  }
+/// Throughputs within one class of a percent count as equal: then the shorter latency decides.
+int throughput_class(const Candidate& candidate) {
+  const double throughput = candidate.metrics.output_throughput;
+  return throughput > 0 ? static_cast<int>(std::floor(std::log(throughput) / std::log(1.01))) : -1;
 }
 
 }  // namespace
+
+bool ranks_before(const Candidate& a, const Candidate& b) {
+  const auto sound = [](const Candidate& c) { return c.startable && c.metrics.rejected == 0; };
+  if (sound(a) != sound(b)) return sound(a);
+  if (a.meets_slo != b.meets_slo) return a.meets_slo;
+  const int class_a = throughput_class(a), class_b = throughput_class(b);
+  if (class_a != class_b) return class_a > class_b;
+  // Without a sample (nothing finished) the mean is not a number, which no order has a place for.
+  const auto latency = [](const Candidate& c) {
+    return c.metrics.finished > 0 ? c.metrics.e2el.mean : std::numeric_limits<double>::infinity();
+  };
+  return latency(a) < latency(b);
+}
+
+void judge_slo(const Scenario& scenario, Candidate& candidate) {
+  if (scenario.slo.empty()) return;
+  const ServingMetrics& m = candidate.metrics;
+  if (m.rejected > 0)
+    candidate.missed.push_back(fmt::format("{} of {} requests are rejected, bound 0", m.rejected, m.arrived));
+  const auto metrics = named_metrics(m);
+  for (const ServiceLevel& level : scenario.slo) {
+    const auto found = std::find_if(metrics.begin(), metrics.end(),
+                                    [&](const auto& named) { return named.first == level.metric; });
+    const bool met = level.at_most ? found->second <= level.bound : found->second >= level.bound;
+    if (met && m.finished > 0) continue;
+    const std::string value =
+        std::isnan(found->second) ? "has no sample" : fmt::format("is {:.5g}", found->second);
+    candidate.missed.push_back(
+        fmt::format("{} {}, bound {}{:.5g}", level.metric, value, level.at_most ? "<=" : ">=", level.bound));
+  }
+  candidate.meets_slo = candidate.missed.empty();
+}
 
 std::vector<ReplicaSetup> replica_setups(const SearchContext& context, const Layout& layout,
                                          CostLevel level) {
@@ -64,7 +90,7 @@ std::vector<ReplicaSetup> replica_setups(const SearchContext& context, const Lay
                                        scenario.cluster, replica, layout.tp);
     setups.push_back(
         {std::make_shared<ReplicaModel>(scenario.model, context.machine, replica, layout.tp, level),
-         kv_blocks(memory, scenario.engine.block_size)});
+         kv_blocks(memory, scenario.engine)});
   }
   return setups;
 }
@@ -75,8 +101,13 @@ Candidate simulate_candidate(const SearchContext& context, const EstimatedLayout
   Candidate candidate;
   candidate.layout = estimated.layout;
   candidate.estimate = estimated.output_throughput;
-  candidate.kv_tokens = estimated.kv_blocks * scenario.engine.block_size;
-  candidate.metrics = simulate(replica_setups(context, candidate.layout), scenario.engine, scenario.workload,
+  const EngineOptions& engine = scenario.engine;
+  candidate.kv_tokens = estimated.kv_blocks * engine.block_size;
+  // vLLM holds max_model_len against all blocks, its own included (check_enough_kv_cache_memory).
+  candidate.startable =
+      (estimated.kv_blocks + engine.reserved_kv_blocks) * engine.block_size >= engine.max_model_len;
+  const std::vector<ReplicaSetup> setups = replica_setups(context, candidate.layout);
+  candidate.metrics = simulate(setups, scenario.engine, scenario.workload,
                                {options.step_by_step, options.replication, scenario.goodput, options.stop});
   candidate.simulated = true;
 
@@ -104,7 +135,9 @@ Candidate simulate_candidate(const SearchContext& context, const EstimatedLayout
     candidate.stages.push_back(
         report_stage(context, candidate, model, s, memory[static_cast<std::size_t>(s)], typical));
   candidate.grade = model.grade();
-  candidate.extrapolated = model.extrapolated();
+  candidate.extrapolated = std::any_of(setups.begin(), setups.end(), [](const ReplicaSetup& setup) {
+    return dynamic_cast<const ReplicaModel&>(*setup.pipeline).extrapolated();
+  });
   judge_slo(scenario, candidate);
   candidate.energy = energy_of(context, candidate);
   if (scenario.economics && metrics.output_throughput > 0)

@@ -17,9 +17,21 @@ struct MetricIntervals {
   std::string cause;
 };
 
+/// Whether `a` ranks before `b`: one that starts and rejects nothing first, then one that meets the SLO, then
+/// the higher throughput in classes of a percent, and within a class the shorter mean latency.
+bool ranks_before(const Candidate& a, const Candidate& b);
+
+/// Holds the run of a candidate against the scenario's SLO. A rejected request misses any SLO, as does a
+/// bounded metric that has no sample.
+void judge_slo(const Scenario&, Candidate&);
+
+/// The interval around `nominal` of independent effects, each given by the metric's values at its two ends:
+/// logarithms of ratios add in quadrature, so that a low end stays above 0 as long as each effect alone does.
+Interval combined_interval(double nominal, const std::vector<std::pair<double, double>>& ends);
+
 /// One run for each operator family at either end of its interval, with the same requests; families are
-/// independent of each other, so their effects add in quadrature, and a structural term for what the model
-/// leaves out joins them.
+/// independent of each other, so their effects are combined as above, and a structural term for what the
+/// model leaves out joins them. They hold the model's error alone: another seed's requests are not in them.
 MetricIntervals metric_intervals(const SearchContext&, const Candidate&, const PlanOptions&);
 
 /// Operators of the layout whose times are assumed, not measured, with the rule: "gemm w4a16 on rtx-5090 is

@@ -27,6 +27,8 @@ WorkloadSummary summarise_workload(const Workload& workload) {
   summary.output /= drawn;
   if (workload.arrival == Workload::Arrival::concurrency)
     summary.concurrency = static_cast<double>(std::min(workload.max_concurrency, workload.num_prompts));
+  else if (workload.arrival != Workload::Arrival::trace)
+    summary.rate = workload.request_rate;
   else
     summary.rate = last.seconds() > 0 ? drawn / last.seconds() : std::numeric_limits<double>::infinity();
   return summary;
@@ -84,8 +86,7 @@ double round_seconds(const SearchContext& context, const ReplicaModel& model, do
 EstimatedLayout estimate(const SearchContext& context, const Layout& layout) {
   const Scenario& scenario = context.scenario;
   const WorkloadSummary& load = context.workload;
-  EstimatedLayout result{layout, kv_blocks(tightest_replica(context, layout), scenario.engine.block_size), 0,
-                         0};
+  EstimatedLayout result{layout, kv_blocks(tightest_replica(context, layout), scenario.engine), 0, 0};
   if (result.kv_blocks <= 0) return result;
 
   const double kv_requests =

@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "sim/planner/candidate.hpp"
 
@@ -22,8 +23,11 @@ bool same_degrees(const Layout& a, const Layout& b) {
 }
 
 std::string figures(const Candidate& c) {
-  return fmt::format("{:.1f} output tokens/s, mean TPOT {:.1f} ms, mean TTFT {:.0f} ms",
-                     c.metrics.output_throughput, c.metrics.tpot.mean, c.metrics.ttft.mean);
+  const auto latency = [](double ms, int digits) {
+    return std::isnan(ms) ? "-" : fmt::format("{:.{}f} ms", ms, digits);
+  };
+  return fmt::format("{:.1f} output tokens/s, mean TPOT {}, mean TTFT {}", c.metrics.output_throughput,
+                     latency(c.metrics.tpot.mean, 1), latency(c.metrics.ttft.mean, 0));
 }
 
 void explain_degrees(const Plan& plan, std::vector<std::string>& reasons) {
@@ -41,6 +45,9 @@ void explain_degrees(const Plan& plan, std::vector<std::string>& reasons) {
                                  figures(best), other->layout.describe(), figures(*other));
   if (best.meets_slo && !other->meets_slo)
     text += fmt::format(" and misses the SLO ({})", other->missed.front());
+  if (best.startable && !other->startable) text += " and would not start: max_model_len exceeds its KV cache";
+  if (best.metrics.rejected == 0 && other->metrics.rejected > 0)
+    text += fmt::format(" and rejects {} requests", grouped(other->metrics.rejected));
   reasons.push_back(text);
 }
 
@@ -101,23 +108,27 @@ void explain_bottleneck(const Candidate& best, std::vector<std::string>& reasons
 }
 
 void explain_hops(const Candidate& best, std::vector<std::string>& reasons) {
-  double hops = 0, passes = 0;
+  double decode_hops = 0, decode = 0, chunk_hops = 0, chunk = 0;
   for (const StageReport& stage : best.stages) {
-    hops += stage.decode_hop_ms;
-    passes += stage.decode_pass_ms;
+    decode_hops += stage.decode_hop_ms;
+    decode += stage.decode_pass_ms + stage.decode_hop_ms;
+    chunk_hops += stage.chunk_hop_ms;
+    chunk += stage.chunk_pass_ms + stage.chunk_hop_ms;
   }
-  if (best.layout.pp == 1 || passes <= 0) return;
+  if (best.layout.pp == 1 || decode <= 0 || chunk <= 0) return;
   reasons.push_back(
-      fmt::format("the hops between stages take {:.2f} ms of a decode round of {:.1f} ms ({:.2f} %): a "
-                  "faster link can gain no more",
-                  hops, hops + passes, 100 * hops / (hops + passes)));
+      fmt::format("the hops between stages take {:.2f} of the {:.1f} ms of a decode step's way through all "
+                  "stages ({:.2f} %) "
+                  "and {:.1f} of the {:.0f} ms of a prompt chunk of {} tokens ({:.2f} %)",
+                  decode_hops, decode, 100 * decode_hops / decode, chunk_hops, chunk,
+                  grouped(best.chunk_tokens), 100 * chunk_hops / chunk));
 }
 
 /// What no table of the report says.
 void explain_limits(const SearchContext& context, const Candidate& best, std::vector<std::string>& reasons) {
   const ServingMetrics& m = best.metrics;
   const std::int64_t longest = context.scenario.engine.max_model_len;
-  if (longest > best.kv_tokens)
+  if (!best.startable)
     reasons.push_back(
         fmt::format("vLLM will refuse to start with max_model_len {}: a replica caches {} tokens; set "
                     "engine.max_model_len to that or less",

@@ -9,9 +9,9 @@
 namespace sextant {
 namespace {
 
-constexpr Family families[] = {Family::gemm,        Family::attention_prefill, Family::attention_decode,
-                               Family::elementwise, Family::collective,        Family::point_to_point,
-                               Family::host};
+constexpr Family families[] = {
+    Family::gemm,        Family::moe,        Family::attention_prefill, Family::attention_decode,
+    Family::elementwise, Family::collective, Family::point_to_point,    Family::host};
 
 /// A run's metrics with one family at one end of its interval.
 std::vector<std::pair<std::string, double>> perturbed(const SearchContext& context, const Layout& layout,
@@ -32,7 +32,7 @@ std::string cause(const std::string& metric, double value, std::vector<Effect> e
   std::sort(effects.begin(), effects.end(),
             [](const Effect& a, const Effect& b) { return a.below + a.above > b.below + b.above; });
   constexpr std::size_t most = 2;
-  std::string text = fmt::format("what the interval of {} comes from:", metric);
+  std::string text = fmt::format("what the model error of {} comes from:", metric);
   for (std::size_t i = 0; i < std::min(most, effects.size()); ++i)
     text += fmt::format("{} {} alone moves it from {:.3g} to {:.3g}", i == 0 ? "" : ",", effects[i].name,
                         value - effects[i].below, value + effects[i].above);
@@ -40,6 +40,20 @@ std::string cause(const std::string& metric, double value, std::vector<Effect> e
 }
 
 }  // namespace
+
+Interval combined_interval(double nominal, const std::vector<std::pair<double, double>>& ends) {
+  double below = 0, above = 0;
+  for (const auto& [one, other] : ends) {
+    below += std::pow(std::log(std::min({one, other, nominal}) / nominal), 2);
+    above += std::pow(std::log(std::max({one, other, nominal}) / nominal), 2);
+  }
+  if (nominal > 0)
+    return {nominal * std::exp(-std::sqrt(below)), nominal, nominal * std::exp(std::sqrt(above))};
+  // Nothing is a ratio of 0 (no request was good, say): the farthest end alone is told.
+  double farthest = nominal;
+  for (const auto& [one, other] : ends) farthest = std::max({farthest, one, other});
+  return {nominal, nominal, farthest};
+}
 
 MetricIntervals metric_intervals(const SearchContext& context, const Candidate& candidate,
                                  const PlanOptions& options) {
@@ -63,20 +77,24 @@ MetricIntervals metric_intervals(const SearchContext& context, const Candidate& 
   });
 
   const bool closed = context.workload.concurrency > 0;
-  const std::string headline = closed ? "output_throughput" : "mean_tpot_ms";
+  // Outputs of one token have no TPOT.
+  const bool has_tpot = std::isfinite(candidate.metrics.tpot.mean);
+  const std::string headline = closed ? "output_throughput" : has_tpot ? "mean_tpot_ms" : "mean_ttft_ms";
   const auto nominal = named_metrics(candidate.metrics);
   MetricIntervals result;
   for (std::size_t m = 0; m < nominal.size(); ++m) {
     const auto& [name, value] = nominal[m];
     std::vector<Effect> effects;
-    double below = 0, above = 0;
+    std::vector<std::pair<double, double>> ends;
     for (std::size_t pair = 0; pair < names.size(); ++pair) {
-      const double slow = runs[2 * pair][m].second - value, fast = runs[2 * pair + 1][m].second - value;
-      effects.push_back({names[pair], -std::min({slow, fast, 0.0}), std::max({slow, fast, 0.0})});
-      below += std::pow(effects.back().below, 2);
-      above += std::pow(effects.back().above, 2);
+      const double slow = runs[2 * pair][m].second, fast = runs[2 * pair + 1][m].second;
+      ends.emplace_back(slow, fast);
+      effects.push_back(
+          {names[pair], value - std::min({slow, fast, value}), std::max({slow, fast, value}) - value});
     }
-    result.intervals[name] = {std::max(0.0, value - std::sqrt(below)), value, value + std::sqrt(above)};
+    result.intervals[name] = combined_interval(value, ends);
+    // No share of the requests is more than all of them.
+    if (name == "goodput_fraction") result.intervals[name].high = std::min(1.0, result.intervals[name].high);
     if (name == headline) result.cause = cause(name, value, std::move(effects));
   }
   return result;
@@ -91,15 +109,17 @@ std::vector<std::string> assumed_operators(const SearchContext& context, const L
       const StageOperators operators = stage_operators(model.architecture, model.weights, model.kv, shape);
       for (const int device : replica[s].gpus) {
         const GpuProfile& profile = *context.machine.profile(device);
-        for (const auto& [gemm, count] : operators.gemms) {
-          const auto known = profile.gemm.find(gemm.type);
-          if (known == profile.gemm.end() || known->second.grade != Grade::assumed) continue;
+        const auto note = [&](const char* family, const auto& models, const std::string& type) {
+          const auto known = models.find(type);
+          if (known == models.end() || known->second.grade != Grade::assumed) return;
           const std::string text =
-              fmt::format("gemm {} on {} is assumed, its time between {:.2f} and {:.2f} of the one used: {}",
-                          gemm.type, profile.gpu, known->second.spread.low, known->second.spread.high,
+              fmt::format("{} {} on {} is assumed, its time between {:.2f} and {:.2f} of the one used: {}",
+                          family, type, profile.gpu, known->second.spread.low, known->second.spread.high,
                           known->second.source.substr(0, known->second.source.find(';')));
           if (std::find(found.begin(), found.end(), text) == found.end()) found.push_back(text);
-        }
+        };
+        for (const auto& [gemm, count] : operators.gemms) note("gemm", profile.gemm, gemm.type);
+        for (const auto& [moe, count] : operators.moes) note("moe", profile.moe, moe.type);
       }
     }
   }

@@ -1,11 +1,17 @@
 #include <fmt/core.h>
 
+#include "models/llm/layer_parts.hpp"
 #include "sim/planner/search.hpp"
 
 namespace sextant {
 namespace {
 
-std::optional<std::string> obstacle(const GroupedQueryAttention& attention, const WeightFormat& format,
+/// Weights of one part of `model` that share a scale along the input; 0: none.
+std::int64_t scale_group(const ServedModel& model, Part part) {
+  return stays_sixteen_bit(model.architecture, model.weights, part) ? 0 : model.weights.group;
+}
+
+std::optional<std::string> obstacle(const GroupedQueryAttention& attention, const ServedModel& model,
                                     int tp) {
   if (attention.heads % tp != 0)
     return fmt::format("{} attention heads are not divisible by {}", attention.heads, tp);
@@ -13,22 +19,34 @@ std::optional<std::string> obstacle(const GroupedQueryAttention& attention, cons
     return fmt::format("{} key/value heads can neither be divided nor replicated evenly {} ways",
                        attention.kv_heads, tp);
   const std::int64_t columns = attention.heads * attention.head_dim / tp;
-  if (format.group > 0 && columns % format.group != 0)
+  const std::int64_t group = scale_group(model, Part::attention);
+  if (group > 0 && columns % group != 0)
     return fmt::format("{} inputs of the output projection per GPU do not hold whole groups of {} weights",
-                       columns, format.group);
+                       columns, group);
   return std::nullopt;
 }
 
-std::optional<std::string> obstacle(const GatedMlp& mlp, const WeightFormat& format, int tp) {
-  if (mlp.intermediate % tp != 0)
-    return fmt::format("the MLP's width of {} is not divisible by {}", mlp.intermediate, tp);
-  if (format.group > 0 && mlp.intermediate / tp % format.group != 0)
+/// A gated MLP of that width, called `what`.
+std::optional<std::string> width_obstacle(const char* what, std::int64_t width, std::int64_t group, int tp) {
+  if (width % tp != 0) return fmt::format("{}'s width of {} is not divisible by {}", what, width, tp);
+  if (group > 0 && width / tp % group != 0)
     return fmt::format("{} inputs of the down projection per GPU do not hold whole groups of {} weights",
-                       mlp.intermediate / tp, format.group);
+                       width / tp, group);
   return std::nullopt;
 }
 
-std::optional<std::string> obstacle(const std::monostate&, const WeightFormat&, int) {
+std::optional<std::string> obstacle(const GatedMlp& mlp, const ServedModel& model, int tp) {
+  return width_obstacle("the MLP", mlp.intermediate, scale_group(model, Part::mlp), tp);
+}
+
+std::optional<std::string> obstacle(const MixtureOfExperts& moe, const ServedModel& model, int tp) {
+  const std::int64_t group = model.weights.pads_experts ? 0 : scale_group(model, Part::experts);
+  if (auto reason = width_obstacle("an expert", moe.intermediate, group, tp)) return reason;
+  return width_obstacle("the shared expert", moe.shared_intermediate, scale_group(model, Part::shared_expert),
+                        tp);
+}
+
+std::optional<std::string> obstacle(const std::monostate&, const ServedModel&, int) {
   return std::nullopt;
 }
 
@@ -36,7 +54,7 @@ std::optional<std::string> obstacle(const std::monostate&, const WeightFormat&, 
 
 std::optional<std::string> tensor_parallel_obstacle(const ServedModel& model, int tp) {
   if (tp == 1) return std::nullopt;
-  const auto check = [&](const auto& part) { return obstacle(part, model.weights, tp); };
+  const auto check = [&](const auto& part) { return obstacle(part, model, tp); };
   for (const LayerKind& kind : model.architecture.kinds) {
     if (auto reason = std::visit(check, kind.mixer)) return reason;
     if (auto reason = std::visit(check, kind.feed_forward)) return reason;

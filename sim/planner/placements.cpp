@@ -74,30 +74,39 @@ class PipelineEnumerator {
   std::vector<std::vector<GpuGroup>> found_;
 };
 
+/// Cuts `gpus` into groups of `tp`, equal cards together as far as they go, for a group runs at its slowest
+/// card's pace; then what each kind leaves. Returns what is too few for a group.
+std::vector<int> take_groups(const Cluster& cluster, std::vector<int> gpus, int tp,
+                             std::vector<GpuGroup>& groups) {
+  const auto kind = [&](int gpu) { return cluster.kind(gpu); };
+  std::stable_sort(gpus.begin(), gpus.end(), [&](int a, int b) { return kind(a) < kind(b); });
+  const auto add = [&](auto first) {
+    std::vector<int> group(first, first + tp);
+    std::sort(group.begin(), group.end());
+    groups.push_back({group, kind_of(cluster, group)});
+  };
+  std::vector<int> mixed;
+  for (auto begin = gpus.begin(); begin != gpus.end();) {
+    const auto end = std::find_if(begin, gpus.end(), [&](int gpu) { return kind(gpu) != kind(*begin); });
+    for (; end - begin >= tp; begin += tp) add(begin);
+    mixed.insert(mixed.end(), begin, end);
+    begin = end;
+  }
+  auto begin = mixed.begin();
+  for (; mixed.end() - begin >= tp; begin += tp) add(begin);
+  return {begin, mixed.end()};
+}
+
 }  // namespace
 
 std::vector<GpuGroup> gpu_groups(const Cluster& cluster, int tp) {
-  const auto size = static_cast<std::size_t>(tp);
   std::vector<GpuGroup> groups;
   std::vector<int> left_over;
   for (const Node& node : cluster.nodes) {
-    // Equal cards together: a group runs at its slowest card's pace.
-    std::vector<int> gpus = node.gpus;
-    std::stable_sort(gpus.begin(), gpus.end(),
-                     [&](int a, int b) { return cluster.kind(a) < cluster.kind(b); });
-    std::size_t at = 0;
-    for (; at + size <= gpus.size(); at += size) {
-      const auto first = gpus.begin() + static_cast<std::ptrdiff_t>(at);
-      const std::vector<int> group(first, first + tp);
-      groups.push_back({group, kind_of(cluster, group)});
-    }
-    left_over.insert(left_over.end(), gpus.begin() + static_cast<std::ptrdiff_t>(at), gpus.end());
+    const std::vector<int> rest = take_groups(cluster, node.gpus, tp, groups);
+    left_over.insert(left_over.end(), rest.begin(), rest.end());
   }
-  for (std::size_t at = 0; at + size <= left_over.size(); at += size) {
-    const auto first = left_over.begin() + static_cast<std::ptrdiff_t>(at);
-    const std::vector<int> group(first, first + tp);
-    groups.push_back({group, kind_of(cluster, group)});
-  }
+  take_groups(cluster, left_over, tp, groups);
   return groups;
 }
 

@@ -20,19 +20,6 @@ namespace {
 
 constexpr double GB = 1e9;
 
-/// Throughputs within a percent count as equal: then the shorter latency decides.
-int throughput_class(const Candidate& candidate) {
-  const double throughput = candidate.metrics.output_throughput;
-  return throughput > 0 ? static_cast<int>(std::floor(std::log(throughput) / std::log(1.01))) : -1;
-}
-
-bool better(const Candidate& a, const Candidate& b) {
-  if (a.meets_slo != b.meets_slo) return a.meets_slo;
-  const int class_a = throughput_class(a), class_b = throughput_class(b);
-  if (class_a != class_b) return class_a > class_b;
-  return a.metrics.e2el.mean < b.metrics.e2el.mean;
-}
-
 [[noreturn]] void nothing_fits(const Scenario& scenario, const std::vector<Rejection>& rejections) {
   const Rejection* nearest = nullptr;
   for (const Rejection& r : rejections)
@@ -46,6 +33,14 @@ bool better(const Candidate& a, const Candidate& b) {
       "{}: no layout is possible{}", scenario.name,
       rejections.empty() ? ""
                          : fmt::format("; {}: {}", rejections.front().layout, rejections.front().reason)));
+}
+
+[[noreturn]] void nothing_served(const Scenario& scenario, const Candidate& best) {
+  throw InfeasibleError(fmt::format(
+      "{}: no layout serves a request; {} rejects all {}: a prompt and its output may have {} tokens "
+      "(max_model_len) and must fit in the {} that a replica caches",
+      scenario.name, best.layout.describe(), best.metrics.arrived, scenario.engine.max_model_len,
+      best.kv_tokens));
 }
 
 /// Of layouts ordered by estimate, the best of each tp x pp x dp first, then the next best of all, `most`
@@ -83,11 +78,18 @@ std::vector<EstimatedLayout> layouts_to_simulate(const SearchContext& context, c
 std::string verdict(const Plan& base, const Plan& variant, bool same_workload) {
   const ServingMetrics& a = base.candidates.front().metrics;
   const ServingMetrics& b = variant.candidates.front().metrics;
-  const auto percent = [](double from, double to) { return from > 0 ? 100 * (to / from - 1) : 0.0; };
+  // A metric without samples on either side moves nothing.
+  const auto percent = [](double from, double to) {
+    return from > 0 && std::isfinite(to) ? 100 * (to / from - 1) : 0.0;
+  };
   const double throughput = percent(a.output_throughput, b.output_throughput);
   const double ttft = percent(a.ttft.mean, b.ttft.mean), tpot = percent(a.tpot.mean, b.tpot.mean);
-  std::string text = fmt::format("output throughput {:+.2f} %, mean TTFT {:+.2f} %, mean TPOT {:+.2f} %",
-                                 throughput, ttft, tpot);
+  const auto change = [](const char* name, double after, double moved) {
+    return std::isfinite(after) ? fmt::format("{} {:+.2f} %", name, moved) : fmt::format("{} -", name);
+  };
+  std::string text =
+      fmt::format("{}, {}, {}", change("output throughput", b.output_throughput, throughput),
+                  change("mean TTFT", b.ttft.mean, ttft), change("mean TPOT", b.tpot.mean, tpot));
   const double largest = std::max({std::abs(throughput), std::abs(ttft), std::abs(tpot)});
   if (!same_workload)
     text = "another load, so not a gain or a loss: read its figures for themselves";
@@ -146,8 +148,9 @@ Plan make_plan(const Scenario& given, const PlanOptions& options) {
     ++done;
     if (options.progress) options.progress(done, static_cast<int>(layouts.size()));
   });
-  std::stable_sort(plan.candidates.begin(), plan.candidates.end(), better);
+  std::stable_sort(plan.candidates.begin(), plan.candidates.end(), ranks_before);
   Candidate& best = plan.candidates.front();
+  if (best.metrics.finished == 0) nothing_served(scenario, best);
   plan.reasons = explain(context, plan);
   if (options.intervals) {
     MetricIntervals intervals = metric_intervals(context, best, options);

@@ -34,7 +34,7 @@ struct StageReport {
   StageShares shares;
 };
 
-/// 90 % interval of a headline number.
+/// 90 % interval of a headline number: the model's error alone, with the same requests.
 struct Interval {
   double low = 0, nominal = 0, high = 0;
 };
@@ -49,12 +49,14 @@ struct Candidate {
   std::int64_t chunk_tokens = 0;
   double estimate = 0;  ///< analytic output tokens/s that ordered the candidates
   bool simulated = false;
+  bool startable =
+      true;  ///< false: vLLM refuses to start it, as max_model_len tokens do not fit in its KV cache
   ServingMetrics metrics;
   bool meets_slo = true;
   std::vector<std::string> missed;            ///< "p99_ttft_ms is 3120, bound <=2000"
   std::map<std::string, Interval> intervals;  ///< by metric name; for the best candidate
   Grade grade = Grade::assumed;
-  bool extrapolated = false;
+  bool extrapolated = false;  ///< some pass of the run lay outside what was fitted
   std::optional<double> usd_per_million_output_tokens;
   std::optional<Energy> energy;  ///< nullopt: nothing is known of some GPU's power
 };
@@ -89,7 +91,7 @@ struct PlanOptions {
 };
 
 /// Searches (or takes the fixed) deployment, simulates, ranks, explains. Throws InfeasibleError, with the
-/// smallest shortfall, if nothing fits.
+/// smallest shortfall, if nothing fits, and if what fits serves no request.
 Plan make_plan(const Scenario&, const PlanOptions& = {});
 
 /// Plans every variant of the document and says what each moves against `base`.

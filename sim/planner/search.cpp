@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
+#include <optional>
 
 #include "models/base/error.hpp"
 
@@ -28,13 +30,49 @@ Layout make_layout(const std::vector<std::vector<GpuGroup>>& pipelines,
   return layout;
 }
 
-/// The first `dp` runs of `pp` groups in cluster order, each with its best split.
+/// Throughputs within a percent count as equal (an open loop's demand caps them): then the faster token
+/// leads.
+bool better_estimate(const EstimatedLayout& a, const EstimatedLayout& b) {
+  const auto grade = [](const EstimatedLayout& e) {
+    return e.output_throughput > 0 ? std::floor(std::log(e.output_throughput) / std::log(1.01)) : -1e9;
+  };
+  return grade(a) != grade(b) ? grade(a) > grade(b) : a.token_seconds < b.token_seconds;
+}
+
+/// Groups in the order in which they are worth taking: the fastest first, then those with more memory; alike
+/// ones stay in cluster order.
+std::vector<GpuGroup> fastest_first(const SearchContext& context, std::vector<GpuGroup> groups, int tp) {
+  struct Ranked {
+    double seconds, bytes;
+    std::string signature;
+    GpuGroup group;
+  };
+  const Cluster& cluster = context.scenario.cluster;
+  std::map<std::string, double> known;  // seconds by signature
+  std::vector<Ranked> ranked;
+  for (GpuGroup& group : groups) {
+    std::string name = signature(cluster, {group});
+    const auto [place, is_new] = known.try_emplace(name, 0);
+    if (is_new) place->second = group_seconds(context, group, tp);
+    double bytes = std::numeric_limits<double>::infinity();
+    for (const int gpu : group.gpus) bytes = std::min(bytes, cluster.gpu(gpu).memory_bytes.value);
+    ranked.push_back({place->second, bytes, std::move(name), std::move(group)});
+  }
+  std::stable_sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) {
+    if (a.seconds != b.seconds) return a.seconds < b.seconds;
+    return a.bytes != b.bytes ? a.bytes > b.bytes : a.signature < b.signature;
+  });
+  groups.clear();
+  for (Ranked& r : ranked) groups.push_back(std::move(r.group));
+  return groups;
+}
+
+/// The layouts of one tp and pp: every placement and split of one replica, and several replicas of the best.
 class DegreeSearch {
  public:
   DegreeSearch(const SearchContext& context, SearchResult& result) : context_(context), result_(result) {}
 
   void try_degrees(int tp, int pp, const std::vector<GpuGroup>& groups) {
-    constexpr std::size_t most_placements = 30;
     bool fits = false;
     std::optional<Rejection> nearest;
     std::string failure;
@@ -46,19 +84,10 @@ class DegreeSearch {
       }
     }
     const int largest = static_cast<int>(groups.size()) / pp;
-    for (int dp = 2; fits && dp <= largest; ++dp) {
-      if (!worth_trying(dp, largest)) continue;
-      std::vector<std::vector<GpuGroup>> replicas;
-      std::vector<std::vector<int>> counts;
-      for (int r = 0; r < dp; ++r) {
-        const auto begin = groups.begin() + static_cast<std::ptrdiff_t>(r) * pp;
-        replicas.emplace_back(begin, begin + pp);
-        const auto& worth = splits(replicas.back(), tp, failure);
-        if (worth.empty()) break;
-        counts.push_back(worth.front());
-      }
-      if (counts.size() == replicas.size()) add(make_layout(replicas, counts, tp), nearest, failure);
-    }
+    const std::vector<Replica> replicas =
+        fits ? best_replicas(tp, pp, groups, largest, failure) : std::vector<Replica>{};
+    for (int dp = 2; dp <= static_cast<int>(replicas.size()); ++dp)
+      if (worth_trying(dp, largest)) add(replicated(replicas, dp, tp), nearest, failure);
     if (fits) return;
     if (nearest)
       result_.rejections.push_back(*nearest);
@@ -67,6 +96,62 @@ class DegreeSearch {
   }
 
  private:
+  static constexpr std::size_t most_placements = 30;
+
+  /// A pipeline with its layers.
+  struct Replica {
+    std::vector<GpuGroup> pipeline;
+    std::vector<int> split;
+  };
+
+  static Layout replicated(const std::vector<Replica>& replicas, int dp, int tp) {
+    std::vector<std::vector<GpuGroup>> pipelines;
+    std::vector<std::vector<int>> splits;
+    for (int r = 0; r < dp; ++r) {
+      pipelines.push_back(replicas[static_cast<std::size_t>(r)].pipeline);
+      splits.push_back(replicas[static_cast<std::size_t>(r)].split);
+    }
+    return make_layout(pipelines, splits, tp);
+  }
+
+  /// Pipelines out of the groups, one after another: each the best that is left, by the estimate of it alone.
+  std::vector<Replica> best_replicas(int tp, int pp, std::vector<GpuGroup> left, int most,
+                                     std::string& failure) {
+    std::vector<Replica> replicas;
+    while (static_cast<int>(replicas.size()) < most) {
+      std::optional<Replica> best;
+      EstimatedLayout of_best;
+      for (const auto& pipeline : pipelines(context_.scenario.cluster, left, pp, most_placements)) {
+        const auto& worth = splits(pipeline, tp, failure);
+        if (worth.empty()) continue;
+        const EstimatedLayout estimated = estimate_alone({pipeline, worth.front()}, tp, failure);
+        if (estimated.kv_blocks <= 0 || (best && !better_estimate(estimated, of_best))) continue;
+        best = Replica{pipeline, worth.front()};
+        of_best = estimated;
+      }
+      if (!best) break;
+      std::erase_if(left, [&](const GpuGroup& group) {
+        return std::any_of(best->pipeline.begin(), best->pipeline.end(),
+                           [&](const GpuGroup& taken) { return taken.gpus == group.gpus; });
+      });
+      replicas.push_back(std::move(*best));
+    }
+    return replicas;
+  }
+
+  /// The estimate of one replica; no KV blocks where it does not fit or lacks a profile.
+  EstimatedLayout estimate_alone(const Replica& replica, int tp, std::string& failure) {
+    const auto [place, is_new] =
+        estimates_.try_emplace(signature(context_.scenario.cluster, replica.pipeline));
+    if (!is_new) return place->second;
+    try {
+      place->second = estimate(context_, make_layout({replica.pipeline}, {replica.split}, tp));
+    } catch (const InputError& error) {
+      failure = error.what();
+    }
+    return place->second;
+  }
+
   /// Every replica count in small clusters; doublings and the largest in big ones.
   static bool worth_trying(int dp, int largest) {
     return largest <= 8 || dp == largest || (dp & (dp - 1)) == 0;
@@ -89,7 +174,7 @@ class DegreeSearch {
 
   bool add(const Layout& layout, std::optional<Rejection>& nearest, std::string& failure) {
     const std::vector<StageMemory> memory = tightest_replica(context_, layout);
-    if (kv_blocks(memory, context_.scenario.engine.block_size) <= 0) {
+    if (kv_blocks(memory, context_.scenario.engine) <= 0) {
       const Rejection rejection = memory_rejection(layout, memory);
       if (!nearest || rejection.shortfall_bytes < nearest->shortfall_bytes) nearest = rejection;
       return false;
@@ -106,6 +191,7 @@ class DegreeSearch {
   const SearchContext& context_;
   SearchResult& result_;
   std::map<std::string, std::vector<std::vector<int>>> splits_;  // by signature
+  std::map<std::string, EstimatedLayout> estimates_;             // of one replica alone, by signature
 };
 
 }  // namespace
@@ -145,18 +231,11 @@ SearchResult search_layouts(const SearchContext& context) {
       result.rejections.push_back({fmt::format("tp {}", tp), *reason, 0});
       continue;
     }
-    const std::vector<GpuGroup> groups = gpu_groups(context.scenario.cluster, tp);
+    const std::vector<GpuGroup> groups = fastest_first(context, gpu_groups(context.scenario.cluster, tp), tp);
     for (int pp = 1; pp <= static_cast<int>(groups.size()) && pp <= layers; ++pp)
       search.try_degrees(tp, pp, groups);
   }
-  std::stable_sort(result.layouts.begin(), result.layouts.end(), [](const auto& a, const auto& b) {
-    // Throughputs within a percent count as equal (an open loop's demand caps them): then the faster token
-    // leads.
-    const auto grade = [](const EstimatedLayout& e) {
-      return e.output_throughput > 0 ? std::floor(std::log(e.output_throughput) / std::log(1.01)) : -1e9;
-    };
-    return grade(a) != grade(b) ? grade(a) > grade(b) : a.token_seconds < b.token_seconds;
-  });
+  std::stable_sort(result.layouts.begin(), result.layouts.end(), better_estimate);
   return result;
 }
 

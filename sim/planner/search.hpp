@@ -70,6 +70,10 @@ std::vector<GpuGroup> gpu_groups(const Cluster&, int tp);
 std::vector<std::vector<GpuGroup>> pipelines(const Cluster&, const std::vector<GpuGroup>&, int stages,
                                              std::size_t most);
 
+/// Seconds of work that one mean request gives a group that holds the whole model (whether it can or not), at
+/// the pace of its slowest GPU; infinity where a profile lacks an operator.
+double group_seconds(const SearchContext&, const GpuGroup&, int tp);
+
 /// Layer counts worth trying on a pipeline: vLLM's even split, and every split on the Pareto front of
 /// (slowest stage, KV tokens) around the one that balances the stages' work. Those that leave no KV room
 /// anywhere are left out.

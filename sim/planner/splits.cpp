@@ -3,6 +3,7 @@
 #include <limits>
 #include <set>
 
+#include "models/base/error.hpp"
 #include "sim/planner/search.hpp"
 
 namespace sextant {
@@ -125,6 +126,20 @@ void add_neighbours(std::set<std::vector<int>>& all, const std::vector<int>& cou
 }
 
 }  // namespace
+
+double group_seconds(const SearchContext& context, const GpuGroup& group, int tp) {
+  const int layers = context.scenario.model.architecture.layer_count();
+  try {
+    const LinkProfile link = tp > 1 ? group_link(context.machine.topology(), group.gpus) : LinkProfile{};
+    double slowest = 0;
+    for (const int device : group.gpus)
+      slowest = std::max(
+          slowest, request_work(context, {{0, layers}, tp, true, true}, device, tp > 1 ? &link : nullptr));
+    return slowest;
+  } catch (const InputError&) {
+    return std::numeric_limits<double>::infinity();
+  }
+}
 
 std::vector<std::vector<int>> splits_worth_trying(const SearchContext& context,
                                                   const std::vector<GpuGroup>& pipeline, int tp) {

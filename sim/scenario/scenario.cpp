@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <system_error>
 
 #include "models/base/error.hpp"
 #include "models/llm/catalogue.hpp"
@@ -39,8 +40,15 @@ ServedModel read_model(const JsonValue& value) {
   model.architecture = is_path ? find_model(name).architecture
                                : looked_up(object.at("name"), [&] { return find_model(name); }).architecture;
   const auto weights = object.find("weights"), kv = object.find("kv");
+  const auto& published = model.architecture.quantisation;
+  const std::string stored = published ? published->format : "bf16";
   model.weights =
-      weights ? looked_up(*weights, [&] { return weight_format(weights->text()); }) : weight_format("bf16");
+      weights ? looked_up(*weights, [&] { return weight_format(weights->text()); }) : weight_format(stored);
+  if (published && model.weights.name != stored)
+    weights->fail(
+        fmt::format("found \"{}\", expected \"{}\" (or nothing), as the model's "
+                    "quantization_config says",
+                    model.weights.name, stored));
   model.kv = kv ? looked_up(*kv, [&] { return kv_format(kv->text()); }) : kv_format("bf16");
   object.finish();
   return model;
@@ -91,8 +99,11 @@ ServiceLevel read_bound(const std::string& metric, const JsonValue& value) {
   level.at_most = !at_least;
   const char* begin = text.data() + 2;
   const char* end = text.data() + text.size();
-  if ((!at_least && !text.starts_with("<=")) || begin >= end ||
-      std::from_chars(begin, end, level.bound).ptr != end || !(level.bound >= 0))
+  const bool shaped = (at_least || text.starts_with("<=")) && begin < end;
+  // A number beyond what a double holds (1e400) is read in full and still an error.
+  const std::from_chars_result read = shaped ? std::from_chars(begin, end, level.bound)
+                                             : std::from_chars_result{begin, std::errc::invalid_argument};
+  if (read.ec != std::errc() || read.ptr != end || !(level.bound >= 0))
     value.fail(fmt::format("found \"{}\", expected a bound such as \"<=2000\" or \">=10\"", text));
   return level;
 }
@@ -164,7 +175,7 @@ Scenario read_scenario(const JsonValue& document) {
   scenario.model = read_model(object.at("model"));
   scenario.deployment = read_deployment(object.at("deployment"));
   const auto engine = object.find("engine");
-  scenario.engine = read_engine_options(engine ? &*engine : nullptr);
+  scenario.engine = read_engine_options(engine ? &*engine : nullptr, scenario.cluster);
   const std::int64_t longest = scenario.model.architecture.max_position;
   if (scenario.engine.max_model_len > longest)
     engine->fail(fmt::format("found max_model_len {}, expected at most {}, the model's own limit",

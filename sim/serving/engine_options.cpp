@@ -2,11 +2,53 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <cctype>
+
 #include "models/profile/engine_profile.hpp"
 
 namespace sextant {
+namespace {
 
-EngineOptions read_engine_options(const JsonValue* value) {
+constexpr double GiB = 1024.0 * 1024 * 1024;
+
+/// The batch limits an engine takes where it is not told, and why.
+struct BatchDefaults {
+  BatchLimitDefaults limits;
+  std::string why;
+};
+
+std::string lower_case(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+/// Why a GPU does not count as large, in words; empty if it does.
+std::string not_large(const Gpu& gpu, const LargeGpuDefaults& rule) {
+  const double gib = gpu.memory_bytes.value / GiB;
+  if (gib < rule.memory_gib_at_least)
+    return fmt::format("{} has {:.1f} GiB, under {:g}", gpu.name, gib, rule.memory_gib_at_least);
+  const std::string names = lower_case(gpu.name + " " + gpu.full_name);
+  for (const std::string& part : rule.name_lacks)
+    if (names.find(part) != std::string::npos) return fmt::format("{} is named {}", gpu.name, part);
+  return "";
+}
+
+/// The defaults of large GPUs only where all are: an engine looks at one of its own, and which one that is
+/// depends on where it is started.
+BatchDefaults batch_defaults(const EngineProfile& profile, const Cluster& cluster) {
+  const std::string own = "defaults of " + profile.name;
+  if (!profile.large_gpu_defaults) return {profile.batch_defaults, own};
+  for (const int device : cluster.gpus())
+    if (const std::string why = not_large(cluster.gpu(device), *profile.large_gpu_defaults); !why.empty())
+      return {profile.batch_defaults, fmt::format("{}: {}", own, why)};
+  return {profile.large_gpu_defaults->batch, fmt::format("{} for GPUs of {:g} GiB or more", own,
+                                                         profile.large_gpu_defaults->memory_gib_at_least)};
+}
+
+}  // namespace
+
+EngineOptions read_engine_options(const JsonValue* value, const Cluster& cluster) {
   EngineOptions options;
   const std::optional<JsonObject> object =
       value == nullptr ? std::nullopt : std::optional<JsonObject>(value->object());
@@ -14,20 +56,31 @@ EngineOptions read_engine_options(const JsonValue* value) {
   const EngineProfile profile = find_engine_profile(options.profile);
   options.gpu_memory_utilization = profile.gpu_memory_utilization;
   options.block_size = profile.block_size;
-  options.max_num_seqs = profile.max_sequences;
-  options.max_num_batched_tokens = profile.max_batched_tokens;
+  options.reserved_kv_blocks = profile.reserved_kv_blocks;
+  BatchDefaults defaults = batch_defaults(profile, cluster);
+  options.max_num_seqs = defaults.limits.max_num_seqs;
+  options.max_num_batched_tokens = defaults.limits.max_num_batched_tokens;
+  options.batch_defaults = std::move(defaults.why);
+  options.scheduler_reserve_full_isl = profile.scheduler_reserve_full_isl;
+  options.async_scheduling = profile.async_scheduling;
   if (!object) return options;
 
   constexpr Range count{1, 1e9};
   options.gpu_memory_utilization =
       object->number_or("gpu_memory_utilization", options.gpu_memory_utilization, {0.01, 1});
   options.block_size = object->integer_or("block_size", options.block_size, {1, 1 << 16});
-  options.max_num_seqs = object->integer_or("max_num_seqs", options.max_num_seqs, count);
   options.max_num_batched_tokens =
       object->integer_or("max_num_batched_tokens", options.max_num_batched_tokens, count);
+  // vLLM's own rule for what it is not told: no more requests than tokens in a step.
+  options.max_num_seqs = object->integer_or(
+      "max_num_seqs", std::min(options.max_num_seqs, options.max_num_batched_tokens), count);
+  if (object->has("max_num_seqs") && object->has("max_num_batched_tokens")) options.batch_defaults.clear();
   options.max_model_len = object->integer_or("max_model_len", options.max_model_len, count);
   options.enable_chunked_prefill =
       object->boolean_or("enable_chunked_prefill", options.enable_chunked_prefill);
+  options.scheduler_reserve_full_isl =
+      object->boolean_or("scheduler_reserve_full_isl", options.scheduler_reserve_full_isl);
+  options.async_scheduling = object->boolean_or("async_scheduling", options.async_scheduling);
   object->finish();
   if (options.max_num_batched_tokens < options.max_num_seqs)
     object->fail(fmt::format("found max_num_batched_tokens {}, expected at least max_num_seqs, which is {}",

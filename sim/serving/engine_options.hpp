@@ -3,6 +3,7 @@
 #include <string>
 
 #include "models/base/json_reader.hpp"
+#include "models/hardware/cluster.hpp"
 
 namespace sextant {
 
@@ -11,14 +12,24 @@ struct EngineOptions {
   std::string profile = "vllm-0.19";  ///< engine profile: host time and memory terms
   double gpu_memory_utilization = 0.9;
   std::int64_t block_size = 16;                ///< tokens per KV block
+  std::int64_t reserved_kv_blocks = 0;         ///< of them the engine's own; from the profile
   std::int64_t max_num_seqs = 256;             ///< requests running at once, per replica
   std::int64_t max_num_batched_tokens = 8192;  ///< token budget of a step
-  std::int64_t max_model_len = 0;              ///< longest prompt plus output; 0: the model's own limit
+  /// Why the batch limits that the scenario leaves out are what they are: "defaults of GPUs with 70 GiB or
+  /// more"; empty where it gives both.
+  std::string batch_defaults;
+  std::int64_t max_model_len = 0;  ///< longest prompt plus output; 0: the model's own limit
   bool enable_chunked_prefill = true;
+  /// A waiting or preempted request enters only if all of its tokens fit in free KV blocks (vLLM from 0.19
+  /// on); else its first chunk is enough (0.15.1).
+  bool scheduler_reserve_full_isl = false;
+  /// Without a pipeline (pp 1) step N + 1 is scheduled when step N is launched: what arrives or comes free
+  /// during step N counts from step N + 2 on (vLLM's max_concurrent_batches of 2).
+  bool async_scheduling = false;
 };
 
-/// Reads a scenario's "engine"; what is absent comes from the engine profile. Throws InputError, also where
-/// max_num_batched_tokens < max_num_seqs (vLLM refuses it).
-EngineOptions read_engine_options(const JsonValue*);
+/// Reads a scenario's "engine"; what is absent comes from the engine profile, as it holds for the cluster's
+/// GPUs. Throws InputError, also where max_num_batched_tokens < max_num_seqs (vLLM refuses it).
+EngineOptions read_engine_options(const JsonValue*, const Cluster&);
 
 }  // namespace sextant

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace sextant {
 
@@ -31,11 +32,11 @@ void WeightedSamples::compact() const {
 }
 
 double WeightedSamples::mean_ms() const {
-  return count_ == 0 ? 0 : sum_ms_ / static_cast<double>(count_);
+  return count_ == 0 ? std::numeric_limits<double>::quiet_NaN() : sum_ms_ / static_cast<double>(count_);
 }
 
 double WeightedSamples::percentile_ms(double fraction) const {
-  if (count_ == 0) return 0;
+  if (count_ == 0) return std::numeric_limits<double>::quiet_NaN();
   compact();
   const double position = fraction * static_cast<double>(count_ - 1);
   const auto below = static_cast<std::int64_t>(std::floor(position));

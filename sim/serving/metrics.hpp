@@ -14,8 +14,9 @@ class WeightedSamples {
  public:
   void add(Time value, std::int64_t weight);
   std::int64_t count() const { return count_; }
+  /// Not a number if empty.
   double mean_ms() const;
-  /// Linear between order statistics, as numpy's default. `fraction` in [0, 1]. 0 if empty.
+  /// Linear between order statistics, as numpy's default. `fraction` in [0, 1]. Not a number if empty.
   double percentile_ms(double fraction) const;
 
  private:
@@ -26,7 +27,7 @@ class WeightedSamples {
   double sum_ms_ = 0;
 };
 
-/// Mean and percentiles in milliseconds.
+/// Mean and percentiles in milliseconds; not a number without samples.
 struct LatencySummary {
   double mean = 0, median = 0, p90 = 0, p99 = 0;
 };
@@ -62,7 +63,7 @@ struct ServingMetrics {
   double output_throughput = 0;                       ///< output tokens/s
   double total_token_throughput = 0;
   LatencySummary ttft, tpot, itl, e2el;
-  double goodput_fraction = 1;  ///< of finished requests that met every per-request bound of the SLO
+  double goodput_fraction = 1;  ///< of all requests that arrived; a rejected one is not good
   double request_goodput = 0;   ///< requests/s that did
   double mean_running = 0, mean_waiting = 0;
   double mean_batch_decodes = 0;                        ///< decodes in a step, averaged over steps
@@ -70,7 +71,7 @@ struct ServingMetrics {
   std::int64_t kv_blocks = 0;                           ///< of one replica
   AdmissionLimits limits;
   std::vector<StageShares> stages;  ///< averaged over replicas
-  bool overloaded = false;          ///< open loop: requests arrived faster than they were served
+  bool overloaded = false;  ///< open loop: requests arrived faster than they were served (QueueGrowth)
   std::uint64_t events = 0;
   std::string fingerprint;
 };

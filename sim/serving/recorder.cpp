@@ -1,6 +1,7 @@
 #include "sim/serving/recorder.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace sextant {
 namespace {
@@ -40,6 +41,8 @@ ServingMetrics Recorder::result(std::int64_t in_flight) const {
   m.tpot = summarise(tpot_);
   m.itl = summarise(itl_);
   m.e2el = summarise(e2el_);
+  m.goodput_fraction = m.arrived > 0 ? static_cast<double>(good_) / static_cast<double>(m.arrived)
+                                     : std::numeric_limits<double>::quiet_NaN();
   if (m.finished == 0) return m;
   m.duration_s = (last_token_ - first_arrival_).seconds();
   if (m.duration_s <= 0) return m;
@@ -47,7 +50,6 @@ ServingMetrics Recorder::result(std::int64_t in_flight) const {
   m.request_throughput = per_second(m.finished);
   m.output_throughput = per_second(m.output_tokens);
   m.total_token_throughput = per_second(m.output_tokens + m.prompt_tokens);
-  m.goodput_fraction = static_cast<double>(good_) / static_cast<double>(m.finished);
   m.request_goodput = per_second(good_);
   return m;
 }

@@ -38,6 +38,7 @@ Replica::Replica(const PipelineModel& pipeline, const EngineOptions& options, st
       kv_blocks_(kv_blocks),
       free_blocks_(kv_blocks) {
   const auto stages = static_cast<std::size_t>(pipeline.stages());
+  async_ = options.async_scheduling && stages == 1;
   batches_.resize(stages);
   stages_.resize(stages);
   totals_.stages.resize(stages);
@@ -92,6 +93,7 @@ void Replica::submit(const Request& request) {
   State& state = states_[slot] = State{};
   state.epoch = epoch;
   state.arrival = queue_.now();
+  state.number = ++arrived_;
   state.prompt = state.to_prefill = request.prompt_tokens;
   state.output = output;
   waiting_.push_back(slot);
@@ -135,6 +137,11 @@ void Replica::try_schedule() {
     if (place == idle_.end()) place = idle_.begin();
     const std::uint32_t batch = *place;
     bool filled = fill(batches_[batch]);
+    // Nothing could be scheduled ahead, so the engine schedules now, from what it sees now.
+    if (!filled && ahead_) {
+      see_everything();
+      filled = fill(batches_[batch]);
+    }
     // A fill that only preempted admits nobody; where no other batch will come back to try again, try again
     // now.
     if (!filled && preempted_in_fill_ && idle_.size() == batches_.size()) filled = fill(batches_[batch]);
@@ -210,7 +217,11 @@ void Replica::admit_waiting(Batch& batch, std::int64_t& budget) {
     const std::uint32_t slot = waiting_.front();
     State& state = states_[slot];
     std::int64_t tokens = state.to_prefill;
-    if (running_count_ >= options_.max_num_seqs) {
+    if (ahead_ && state.number > arrived_at_launch_) {
+      limit_ = limit_pipeline_full;
+      return;
+    }
+    if (running_count_ + held_places_ >= options_.max_num_seqs) {
       limit_ = limit_max_num_seqs;
       return;
     }
@@ -220,7 +231,9 @@ void Replica::admit_waiting(Batch& batch, std::int64_t& budget) {
       return;
     }
     tokens = std::min(tokens, budget);
-    if (!allocate_chunk(state, tokens)) {
+    const bool whole_fits =
+        !options_.scheduler_reserve_full_isl || blocks_for(state.to_prefill) <= free_blocks_;
+    if (!whole_fits || !allocate_chunk(state, tokens)) {
       limit_ = limit_kv_blocks;
       return;
     }
@@ -295,6 +308,7 @@ void Replica::launch(std::uint32_t b) {
   fingerprint_.add(static_cast<std::uint64_t>(batch.shape.decode_context_sum));
   fingerprint_.add(static_cast<std::uint64_t>(batch.tokens));
   totals_.decodes += batch.shape.decodes;
+  arrived_at_launch_ = arrived_;
   const auto requests = batch.shape.decodes + static_cast<std::int64_t>(batch.chunks.size());
   queue_.schedule({queue_.now() + pipeline_.host(requests),
                    static_cast<std::uint32_t>(ReplicaEvent::stage_entered), id_, pack(0, b)});
@@ -331,6 +345,7 @@ void Replica::returned(std::uint32_t b) {
   recorder_.gap(now - batch.last_return, batch.decodes->count());
   batch.last_return = now;
   batch.allocated = false;
+  ahead_ = async_;
   finished_.clear();
   batch.decodes->advance(finished_);
   for (const std::uint32_t slot : finished_) {
@@ -354,12 +369,21 @@ void Replica::returned(std::uint32_t b) {
   batch.chunks.clear();
   idle_.push_back(b);
   try_schedule();
+  see_everything();
+}
+
+void Replica::see_everything() {
+  ahead_ = false;
+  free_blocks_ += held_blocks_;
+  held_blocks_ = held_places_ = 0;
 }
 
 void Replica::finish(std::uint32_t slot) {
   const State& state = states_[slot];
   // The last token is yielded, never cached.
-  free_blocks_ += blocks_for(state.prompt + state.output - 1);
+  const std::int64_t blocks = blocks_for(state.prompt + state.output - 1);
+  (ahead_ ? held_blocks_ : free_blocks_) += blocks;
+  if (ahead_) ++held_places_;
   unlink_running(slot);
   recorder_.finished({state.arrival, state.first_token, queue_.now(), state.prompt, state.output});
   free_slots_.push_back(slot);

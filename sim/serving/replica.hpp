@@ -45,7 +45,8 @@ struct ReplicaTotals {
 /// the decodes whose last token has come back, then prompts that are partly done, then waiting requests in
 /// order of arrival, within max_num_batched_tokens, max_num_seqs and the KV blocks. When blocks run out the
 /// request admitted last is preempted and later recomputed. A request's next token starts only when its last
-/// has come back, so requests stay with the batch they decode in.
+/// has come back, so requests stay with the batch they decode in. With asynchronous scheduling and a single
+/// stage a batch knows only what had arrived and ended when the one before it was launched.
 class Replica {
  public:
   Replica(const PipelineModel&, const EngineOptions&, std::int64_t kv_blocks, bool step_by_step,
@@ -68,6 +69,7 @@ class Replica {
 
   struct State {
     Time arrival, first_token, last_token;
+    std::uint64_t number = 0;  // counts the requests of this replica in order of arrival
     std::int64_t prompt = 0, output = 0;
     std::int64_t generated = 0;   // tokens yielded so far (kept up to date while not in a decode group)
     std::int64_t to_prefill = 0;  // prompt, or prompt and generated tokens after a preemption
@@ -114,6 +116,7 @@ class Replica {
   void pass_done(int stage, std::uint32_t batch);
   void returned(std::uint32_t batch);
   void finish(std::uint32_t slot);
+  void see_everything();
   void link_running(std::uint32_t slot);
   void unlink_running(std::uint32_t slot);
   std::int64_t blocks_for(std::int64_t tokens) const {
@@ -139,6 +142,13 @@ class Replica {
   std::vector<std::uint32_t> idle_;  // batches not in flight, the one that came back first in front
   std::vector<Stage> stages_;
   bool wake_scheduled_ = false;
+  // Asynchronous scheduling: a batch filled when another returns was scheduled when that one was launched. So
+  // it is filled `ahead_` of later arrivals and of what has ended meanwhile, whose place and blocks are held
+  // back until then.
+  bool async_ = false;
+  bool ahead_ = false;
+  std::uint64_t arrived_ = 0, arrived_at_launch_ = 0;
+  std::int64_t held_blocks_ = 0, held_places_ = 0;
   bool preempted_in_fill_ = false;
   int limit_ = -1;                       // which limit stopped the last admission; -1: nothing waited
   std::vector<std::uint32_t> finished_;  // scratch

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
+#include <utility>
 
+#include "models/cost/group_curve.hpp"
 #include "models/profile/power.hpp"
 
 namespace sextant {
@@ -17,22 +20,63 @@ StageShape shape_of(const std::vector<StagePlacement>& stages, std::size_t index
 
 }  // namespace
 
-Machine::Machine(const Cluster& cluster, const std::string& engine_profile)
+Machine::Machine(const Cluster& cluster, const std::string& engine_profile,
+                 const GpuProfileFinder& find_profile)
     : topology_(cluster), engine_(find_engine_profile(engine_profile)) {
   for (const int device : cluster.gpus()) {
     const std::string kind = cluster.kind(device);
     if (profiles_.find(kind) != profiles_.end()) continue;
     const Device& gpu = cluster.devices[static_cast<std::size_t>(device)];
-    GpuProfile profile = find_gpu_profile(gpu.model);
+    GpuProfile profile = find_profile(gpu.model);
+    if (!profile.power) profile.power = find_power_model(gpu.model);
     if (gpu.power_limit_watts) profile = at_power_limit(profile, *gpu.power_limit_watts);
     profiles_.emplace(kind, std::make_shared<const GpuProfile>(std::move(profile)));
   }
 }
 
+namespace {
+
+bool staged(const Route& route) {
+  return route.kind == RouteKind::pcie_staged || route.kind == RouteKind::network_staged;
+}
+
+/// The GPUs of a group by the node they stand in.
+std::map<int, std::vector<int>> by_node(const Cluster& cluster, const std::vector<int>& gpus) {
+  std::map<int, std::vector<int>> nodes;
+  for (const int gpu : gpus) nodes[cluster.devices[static_cast<std::size_t>(gpu)].node].push_back(gpu);
+  return nodes;
+}
+
+/// The curves of several GPUs on each of several nodes, if the link inside the nodes has a ring model and
+/// nothing is staged through host memory.
+std::optional<LinkProfile> link_across_nodes(const Topology& topology, const std::vector<int>& gpus) {
+  const auto nodes = by_node(topology.cluster(), gpus);
+  if (nodes.size() < 2 || nodes.size() == gpus.size()) return std::nullopt;
+  std::vector<int> one_each, most;
+  std::size_t nics = gpus.size();
+  for (const auto& [node, members] : nodes) {
+    one_each.push_back(members.front());
+    if (members.size() > most.size()) most = members;
+    nics = std::min(nics, topology.cluster().nodes[static_cast<std::size_t>(node)].nics.size());
+  }
+  const Route inside = topology.slowest_route(most), between = topology.slowest_route(one_each);
+  if (!inside.profile.ring || staged(inside) || staged(between)) return std::nullopt;
+  NodeGroup group;
+  group.ranks = static_cast<int>(gpus.size());
+  group.nodes = static_cast<int>(nodes.size());
+  group.nics = static_cast<int>(std::clamp<std::size_t>(nics, 1, most.size()));
+  return across_nodes(inside.profile, between.profile, group);
+}
+
+}  // namespace
+
 LinkProfile group_link(const Topology& topology, const std::vector<int>& gpus) {
+  if (auto across = link_across_nodes(topology, gpus)) return std::move(*across);
   const Route slowest = topology.slowest_route(gpus);
-  const bool staged = slowest.kind == RouteKind::pcie_staged || slowest.kind == RouteKind::network_staged;
-  return staged ? through_host_memory(slowest.profile) : slowest.profile;
+  const bool one_node = by_node(topology.cluster(), gpus).size() == 1;
+  const LinkProfile link =
+      one_node ? with_group_curves(slowest.profile, static_cast<int>(gpus.size())) : slowest.profile;
+  return staged(slowest) ? through_host_memory(link) : link;
 }
 
 const std::shared_ptr<const GpuProfile>& Machine::profile(int device) const {
@@ -63,11 +107,12 @@ std::vector<StageMemory> replica_memory(const ServedModel& model, const EngineOp
   return result;
 }
 
-std::int64_t kv_blocks(const std::vector<StageMemory>& stages, std::int64_t block_size) {
+std::int64_t kv_blocks(const std::vector<StageMemory>& stages, const EngineOptions& options) {
+  if (stages.empty()) return 0;
   std::int64_t blocks = std::numeric_limits<std::int64_t>::max();
   for (const StageMemory& stage : stages)
-    blocks = std::min(blocks, stage.budget.kv_tokens(block_size) / block_size);
-  return stages.empty() ? 0 : blocks;
+    blocks = std::min(blocks, stage.budget.kv_tokens(options.block_size) / options.block_size);
+  return std::max<std::int64_t>(0, blocks - options.reserved_kv_blocks);
 }
 
 ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine,

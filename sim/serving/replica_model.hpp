@@ -25,8 +25,9 @@ struct ServedModel {
 /// threads.
 class Machine {
  public:
-  /// Reads the profile of every kind of GPU in the cluster. Throws InputError for one that has none.
-  Machine(const Cluster&, const std::string& engine_profile);
+  /// Finds the profile of every kind of GPU in the cluster. Throws InputError for one that has none.
+  Machine(const Cluster&, const std::string& engine_profile,
+          const GpuProfileFinder& find_profile = find_gpu_profile);
   const Topology& topology() const { return topology_; }
   const Cluster& cluster() const { return topology_.cluster(); }
   const EngineProfile& engine() const { return engine_; }
@@ -39,7 +40,9 @@ class Machine {
   std::map<std::string, std::shared_ptr<const GpuProfile>> profiles_;
 };
 
-/// What a tensor-parallel group's collectives cost: the profile of the slowest route among its GPUs.
+/// What a tensor-parallel group's collectives cost: the profile of the slowest route among its GPUs, with
+/// curves of NCCL's model for a group size that nobody measured; several GPUs on each of several nodes: the
+/// network's profile with curves of exactly that group.
 LinkProfile group_link(const Topology&, const std::vector<int>& gpus);
 
 /// Memory of one stage on its tightest GPU.
@@ -54,8 +57,9 @@ struct StageMemory {
 std::vector<StageMemory> replica_memory(const ServedModel&, const EngineOptions&, const EngineProfile&,
                                         const Cluster&, const std::vector<StagePlacement>&, int tp);
 
-/// KV blocks of the replica: those of its tightest stage, as vLLM takes the minimum over workers.
-std::int64_t kv_blocks(const std::vector<StageMemory>&, std::int64_t block_size);
+/// KV blocks of the replica that requests can have: those of its tightest stage, as vLLM takes the minimum
+/// over workers, less those the engine keeps.
+std::int64_t kv_blocks(const std::vector<StageMemory>&, const EngineOptions&);
 
 /// The times of one replica from profiles: stages by operator, hops by route, host time by engine.
 class ReplicaModel final : public PipelineModel {

@@ -44,17 +44,24 @@ class LengthStream {
 /// Draws the times of arrivals, exact to the nanosecond over any number of them.
 class ArrivalStream {
  public:
-  ArrivalStream(const Workload& workload, RandomStream random)
+  /// Of `count` requests the last one comes at count / rate: vLLM scales its gaps so
+  /// (vllm/benchmarks/serve.py, get_request).
+  ArrivalStream(const Workload& workload, std::int64_t count, RandomStream random)
       : at_once_(workload.arrival == Workload::Arrival::concurrency || std::isinf(workload.request_rate)),
         poisson_(workload.arrival == Workload::Arrival::poisson),
         mean_ns_(1e9 / workload.request_rate),
         shape_(workload.burstiness),
-        random_(random) {}
+        random_(random) {
+    if (at_once_) return;
+    RandomStream drawn_before = random;
+    double sum = 0;
+    for (std::int64_t i = 0; i < count; ++i) sum += draw(drawn_before);
+    if (sum > 0) scale_ = static_cast<double>(count) * mean_ns_ / sum;
+  }
 
   Time next() {
     if (at_once_) return {};
-    // As vLLM: gamma gaps of this shape whose mean is 1 / rate; shape 1 is the exponential.
-    const double gap = poisson_ ? random_.exponential(mean_ns_) : random_.gamma(shape_, mean_ns_ / shape_);
+    const double gap = scale_ * draw(random_);
     const double whole = std::floor(gap + fraction_);
     fraction_ += gap - whole;
     if (whole >= static_cast<double>(Time::max().ns - now_.ns))
@@ -64,11 +71,17 @@ class ArrivalStream {
   }
 
  private:
+  /// As vLLM: gamma gaps of this shape whose mean is 1 / rate; shape 1 is the exponential. In nanoseconds.
+  double draw(RandomStream& random) const {
+    return poisson_ ? random.exponential(mean_ns_) : random.gamma(shape_, mean_ns_ / shape_);
+  }
+
   bool at_once_;
   bool poisson_;
   double mean_ns_;
   double shape_;
   RandomStream random_;
+  double scale_ = 1;
   Time now_;
   double fraction_ = 0;  ///< of a nanosecond, not yet in now_
 };
@@ -78,7 +91,7 @@ class SyntheticSource final : public RequestSource {
  public:
   SyntheticSource(const Workload& workload, std::uint64_t replication)
       : left_(workload.num_prompts),
-        arrivals_(workload, RandomStream(workload.seed, "arrivals", replication)),
+        arrivals_(workload, workload.num_prompts, RandomStream(workload.seed, "arrivals", replication)),
         prompts_(workload.prompt, RandomStream(workload.seed, "prompt", replication)),
         outputs_(workload.output, RandomStream(workload.seed, "output", replication)) {}
 
@@ -133,7 +146,7 @@ class TraceLengthsSource final : public RequestSource {
   TraceLengthsSource(const Workload& workload, std::uint64_t replication)
       : requests_(workload.trace_requests),
         left_(workload.num_prompts > 0 ? workload.num_prompts : static_cast<std::int64_t>(requests_->size())),
-        arrivals_(workload, RandomStream(workload.seed, "arrivals", replication)) {}
+        arrivals_(workload, left_, RandomStream(workload.seed, "arrivals", replication)) {}
 
   std::optional<Request> next() override {
     if (left_ == 0) return std::nullopt;

@@ -7,6 +7,7 @@
 #include "models/base/error.hpp"
 #include "sim/kernel/event_queue.hpp"
 #include "sim/kernel/fingerprint.hpp"
+#include "sim/serving/queue_growth.hpp"
 #include "sim/serving/replica.hpp"
 
 namespace sextant {
@@ -67,11 +68,15 @@ class Run final : public ReplicaListener {
     const Request request = std::move(pending_.front());
     pending_.pop_front();
     recorder_.arrived(queue_.now());
-    const bool last = !closed_loop_ && !send_next();
+    if (!closed_loop_) {
+      std::int64_t waiting = 0;
+      for (const auto& replica : replicas_) waiting += replica->waiting();
+      // What comes at the instant of the first, all at once, finds the queue it makes: no sign of a rate.
+      if (queue_.now() > recorder_.first_arrival()) queue_growth_.arrival(waiting);
+      send_next();
+    }
     replicas_[next_replica_]->submit(request);
     next_replica_ = (next_replica_ + 1) % replicas_.size();
-    if (last)
-      for (const auto& replica : replicas_) waiting_at_last_arrival_ += replica->waiting();
   }
 
   ServingMetrics result() {
@@ -88,8 +93,7 @@ class Run final : public ReplicaListener {
       throw std::logic_error(
           fmt::format("requests were lost: {} arrived, {} finished, {} rejected, {} in flight",
                       metrics.arrived, metrics.finished, metrics.rejected, metrics.in_flight));
-    // A queue that holds a tenth of all requests when the last one comes was still growing.
-    metrics.overloaded = waiting_at_last_arrival_ * 10 > metrics.arrived;
+    metrics.overloaded = queue_growth_.overloaded();
     metrics.events = queue_.popped();
     metrics.fingerprint = fingerprint_.text();
     if (metrics.duration_s > 0) add_totals(metrics);
@@ -138,7 +142,7 @@ class Run final : public ReplicaListener {
   std::deque<Request> pending_;  // scheduled to arrive, in order
   std::vector<std::unique_ptr<Replica>> replicas_;
   std::size_t next_replica_ = 0;
-  std::int64_t waiting_at_last_arrival_ = 0;
+  QueueGrowth queue_growth_;
 };
 
 }  // namespace

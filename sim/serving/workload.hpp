@@ -68,7 +68,8 @@ class RequestSource {
 };
 
 /// Streams "arrivals", "prompt", "output" of (seed, component, replication). Poisson and gamma gaps as vLLM
-/// draws them: gamma of shape `burstiness` and scale 1 / (rate * burstiness). Gaps are summed in whole
+/// draws them: gamma of shape `burstiness` and scale 1 / (rate * burstiness), all scaled so that the last of
+/// num_prompts requests arrives at num_prompts / rate. Gaps are summed in whole
 /// nanoseconds and the fraction is carried to the next gap, so that arrivals do not drift however many there
 /// are. Throws InputError as read_trace does, and for more prompts than a replayed trace has.
 std::unique_ptr<RequestSource> make_request_source(const Workload&, std::uint64_t replication = 0);

@@ -50,7 +50,7 @@ expect 0 help
 says "catalog"
 expect 0 --version
 says "sextant "
-for command in plan simulate catalog; do
+for command in plan simulate catalog validate; do
   expect 0 "$command" --help
   says "  sextant $command "
   quiet
@@ -84,6 +84,18 @@ expect 2 catalog gpus rtx-pro-6000-serve
 complains "rtx-pro-6000-server"
 expect 2 catalog gpu
 complains "did you mean 'gpus'"
+expect 0 catalog collective --ranks 8 --nodes 2 --intra nvlink4 --inter ib-400 --bytes 16K,64M
+says "8 ranks on 2 nodes"
+says "64 MiB"
+says "chosen"
+expect 2 catalog collective --ranks 4 --intra nvlink44
+complains "nvlink4"
+expect 2 catalog collective --intra nvlink4
+complains "expected --ranks"
+expect 2 catalog collective --ranks 4 --intra nvlink4 --bytes 8Q
+complains "found '8Q'"
+expect 2 catalog gpus --ranks 4
+complains "expected it with catalog collective"
 expect 0 catalog scenarios/part1-405b.json
 says "node-a/gpu0"
 expect 0 catalog scenarios/part1-405b.json --dot
@@ -162,6 +174,60 @@ grep -q '"format": "sextant plan"' "$scratch/plan.json" || fail "plan.json lacks
 if grep -q "$(printf '\033')" "$scratch/out"; then fail "colours went into a file"; fi
 expect 3 plan scenarios/part1-405b.json --set 'deployment={"tp":1,"pp":1}' --set 'variants=[]'
 complains "no layout fits"
+
+# ---- validate: a table, a row per value, bounds as exit codes
+expect 0 validate tests/validation/links.jsonl
+says "collective"
+says "rtx-pro-6000-workstation"
+says "Not predicted"
+quiet
+expect 0 validate tests/validation/links.jsonl --fail-above collective:rtx-pro-6000-workstation:median=60 --csv -
+says "file,line,kind,gpu,part,shape,quantity,measured,predicted"
+quiet
+expect 0 validate tests/validation/links.jsonl --json -
+is_json
+says '"sextant validation"'
+quiet
+"$sextant" validate tests/validation/links.jsonl --fail-above collective:median=1 >"$scratch/out" 2>"$scratch/err"
+[ $? = 4 ] || fail "validate: a missed bound does not exit with 4"
+says "missed collective:median=1"
+grep -qF "errors above their bounds: collective:median=1" "$scratch/err" || fail "validate: stderr does not name the bound"
+expect 4 validate tests/validation/links.jsonl --fail-above gemm:median=1 --json "$scratch/validation.json"
+grep -qF "no value of it was predicted" "$scratch/err" || fail "validate: a bound without values is silent"
+[ -s "$scratch/validation.json" ] || fail "validate: a missed bound left no result"
+expect 2 validate
+complains "expected sextant validate FILE"
+expect 2 validate tests/validation/links.jsonl --fail-above gemm
+complains "expected KIND[/PART][:GPU]:STATISTIC=PERCENT"
+expect 2 validate tests/validation/links.jsonl --fail-above gem:median=1
+complains "did you mean 'gemm'"
+expect 2 validate "$scratch/missing.jsonl"
+complains "missing.jsonl"
+: >"$scratch/empty.jsonl"
+expect 2 validate "$scratch/empty.jsonl"
+complains "found no rows to predict, expected at least one"
+printf '{"kind": "gemm", "gpu": "h100-sxm"}\n' >"$scratch/bad.jsonl"
+expect 2 validate "$scratch/bad.jsonl"
+complains "bad.jsonl:1"
+expect 2 validate tests/validation/links.jsonl --profile calibrate/profiles/gpu.l40s.json
+complains "expected rows of that GPU and found none"
+expect 2 validate tests/validation/links.jsonl --profile calibrate/profiles/link.roce-200.json
+complains "link.roce-200.json"
+expect 2 validate tests/validation/links.jsonl --json - --csv -
+complains "expected one of them on stdout"
+# ---- import: rows on stdout, what became of them on stderr; nothing on stdout if it fails
+fixtures=tests/fixtures/import
+expect 0 import perftest $fixtures/perftest-send-bw.txt --rate-gbps 100
+says '"gbps":97.846820864'
+grep -qF "1 of 1 rows passed on: 1 rdma" "$scratch/err" || fail "stderr lacks the number of rows"
+expect 0 import nccl-log $fixtures/nccl-log-gdr.txt
+says '"gdr":true'
+expect 2 import perftest $fixtures/perftest-gb10.txt --rate-gbps 50
+complains "found 111.71 Gbit/s on a port of 50 Gbit/s"
+expect 2 import nccl-tests $fixtures/nccl-tests-with-log.txt $fixtures/nccl-log-gdr.txt --gpu rtx-pro-6000-server --link ib
+complains "found no header"
+expect 2 import nccl-test $fixtures/nccl-tests.json
+complains "did you mean 'nccl-tests'"
 
 # ---- Ctrl-C ends a long run with 130 within a second
 "$sextant" simulate scenarios/part1-405b.json --set 'deployment={"tp":1,"pp":3}' --set workload.num_prompts=100000000 \

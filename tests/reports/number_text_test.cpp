@@ -31,11 +31,11 @@ TEST(NumberText, RoundingMayAddADigit) {
 }
 
 TEST(NumberText, SaysWhatIsNoNumber) {
-  EXPECT_EQ(number_text(std::numeric_limits<double>::infinity()), "n/a");
-  EXPECT_EQ(number_text(std::nan("")), "n/a");
-  EXPECT_EQ(bytes_text(std::nan("")), "n/a");
-  EXPECT_EQ(gigabytes_text(std::nan("")), "n/a");
-  EXPECT_EQ(percent_text(std::nan("")), "n/a");
+  EXPECT_EQ(number_text(std::numeric_limits<double>::infinity()), "-");
+  EXPECT_EQ(number_text(std::nan("")), "-");
+  EXPECT_EQ(bytes_text(std::nan("")), "-");
+  EXPECT_EQ(gigabytes_text(std::nan("")), "-");
+  EXPECT_EQ(percent_text(std::nan("")), "-");
 }
 
 TEST(NumberText, SizesAreDecimal) {

@@ -101,5 +101,22 @@ TEST(PlanCsv, HasOneRowPerCandidateAndAsManyFieldsAsItsHeader) {
   EXPECT_NE(second.find("\"a, \"\"quoted\"\" one\""), std::string::npos);
 }
 
+// A missed bound that carries ESC (byte 1b), as from a scenario's own names, does not reach the terminal raw.
+TEST(PlanCsv, EscapesWhatSteersATerminal) {
+  Plan plan = test::example_plan();
+  plan.candidates[0].missed = {"a\x1b[31m"};
+  const std::string csv = plan_csv(test::example_scenario(), plan);
+  EXPECT_EQ(csv.find('\x1b'), std::string::npos);
+  EXPECT_NE(csv.find("a\\x1b[31m"), std::string::npos);
+}
+
+// No sample is no number: null, where 0 would read as a perfect latency.
+TEST(PlanJson, MetricWithoutSamplesIsNull) {
+  Plan plan = test::example_plan();
+  plan.candidates[0].metrics.tpot.p99 = std::numeric_limits<double>::quiet_NaN();
+  const std::string json = plan_json(test::example_scenario(), plan, {});
+  EXPECT_NE(json.find("\"p99_tpot_ms\": null"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace sextant

@@ -37,6 +37,13 @@ std::string line_with(const std::string& text, const std::string& start) {
   return "";
 }
 
+// Both runs of an interval have the same requests, so it is the model's error and nothing else.
+TEST(PlanText, IntervalIsNamedModelError) {
+  const std::string text = plan_text(test::example_scenario(), test::example_plan(), {}, {});
+  EXPECT_NE(text.find("model error"), std::string::npos);
+  EXPECT_EQ(text.find("interval"), std::string::npos);
+}
+
 TEST(PlanText, AnswersBeforeItExplains) {
   const std::string text = example_text();
   const std::size_t answer = text.find("run tp 1 x pp 2 x dp 1, layers 63/63");

@@ -1,6 +1,7 @@
 // What the sources say of these clusters, stated by hand, against plans made with the shipped profiles.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "models/base/error.hpp"
@@ -115,6 +116,17 @@ TEST_F(Part1, LongChunksMakeBubblesAndShortOnesFewer) {
   // A single user's token passes three stages one after another: two thirds of each stage's time is bubble.
   const Candidate& alone = variant(*part1, "one user alone").plan->candidates.front();
   for (const StageReport& stage : alone.stages) EXPECT_NEAR(stage.shares.bubble, 0.667, 0.03);
+}
+
+// Hops weigh little in a decode step (0.1 of some 70 ms each) and in a chunk (6 of 1,900 ms each): the plan
+// says both, and draws no conclusion about faster links from one of them.
+TEST_F(Part1, HopsAreWeighedInDecodesAndInChunks) {
+  const auto reason = std::find_if(plan().reasons.begin(), plan().reasons.end(), [](const std::string& text) {
+    return text.starts_with("the hops between stages take ");
+  });
+  ASSERT_NE(reason, plan().reasons.end());
+  EXPECT_NE(reason->find("of a prompt chunk of 2,048 tokens"), std::string::npos) << *reason;
+  EXPECT_EQ(reason->find("no more"), std::string::npos) << *reason;
 }
 
 // 400G cannot save more than the hops: under 0.5 % of throughput for this layout.

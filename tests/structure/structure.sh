@@ -28,9 +28,10 @@ allowed_for() {
     sim/serving/*) echo '^(models|sim/(kernel|fabric|serving))/' ;;
     sim/scenario/*) echo '^(models|sim/(kernel|fabric|serving|scenario))/' ;;
     sim/planner/*) echo '^(models|sim/(kernel|fabric|serving|scenario|planner))/' ;;
-    reports/*) echo '^(models|reports|sim/(kernel|fabric|serving|scenario|planner))/' ;;
+    sim/validation/*) echo '^(models|sim/(kernel|fabric|serving|scenario|planner|validation))/' ;;
+    reports/*) echo '^(models|reports|sim/(kernel|fabric|serving|scenario|planner|validation))/' ;;
     sim/cli/* | tests/sim/cli/*) echo '^' ;;
-    tests/*) echo '^(models|calibrate|sim/(kernel|fabric|serving|scenario|planner)|reports|tests)/' ;;
+    tests/*) echo '^(models|calibrate|sim/(kernel|fabric|serving|scenario|planner|validation)|reports|tests)/' ;;
     *) echo '^$' ;;
   esac
 }

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -15,7 +16,7 @@ namespace {
 
 /// A GPU of 100 TFLOP/s, 1000 GB/s and 2 us a kernel, whose GEMMs reach both: times by the formula itself.
 double true_us(const FitSample& sample) {
-  return 2 + std::max(sample.flops / 100e6, sample.bytes / 1e6);
+  return 2 + std::max(sample.work.flops / 100e6, sample.work.bytes / 1e6);
 }
 
 /// bf16 GEMMs over a grid; `change` may alter each time.
@@ -35,8 +36,7 @@ std::vector<FitSample> synthetic_gemms(Change&& change) {
 OperatorFitOptions gemm_options() {
   OperatorFitOptions options;
   options.family = "gemm bf16";
-  const std::vector<double> axis = {1, 4, 16, 64, 256, 1024, 4096, 16384};
-  options.axes = {axis, axis, axis};
+  options.axes = {{4}, {4}, {4}};  // a point of the grid at every other value or so
   options.l2_bytes = 32e6;
   options.folds = 0;
   return options;
@@ -59,8 +59,8 @@ TEST(OperatorFit, RaisesRowsThatTheL2MadeFast) {
   // Weights below 32 MB at ten times the memory's rate.
   std::size_t fast = 0;
   const auto samples = synthetic_gemms([&](const FitSample& sample, double us) {
-    const double cached = 2 + std::max(sample.flops / 100e6, sample.bytes / 10e6);
-    if (sample.resident_bytes >= 32e6 || cached > 0.9 * us) return us;
+    const double cached = 2 + std::max(sample.work.flops / 100e6, sample.work.bytes / 10e6);
+    if (sample.work.streamed_bytes >= 32e6 || cached > 0.9 * us) return us;
     ++fast;
     return cached;
   });
@@ -96,11 +96,10 @@ TEST(OperatorFit, SpreadIsThatOfShapesLeftOut) {
   // the fit are met exactly, while a width left out is taken for the mean of its neighbours, 1.5625 off
   // between the two at worst.
   OperatorFitOptions options = gemm_options();
-  std::vector<double> widths;
-  for (double n = 64; n <= 32768; n *= 2) widths.push_back(n);
-  options.axes[1] = options.axes[2] = widths;
+  options.axes = {{4}, {1}, {1}};
   const auto samples = synthetic_gemms([](const FitSample& sample, double us) {
-    const auto power = std::lround(std::log2(sample.coordinates[1]) + std::log2(sample.coordinates[2]));
+    const auto power =
+        std::lround(std::log2(sample.work.point.values[1]) + std::log2(sample.work.point.values[2]));
     return us * (power % 2 == 0 ? 0.8 : 1.25);
   });
   options.folds = 5;
@@ -110,6 +109,37 @@ TEST(OperatorFit, SpreadIsThatOfShapesLeftOut) {
   EXPECT_EQ(model.spread.high, line.held_out.high);
   EXPECT_EQ(model.spread.low, line.held_out.low);
   EXPECT_EQ(*model.median_error, line.held_out.median);
+  // The same errors apart by duration: every row of serving size stands in one region.
+  std::int64_t rows = 0, serving = 0;
+  for (const RegionError& region : model.cross_validation) rows += region.rows;
+  for (const FitSample& sample : samples) serving += sample.serving ? 1 : 0;
+  EXPECT_EQ(rows, serving);
+}
+
+TEST(OperatorFit, FillsAHoleFromTheStiffestDirection) {
+  // Speeds 1 and 2 at n = 1024 and 4096, whatever k; the shape (2048, 2048) is left out by giving it no row.
+  // Along k its neighbours are (2048, 1024) and (2048, 4096), both measured at 1.9; along n it would be 1.4.
+  std::vector<GridSample> samples;
+  const double speed[3] = {1, 1.9, 2}, width[3] = {1024, 2048, 4096};
+  for (int n = 0; n < 3; ++n)
+    for (int k = 0; k < 3; ++k)
+      if (n != 1 || k != 1) samples.push_back({{{width[n], width[k]}, 2}, speed[n], 1});
+  const Axes axes = {{1024, 2048, 4096}, {1024, 2048, 4096}};
+  const std::array hole = {2048.0, 2048.0};
+  EXPECT_NEAR(fit_grid({axes, {0.01, 1}}, samples).at(hole), 1.9, 0.02);
+  EXPECT_NEAR(fit_grid({axes, {1, 0.01}}, samples).at(hole), std::sqrt(2.0), 0.02);
+}
+
+TEST(OperatorFit, ThinningKeepsTheStep) {
+  // Along the axis the value is 1 up to 64 and 2 from 65 on: of six points the four ends and step sides say
+  // it all, and a fit on them is exact; 8 and 512 are the ones to go.
+  const std::vector<double> axis = {1, 8, 64, 65, 512, 4096};
+  std::vector<GridSample> samples;
+  for (const double x : axis) samples.push_back({{{x}, 1}, x < 64.5 ? 1.0 : 2.0, 1});
+  const GridShape shape{{axis}, {1}};
+  const GridShape thin = thinned(shape, fit_grid(shape, samples), samples, 4);
+  EXPECT_EQ(thin.axes[0], (std::vector<double>{1, 64, 65, 4096}));
+  EXPECT_EQ(thinned(shape, fit_grid(shape, samples), samples, 1).axes[0], (std::vector<double>{1, 4096}));
 }
 
 TEST(OperatorFit, RefusesTooFewRows) {
@@ -117,44 +147,52 @@ TEST(OperatorFit, RefusesTooFewRows) {
   EXPECT_THROW(fit_operator({}, gemm_options(), line), InputError);
 }
 
+GridSample at(double x, double value) {
+  return {{{x}, 1}, value, 1};
+}
+
 TEST(GridFit, MeetsSamplesAndContinuesThemWhereThereAreNone) {
   // Value x between 1 and 4 (linear in the logarithm); at 16 nothing was seen: its only neighbour's value, 4.
-  const Grid grid = fit_grid({{1, 4, 16}}, {{{1}, 1, 1}, {{2}, 2, 1}, {{4}, 4, 1}});
+  const Grid grid = fit_grid({{{1, 4, 16}}, {1}}, {at(1, 1), at(2, 2), at(4, 4)});
   EXPECT_NEAR(grid.at(std::vector<double>{2}), 2, 0.01);
   EXPECT_NEAR(grid.at(std::vector<double>{16}), 4, 0.05);
 }
 
 TEST(GridFit, KeepsAStepBetweenNeighbouringPoints) {
   // One more row needs another tile: 1 at 64, 2 at 65. Both are points of the grid, so both must come back.
-  const Grid grid = fit_grid({{1, 64, 65, 1024}}, {{{1}, 1, 1}, {{64}, 1, 1}, {{65}, 2, 1}, {{1024}, 2, 1}});
+  const Grid grid = fit_grid({{{1, 64, 65, 1024}}, {1}}, {at(1, 1), at(64, 1), at(65, 2), at(1024, 2)});
   EXPECT_NEAR(grid.at(std::vector<double>{64}), 1, 0.02);
   EXPECT_NEAR(grid.at(std::vector<double>{65}), 2, 0.04);
 }
 
 TEST(GridFit, IsNotMovedByAnOutlier) {
-  std::vector<GridSample> samples(9, {{1}, 2, 1});
-  samples.push_back({{1}, 20, 1});  // the median of nine 2 and one 20 is 2, their geometric mean 2.5
-  EXPECT_NEAR(fit_grid({{1}}, samples).at(std::vector<double>{1}), 2, 0.01);
+  std::vector<GridSample> samples(9, at(1, 2));
+  samples.push_back(at(1, 20));  // the median of nine 2 and one 20 is 2, their geometric mean 2.5
+  EXPECT_NEAR(fit_grid({{{1}}, {1}}, samples).at(std::vector<double>{1}), 2, 0.01);
 }
 
 TEST(SampleOf, CountsAsTheCostFormulaDoes) {
   // 2 x 16 x 8192 x 4096 FLOP; 16 x 4096 x 2 B in, 8192 x 4096 x 2 B of weights, 16 x 8192 x 2 B out.
   const FitSample gemm = sample_of(GemmRow{"bf16", 16, 8192, 4096, 1});
-  EXPECT_DOUBLE_EQ(gemm.flops, 1073741824);
-  EXPECT_DOUBLE_EQ(gemm.bytes, 131072 + 67108864 + 262144);
+  EXPECT_DOUBLE_EQ(gemm.work.flops, 1073741824);
+  EXPECT_DOUBLE_EQ(gemm.work.bytes, 131072 + 67108864 + 262144);
   // 32 sequences x 8 heads x 128 x 2048 tokens x 2 (keys, values) x 1 B = 134 MB; queries and outputs 2 x 32
   // x 32 x 128 x 2 B.
   AttentionDecodeRow decode;
   decode.heads = 32, decode.kv_heads = 8, decode.head_dim = 128, decode.batch = 32, decode.context = 2048;
   decode.dtype = "bf16", decode.kv_dtype = "fp8", decode.us = 1;
-  EXPECT_DOUBLE_EQ(sample_of(decode).bytes, 134217728 + 524288);
-  EXPECT_EQ(sample_of(decode).coordinates, (std::vector<double>{256, 2048, 4}));
-  // Four tokens after none: each sees 1, 2, 3, 4: 10 pairs, mean 2.5; 2 x 16 heads x 4 tokens / 1024; 16 / 8.
+  EXPECT_DOUBLE_EQ(sample_of(decode).work.bytes, 134217728 + 524288);
+  EXPECT_EQ(sample_of(decode).work.point.values, (std::array{32.0, 2048.0, 8.0, 4.0}));
+  // Four tokens after none: each sees 1, 2, 3, 4: 10 pairs, mean 2.5; two whole prompts; 16 heads, 16 / 8.
   AttentionPrefillRow prefill;
   prefill.heads = 16, prefill.kv_heads = 8, prefill.head_dim = 128, prefill.batch = 2, prefill.new_tokens = 4;
   prefill.dtype = prefill.kv_dtype = "bf16", prefill.us = 1;
-  EXPECT_DOUBLE_EQ(sample_of(prefill).flops, 4.0 * 16 * 128 * 10 * 2);
-  EXPECT_EQ(sample_of(prefill).coordinates, (std::vector<double>{2.5, 0.125, 2}));
+  EXPECT_DOUBLE_EQ(sample_of(prefill).work.flops, 4.0 * 16 * 128 * 10 * 2);
+  EXPECT_EQ(sample_of(prefill).work.point.values, (std::array{2.5, 2.0, 16.0, 2.0}));
+  // One chunk of 4 after 6 cached: pairs 7 + 8 + 9 + 10 = 34, mean 8.5, the mean of a whole prompt of 16; its
+  // 4 tokens are a quarter of that prompt, as one prompt of a quarter of the 16 heads would be.
+  prefill.batch = 1, prefill.past_tokens = 6;
+  EXPECT_EQ(sample_of(prefill).work.point.values, (std::array{8.5, 1.0, 4.0, 2.0}));
 }
 
 Measurement collective(const std::string& op, int ranks, double bytes, double us,
@@ -188,6 +226,46 @@ TEST(LinkFit, SendsHalfOfATwoRankAllToAll) {
   EXPECT_NE(profile.send.source.find("lower bound"), std::string::npos);
   ASSERT_NE(profile.collective("all_reduce", 4), nullptr);
   EXPECT_EQ(profile.collective("all_reduce", 4)->us, std::vector<double>{30});
+}
+
+// Of the harness's rows a curve takes NCCL's own choices from graphs, one way: 5 us of 1 KiB; bf16 counts as fp16.
+TEST(LinkFit, LeavesForcedHostLaunchedAndBothWaysRowsOut) {
+  LinkFit fit({"n", "nvlink", 450, "by hand", "fp16"});
+  const auto p2p = [&](double us, bool both_ways, bool graph, int channels) {
+    PointToPointRow row;
+    row.link = "nvlink";
+    row.bytes = 1024;
+    row.us = us;
+    row.both_ways = both_ways;
+    row.graph = graph;
+    row.channels = channels;
+    fit.add({"g", "s", "", row});
+  };
+  p2p(5, false, true, 0);
+  p2p(50, true, true, 0);
+  p2p(60, false, false, 0);
+  p2p(70, false, true, 2);
+  const auto collective = [&](double us, const std::string& algo, bool in_place) {
+    CollectiveRow row;
+    row.op = "all_reduce";
+    row.ranks = 2;
+    row.link = "nvlink";
+    row.bytes = 1024;
+    row.us = us;
+    row.dtype = "bf16";
+    row.impl = "nccl";
+    row.algo = algo;
+    row.graph = true;
+    row.in_place = in_place;
+    fit.add({"g", "s", "", row});
+  };
+  collective(10, "", false);
+  collective(99, "Ring", false);
+  collective(98, "", true);
+  const LinkProfile profile = fit.fit(shipped_assumptions());
+  EXPECT_EQ(profile.send.us, std::vector<double>{5});
+  ASSERT_EQ(profile.collectives.size(), 1u);
+  EXPECT_EQ(profile.collectives[0].curve.us, std::vector<double>{10});
 }
 
 TEST(LinkFit, SaysWhichAllReduceTheSwitchDid) {

@@ -36,11 +36,11 @@ TEST(RealTables, GemmOfTheRtxPro6000Server) {
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "no kernel tables here";
   OperatorFitOptions options;
   options.family = "gemm bf16";
-  const std::vector<double> widths = {128, 512, 1024, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 51200};
-  options.axes = {
-      {4, 16, 17, 32, 64, 65, 128, 129, 256, 257, 512, 1024, 2048, 4096, 8192, 16384}, widths, widths};
+  options.axes = {{1, 0.01}, {1, 0.05}, {1, 1}};
+  options.bending = 0.1;
+  options.most_values = 12'000;
   options.l2_bytes = 134217728;
-  options.folds = 0;
+  options.folds = 5;
   FitReportLine line;
   const OperatorModel model = fit_operator(bf16_gemms(path.string()), options, line);
   // DRAM gives 1597 GB/s at most, and streaming reaches nine tenths or more; 458.8 TFLOP/s is the table's
@@ -49,10 +49,11 @@ TEST(RealTables, GemmOfTheRtxPro6000Server) {
   EXPECT_LT(model.roofline.memory_gbps, 1597);
   EXPECT_LT(model.roofline.tflops, 458.8);
   EXPECT_GT(model.roofline.tflops, 400);
-  // Neighbouring widths differ by the waves and tiles of their kernels, 5 to 10 %; half of the table's n and
-  // k and a fifth of its m are grid points, so the median lies well below that and one row in ten above it.
-  EXPECT_LT(line.fitted.median, 0.035);
-  EXPECT_LT(line.fitted.p90, 0.13);
+  // What is asked of profiles, of shapes that the fit has not seen: median 2.5 %, one row in ten above 9 %.
+  // Plain interpolation of the whole table, leaving one shape out, reaches 1.9 to 3.4 and 6.9 to 11.7.
+  EXPECT_LT(line.held_out.median, 0.025);
+  EXPECT_LT(line.held_out.p90, 0.09);
+  EXPECT_LE(model.efficiency.values().size(), 12'000U);
   EXPECT_GT(line.floored, 0U);
 }
 

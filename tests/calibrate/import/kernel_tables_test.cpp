@@ -113,6 +113,88 @@ TEST_F(KernelTables, RefusesTwoNewTokensInDecode) {
   expect_error("column 'isl': found 2, expected 1 new token");
 }
 
+const std::string moe_header =
+    "kernel_source,moe_dtype,num_tokens,hidden_size,inter_size,topk,num_experts,moe_tp_size,moe_ep_size,"
+    "distribution,latency";
+
+TEST_F(KernelTables, MoeKeepsItsKernelAndItsShares) {
+  // Two kernels of one shape stay two rows; 0.25 ms = 250 us.
+  write("moe_perf.csv", moe_header + "\ntriton,int4_wo,64,4096,14336,2,8,4,2,balanced,0.25\n" +
+                            "marlin,bfloat16,64,4096,14336,2,8,4,2,power_law_1.2,0.5\n");
+  const auto rows = read();
+  ASSERT_EQ(rows.size(), 2U);
+  const auto& row = std::get<MoeRow>(rows[0].row);
+  EXPECT_EQ(row.dtype, "int4_wo");
+  EXPECT_EQ(row.tokens, 64);
+  EXPECT_EQ(row.hidden, 4096);
+  EXPECT_EQ(row.intermediate, 14336);
+  EXPECT_EQ(row.experts, 8);
+  EXPECT_EQ(row.topk, 2);
+  EXPECT_EQ(row.tp, 4);
+  EXPECT_EQ(row.ep, 2);
+  EXPECT_EQ(row.distribution, "balanced");
+  EXPECT_DOUBLE_EQ(row.us, 250);
+  EXPECT_EQ(rows[0].note, "triton");
+  EXPECT_EQ(rows[1].note, "marlin");
+  EXPECT_EQ(std::get<MoeRow>(rows[1].row).dtype, "bf16");
+}
+
+// B200's table has a version column; what the path of the source says already is not repeated.
+TEST_F(KernelTables, MoeNotesAVersionOfItsOwn) {
+  write("moe_perf.csv", "# source: a@1 data/vllm/0.24.0/moe_perf.parquet (MIT); latency in ms\nversion," +
+                            moe_header + "\n0.24.0,k,nvfp4,1,64,64,1,8,1,1,balanced,0.1\n" +
+                            "0.25.dev,k,w4a8_mxfp4_mxfp8,1,64,64,1,8,1,1,balanced,0.1\n");
+  const auto rows = read();
+  EXPECT_EQ(rows.at(0).note, "k");
+  EXPECT_EQ(rows.at(1).note, "k, 0.25.dev");
+}
+
+TEST_F(KernelTables, RefusesMoreExpertsChosenThanThereAre) {
+  write("moe_perf.csv", moe_header + "\nk,bfloat16,64,4096,14336,9,8,1,1,balanced,0.25\n");
+  expect_error("moe_perf.csv:2: column 'topk': found 9 of 8 experts");
+}
+
+const std::string mla_header =
+    "kernel_source,mla_dtype,kv_cache_dtype,num_heads,batch_size,isl,tp_size,step,latency\n";
+const std::string mla_module_header =
+    "kernel_source,model,architecture,mla_dtype,kv_cache_dtype,gemm_type,num_heads,batch_size,isl,tp_size,"
+    "step,"
+    "latency\n";
+
+TEST_F(KernelTables, MlaPrefillIsAKernelOrAModule) {
+  write("context_mla_perf.csv", mla_header + "flashmla,bfloat16,fp8,32,2,512,4,0,0.2\n");
+  write("mla_context_module_perf.csv",
+        mla_module_header + "FLASHMLA,deepseek-ai/DeepSeek-V3,D,bfloat16,fp8,fp8_block,32,2,512,1,128,0.4\n");
+  const auto rows = read();
+  const auto kernel = std::get<MlaPrefillRow>(rows.at(0).row),
+             module = std::get<MlaPrefillRow>(rows.at(1).row);
+  EXPECT_EQ(kernel.heads, 32);
+  EXPECT_EQ(kernel.batch, 2);
+  EXPECT_EQ(kernel.new_tokens, 512);
+  EXPECT_EQ(kernel.past_tokens, 0);
+  EXPECT_EQ(kernel.tp, 4);
+  EXPECT_EQ(kernel.kv_dtype, "fp8");
+  EXPECT_FALSE(kernel.module);
+  EXPECT_EQ(kernel.projections, "");
+  EXPECT_DOUBLE_EQ(kernel.us, 200);
+  EXPECT_TRUE(module.module);
+  EXPECT_EQ(module.projections, "fp8_block");
+  EXPECT_EQ(module.past_tokens, 128);
+  EXPECT_EQ(rows[0].note, "flashmla");
+}
+
+// The kernel's table counts cached tokens (1, 3, 7, …), the module's the new one too (2, 4, 8, …): each of
+// these rows attends to 4096.
+TEST_F(KernelTables, MlaDecodeCountsTheNewTokenInBothTables) {
+  write("generation_mla_perf.csv", mla_header + "flashmla,bfloat16,bfloat16,16,8,1,8,4095,0.2\n");
+  write("mla_generation_module_perf.csv",
+        mla_module_header + "FLASHMLA,m,D,bfloat16,bfloat16,bfloat16,16,8,1,1,4096,0.4\n");
+  const auto rows = read();
+  EXPECT_EQ(std::get<MlaDecodeRow>(rows.at(0).row).context, 4096);
+  EXPECT_EQ(std::get<MlaDecodeRow>(rows.at(1).row).context, 4096);
+  EXPECT_EQ(std::get<MlaDecodeRow>(rows.at(1).row).projections, "bf16");
+}
+
 TEST_F(KernelTables, MessageSizeIsInElements) {
   // half has 2 bytes, int8 one: 256 elements are 512 and 256 bytes.
   write("nccl_perf.csv",
@@ -128,6 +210,26 @@ TEST_F(KernelTables, MessageSizeIsInElements) {
   EXPECT_DOUBLE_EQ(second.bytes, 256);
   EXPECT_EQ(second.ranks, 8);
   EXPECT_DOUBLE_EQ(second.us, 6);
+}
+
+// 5e8 halves are 1e9 bytes; of 8 ranks in 4 ms 250 GB/s x 14 / 8 = 437.5 GB/s, in 5 ms 350. A ring over this
+// link carries 370: only a switch that reduces is faster. An all-gather of 437.5 is not judged.
+TEST_F(KernelTables, MarksWhatTheSwitchReduced) {
+  write("nccl_perf.csv",
+        "op_name,kernel_source,nccl_dtype,num_gpus,message_size,latency\n"
+        "all_reduce,NCCL,half,8,500000000,4\n"
+        "all_reduce,NCCL,half,8,500000000,5\n"
+        "all_gather,NCCL,half,8,500000000,2\n");
+  for (const double ring_gbps : {370.0, 0.0}) {
+    std::vector<std::optional<bool>> marks;
+    import_kernel_tables(folder_.string(), {"h200-sxm", "nvlink", ring_gbps}, [&](const Measurement& row) {
+      marks.push_back(std::get<CollectiveRow>(row.row).nvls);
+    });
+    ASSERT_EQ(marks.size(), 3U);
+    EXPECT_EQ(marks[0].value_or(false), ring_gbps > 0) << "unknown: nothing is marked";
+    EXPECT_FALSE(marks[1].value_or(false));
+    EXPECT_FALSE(marks[2].value_or(false));
+  }
 }
 
 TEST_F(KernelTables, CustomAllReduceKeepsGraphRowsOnly) {

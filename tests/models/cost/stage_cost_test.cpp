@@ -108,16 +108,6 @@ TEST(StageCost, SaysWhenItLeftTheFittedRange) {
   EXPECT_TRUE(stage.extrapolated());
 }
 
-TEST(StageCost, ShareThatStreamsFromMemory) {
-  const StageCost stage(toy_stage(), toy_gpu(), nullptr, 1);
-  EXPECT_DOUBLE_EQ(stage.memory_bound_share(decodes(1, 1000)), 1);
-  // 4096 tokens: GEMMs (8.2e9 FLOP, 81.9 us against 18.4 us) and attention compute; only the element-wise
-  // work streams.
-  const std::array chunk = {PrefillChunk{4096, 0}};
-  const FamilySeconds cost = stage.cost({0, 0, chunk, 0});
-  EXPECT_NEAR(stage.memory_bound_share({0, 0, chunk, 0}), cost[Family::elementwise] / cost.total(), 1e-12);
-}
-
 TEST(StageCost, CopiesAgree) {
   const StageCost stage(toy_stage(), toy_gpu(), nullptr, 1);
   stage.cost(decodes(3, 300));

@@ -204,5 +204,16 @@ TEST(Cluster, RefusesPowerLimitsTheCardCannotBeSetTo) {
               HasSubstr("found the unknown key 'power_limit'"));
 }
 
+// ESC is byte 1b, U+009B (CSI) is c2 9b in UTF-8; in DOT a backslash is written twice.
+TEST(Cluster, DotEscapesWhatSteersATerminal) {
+  Cluster c = cluster(two_workstations + "}");
+  c.nodes[0].name =
+      "a\x1b[31m\"b\xc2\x9b"
+      "c";
+  const std::string dot = to_dot(c);
+  EXPECT_THAT(dot, HasSubstr(R"(label="a\\x1b[31m\"b\\xc2\\x9bc";)"));
+  EXPECT_EQ(dot.find('\x1b'), std::string::npos);
+}
+
 }  // namespace
 }  // namespace sextant

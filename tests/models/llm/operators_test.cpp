@@ -101,5 +101,62 @@ TEST(StageOperators, MergeEqualShapesAcrossKinds) {
   EXPECT_EQ(count(stage.gemms, {"bf16", 96, 64}), 4);
 }
 
+// Mixtral on two GPUs: no GEMM is an expert's; the router is whole and in 16 bit; one all-reduce a part.
+TEST(StageOperators, OfMixtral) {
+  const StageOperators stage = operators("mixtral-8x7b", "fp8", {{0, 32}, 2, true, true});
+  ASSERT_EQ(stage.gemms.size(), 3u);
+  EXPECT_EQ(count(stage.gemms, {"fp8", 3072, 4096}), 32);
+  EXPECT_EQ(count(stage.gemms, {"fp8", 4096, 2048}), 32);
+  EXPECT_EQ(count(stage.gemms, {"bf16", 8, 4096}), 32);
+  EXPECT_EQ(count(stage.moes, {4096, 14'336, 8, 2, 2, 1, "fp8"}), 32);
+  EXPECT_EQ(count(stage.elementwise, {"routing", 8 * 2 + 2 * 8}), 32);
+  EXPECT_EQ(count(stage.elementwise, {"activation", 3 * 7168 * 2}), 0);  // within the experts' operator
+  EXPECT_EQ(count(stage.collectives, {"all_reduce", 8192}), 65);
+}
+
+// 12.88e9 weights that a token meets, less the embedding and the head of 131,072,000 each and the norms:
+// per layer 41,943,040 + 32,768 + 2 of 8 experts, 352,321,536.
+TEST(StageOperators, FlopsOfExpertsAreThoseATokenTakes) {
+  const StageOperators stage = operators("mixtral-8x7b", "bf16", {{0, 32}, 1, false, false});
+  EXPECT_DOUBLE_EQ(flops_per_token(stage), 2 * 32 * (41'943'040.0 + 32'768 + 352'321'536));
+}
+
+// Qwen3 30B on four GPUs with experts divided two ways: width cut two ways.
+TEST(StageOperators, DivideExperts) {
+  const StageOperators stage = operators("qwen3-30b-a3b", "bf16", {{0, 48}, 4, false, false, 2});
+  EXPECT_EQ(count(stage.moes, {2048, 768, 128, 8, 2, 2, "bf16"}), 48);
+  EXPECT_EQ(stage.moes.front().shape.local_experts(), 64);
+  EXPECT_DOUBLE_EQ(stage.moes.front().shape.expert_weights(), 3 * 2048 * 384);
+  EXPECT_EQ(count(stage.gemms, {"bf16", 128, 2048}), 48);
+}
+
+// Scout on two GPUs: attention in bf16, the shared expert two FP8 GEMMs, 36 layers chunked and with rotary
+// positions, 12 without.
+TEST(StageOperators, OfLlama4Scout) {
+  const StageOperators stage =
+      operators("llama-4-scout-17b-16e-fp8", "fp8-dynamic", {{0, 48}, 2, true, true});
+  EXPECT_EQ(count(stage.gemms, {"bf16", 3584, 5120}), 48);
+  EXPECT_EQ(count(stage.gemms, {"bf16", 5120, 2560}), 48);
+  EXPECT_EQ(count(stage.gemms, {"bf16", 16, 5120}), 48);
+  EXPECT_EQ(count(stage.gemms, {"fp8", 8192, 5120}), 48);
+  EXPECT_EQ(count(stage.gemms, {"fp8", 5120, 4096}), 48);
+  EXPECT_EQ(count(stage.moes, {5120, 8192, 16, 1, 2, 1, "fp8"}), 48);
+  EXPECT_EQ(count(stage.attentions, {20, 4, 128, 0, "bf16", 8192}), 36);
+  EXPECT_EQ(count(stage.attentions, {20, 4, 128, 0, "bf16"}), 12);
+  EXPECT_EQ(count(stage.elementwise, {"rope", 2 * 24 * 128 * 2}), 36);
+  EXPECT_EQ(count(stage.elementwise, {"rmsnorm", 2 * 24 * 128 * 2}), 36);  // q and k
+  EXPECT_EQ(count(stage.elementwise, {"residual", 3 * 5120 * 2}), 48);     // routed and shared
+  EXPECT_EQ(count(stage.collectives, {"all_reduce", 10'240}), 97);
+}
+
+TEST(StageOperators, OfGptOss) {
+  const StageOperators stage = operators("gpt-oss-120b", "mxfp4", {{0, 36}, 1, true, true});
+  EXPECT_EQ(count(stage.gemms, {"bf16", 5120, 2880}), 36);
+  EXPECT_EQ(count(stage.gemms, {"bf16", 2880, 4096}), 36);
+  EXPECT_EQ(count(stage.moes, {2880, 2880, 128, 4, 1, 1, "w4a16_mxfp4"}), 36);
+  EXPECT_EQ(count(stage.attentions, {64, 8, 64, 128, "bf16"}), 18);
+  EXPECT_EQ(count(stage.attentions, {64, 8, 64, 0, "bf16"}), 18);
+}
+
 }  // namespace
 }  // namespace sextant

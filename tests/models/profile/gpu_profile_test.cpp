@@ -45,8 +45,17 @@ TEST(GpuProfile, ReadsEveryField) {
   EXPECT_EQ(gemm.spread.high, 1.25);
   EXPECT_EQ(gemm.median_error, 0.02);
   EXPECT_TRUE(gemm.efficiency.empty());
+  EXPECT_EQ(profile.moe.at("w4a16_mxfp4/power_law").bytes_per_weight, 0.53125);
   EXPECT_EQ(profile.attention_decode.at("bf16/128").roofline.tflops, 0);
   EXPECT_EQ(profile.elementwise.efficiency.values(), (std::vector<double>{0.5, 1}));
+}
+
+TEST(GpuProfile, MayHoldNoRoutedExperts) {
+  GpuProfile profile = toy();
+  profile.moe.clear();
+  const std::string text = write_gpu_profile(profile);
+  EXPECT_EQ(text.find("moe"), std::string::npos);
+  EXPECT_TRUE(read_gpu_profile(JsonValue::parse(text, "written")).moe.empty());
 }
 
 TEST(GpuProfile, WritesWhatItReads) {
@@ -56,8 +65,8 @@ TEST(GpuProfile, WritesWhatItReads) {
   const GpuProfile again = read_gpu_profile(JsonValue::parse(text, "written"));
   EXPECT_EQ(write_gpu_profile(again), text);
   EXPECT_EQ(again.gemm.at("bf16").efficiency.axes(), profile.gemm.at("bf16").efficiency.axes());
-  EXPECT_EQ(again.gemm.at("bf16").efficiency.values()[1], 0.1235);     // four digits
-  EXPECT_THAT(text, HasSubstr("\"values\": [0.5, 0.1235, 0.75, 1]"));  // tables stay on one line
+  EXPECT_EQ(again.gemm.at("bf16").efficiency.values()[1], 0.123);     // four digits
+  EXPECT_THAT(text, HasSubstr("\"values\": [0.5, 0.123, 0.75, 1]"));  // tables stay on one line
 }
 
 TEST(GpuProfile, NamesWhatIsWrong) {
@@ -110,6 +119,14 @@ TEST(ScaledProfile, MultipliesRooflinesAndWidensSpreads) {
   EXPECT_DOUBLE_EQ(gemm.spread.high, 2);                           // 1.25 x 1.6
   EXPECT_EQ(gemm.bytes_per_weight, 2);
   EXPECT_FALSE(gemm.median_error);  // the fit's residual is not this GPU's
+}
+
+// 100 x 0.5 TFLOP/s; 1000 x 2 GB/s.
+TEST(ScaledProfile, ScalesRoutedExpertsToo) {
+  const OperatorModel moe = read_scaled("measured").moe.at("bf16/power_law");
+  EXPECT_DOUBLE_EQ(moe.roofline.tflops, 50);
+  EXPECT_DOUBLE_EQ(moe.roofline.memory_gbps, 2000);
+  EXPECT_EQ(moe.grade, Grade::scaled);
 }
 
 TEST(ScaledProfile, GradeIsScaledOrTheRatiosIfWeaker) {

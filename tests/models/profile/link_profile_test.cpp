@@ -84,6 +84,57 @@ TEST(LinkProfile, KeepsAnOwnKernelBesideNccl) {
   EXPECT_THROW(read_link_profile(JsonValue::parse(write_link_profile(profile), "twice")), InputError);
 }
 
+LinkProfile with_ring() {
+  LinkProfile profile = sample();
+  profile.collectives[0].nvls_from = 4096;
+  profile.collectives[0].curve.median_error = 0.0123;
+  profile.collectives[0].curve.p90_error = 0.1;
+  RingModel& ring = profile.ring.emplace();
+  ring.grade = Grade::fitted;
+  ring.source = "test";
+  ring.compute_capability = 90;
+  ring.channels = 24;
+  ring.operations = {{"all_reduce",
+                      {{"ll", 5.25, 0.5, 170}, {"simple", 20, 0, 340}},
+                      {{0.9, 1.1}, 0.02, 0.1},
+                      {{0.8, 1.3}, 0.06, 0.2}}};
+  return profile;
+}
+
+TEST(LinkProfile, KeepsTheRingModel) {
+  const std::string text = write_link_profile(with_ring());
+  const LinkProfile again = read_link_profile(JsonValue::parse(text, "written"));
+  EXPECT_EQ(write_link_profile(again), text);
+  EXPECT_EQ(again.collectives[0].nvls_from, 4096);
+  EXPECT_EQ(again.collectives[0].curve.p90_error, 0.1);
+  ASSERT_TRUE(again.ring);
+  ASSERT_NE(again.ring->operation("all_reduce"), nullptr);
+  EXPECT_EQ(again.ring->operation("all_reduce")->protocols[0].hop_us, 0.5);
+  EXPECT_EQ(again.ring->operation("all_reduce")->beyond.spread.high, 1.3);
+  EXPECT_EQ(again.ring->operation("all_gather"), nullptr);
+  EXPECT_FALSE(through_host_memory(again).ring) << "its lines are of peer access";
+  EXPECT_FALSE(read_link_profile(JsonValue::parse(write_link_profile(sample()), "none")).ring);
+}
+
+TEST(LinkProfile, NamesWhatIsWrongInTheRingModel) {
+  const auto message = [](const std::string& from, const std::string& to) -> std::string {
+    std::string text = write_link_profile(with_ring());
+    text.replace(text.find(from), from.size(), to);
+    try {
+      read_link_profile(JsonValue::parse(text, "f"));
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  EXPECT_THAT(message("\"ll\"", "\"simple\""),
+              HasSubstr("f: ring.operations[0].protocols[1]: found simple twice"));
+  EXPECT_THAT(message("\"busbw_gbps\": 340", "\"busbw_gbps\": 0"),
+              HasSubstr("busbw_gbps: found 0, expected a number above 0"));
+  EXPECT_THAT(message("\"between\"", "\"betwen\""), HasSubstr("between"));
+  EXPECT_THAT(message("\"nvls_from\": 4096", "\"nvls_from\": -1"), HasSubstr("nvls_from: found -1"));
+}
+
 TEST(LinkProfile, NamesWhatIsWrong) {
   const auto message = [](const std::string& from, const std::string& to) -> std::string {
     std::string text = write_link_profile(sample());
@@ -135,6 +186,8 @@ TEST(EngineProfile, EveryShippedOneReads) {
   EXPECT_EQ(find_engine_profile("bare").step_us.value, 0);  // kernels and collectives, no host overhead
   EXPECT_GT(find_engine_profile("vllm-0.19").step_us.value, 0);
   EXPECT_THROW(find_engine_profile("vlm-0.19"), InputError);
+  EXPECT_EQ(find_engine_profile("vllm-0.19").batch_defaults.max_num_batched_tokens, 2048);
+  EXPECT_EQ(find_engine_profile("vllm-0.19").large_gpu_defaults->batch.max_num_batched_tokens, 8192);
 }
 
 }  // namespace

@@ -34,8 +34,8 @@ const std::vector<std::string> rows = {
     R"({"kind":"attention_decode","gpu":"g","context":4096,"heads":32,"kv_heads":8,"head_dim":64,"batch":2,"dtype":"bf16","kv_dtype":"bf16","window":128,"us":9.5,"source":"s"})",
     R"({"kind":"elementwise","gpu":"g","op":"rmsnorm","tokens":8,"width":4096,"us":2.5,"source":"s","note":"n"})",
     R"({"kind":"copy","gpu":"g","direction":"h2d","bytes":1024.0,"us":2.5,"source":"s"})",
-    R"({"kind":"collective","gpu":"g","op":"all_reduce","ranks":4,"nodes":1,"link":"nvlink","bytes":1024.0,"us":9.5,"dtype":"half","algo":"ring","proto":"ll","impl":"nccl","nvls":true,"gdr":false,"source":"s"})",
-    R"({"kind":"p2p","gpu":"g","ranks":2,"nodes":2,"link":"roce","bytes":65536.0,"us":31.5,"gdr":true,"source":"s"})",
+    R"({"kind":"collective","gpu":"g","op":"all_reduce","ranks":4,"nodes":1,"link":"nvlink","bytes":1024.0,"us":9.5,"dtype":"half","algo":"ring","proto":"ll","impl":"nccl","nvls":true,"gdr":false,"channels":4,"graph":true,"in_place":true,"source":"s"})",
+    R"({"kind":"p2p","gpu":"g","ranks":2,"nodes":2,"link":"roce","bytes":65536.0,"us":31.5,"gdr":true,"pair":"0-1","channels":2,"both_ways":true,"graph":false,"source":"s"})",
     R"({"kind":"rdma","op":"send","test":"bw","bytes":65536.0,"qps":1,"gbps":97.85,"device":"mlx5_0","mtu":4096,"rate_gbps":100.0,"source":"s"})",
     R"({"kind":"tcp","streams":8,"gbps":198.0,"source":"s"})",
     R"({"kind":"power","gpu":"g","watts_limit":300.0,"work":"decode","relative_speed":0.96,"source":"s"})",
@@ -44,6 +44,8 @@ const std::vector<std::string> rows = {
     R"({"kind":"requests","scenario":"a.json","path":"b.jsonl","source":"s"})",
     R"({"kind":"mamba","gpu":"g","anything":1,"source":"s"})",
     R"({"kind":"context","host":"h","driver":"580"})",
+    R"({"kind":"mla_prefill","gpu":"g","new_tokens":512,"past_tokens":0,"heads":16,"batch":2,"dtype":"bf16","kv_dtype":"fp8","module":false,"tp":8,"us":9.5,"source":"s"})",
+    R"({"kind":"mla_decode","gpu":"g","context":4096,"heads":16,"batch":2,"dtype":"bf16","kv_dtype":"fp8","module":true,"projections":"fp8_block","tp":1,"us":9.5,"source":"s"})",
     R"({"kind":"power","gpu":"g","watts_limit":300.0,"work":"tensor","relative_speed":0.64,"relative_to_watts":500.0,"clock_mhz":1012.0,"watts":299.5,"source":"s"})",
 };
 
@@ -54,6 +56,16 @@ TEST(Measurement, EveryKindSurvivesReadingAndWriting) {
     EXPECT_EQ(JsonValue::parse(written, "a").dump(), JsonValue::parse(row, "b").dump());
     EXPECT_EQ(write_measurement(read(written)), written);
   }
+}
+
+TEST(Measurement, BytesThatAreNoUtf8AreReplacedInNames) {
+  Measurement measurement = read(rows[0]);
+  measurement.note =
+      "a\xC0"
+      "b";
+  EXPECT_EQ(read(write_measurement(measurement)).note,
+            "a\uFFFD"
+            "b");
 }
 
 TEST(Measurement, FillsTheRow) {
@@ -67,6 +79,9 @@ TEST(Measurement, FillsTheRow) {
   const auto collective = std::get<CollectiveRow>(read(rows[6]).row);
   EXPECT_EQ(collective.nvls, true);
   EXPECT_EQ(collective.gdr, false);
+  EXPECT_EQ(collective.channels, 4);
+  EXPECT_TRUE(collective.forced());
+  EXPECT_EQ(std::get<PointToPointRow>(read(rows[7]).row).pair, "0-1");
   EXPECT_EQ(std::get<StepRow>(read(rows[11]).row).stage_ms, (std::vector<double>{5.5, 6.5}));
   EXPECT_EQ(std::get<ServingRow>(read(rows[12]).row).scenario, R"({"model":"m"})");
   EXPECT_EQ(std::get<OtherRow>(read(rows[15]).row).kind, "context");
@@ -75,6 +90,13 @@ TEST(Measurement, FillsTheRow) {
 std::string edited(std::size_t row, const std::string& from, const std::string& to) {
   std::string text = rows[row];
   return text.replace(text.find(from), from.size(), to);
+}
+
+TEST(Measurement, OnlyAnMlaModuleHasProjections) {
+  EXPECT_THAT(message(edited(17, R"("projections":"fp8_block",)", "")),
+              HasSubstr("rows: expected the key 'projections' of a whole module"));
+  EXPECT_THAT(message(edited(17, R"("module":true)", R"("module":false)")),
+              HasSubstr(R"(rows: projections: found "fp8_block", expected none without a module)"));
 }
 
 TEST(Measurement, RefusesBadRows) {

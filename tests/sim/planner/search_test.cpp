@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "models/llm/catalogue.hpp"
 
 namespace sextant {
@@ -26,6 +29,19 @@ TEST(Search, TensorParallelObstaclesInWords) {
   // 53248/64 = 832 = 6.5 groups.
   EXPECT_EQ(tensor_parallel_obstacle(model, 64),
             "832 inputs of the down projection per GPU do not hold whole groups of 128 weights");
+}
+
+// An expert of Qwen3 30B is 768 wide: 768/4 = 192 is no whole number of AWQ's groups of 128, 768/2 = 384 is.
+// A gpt-oss expert is 2880 = 2^6 x 45: in 16 bit of attention no group counts, and engines pad MXFP4's of 32.
+TEST(Search, TensorParallelObstaclesOfExperts) {
+  EXPECT_EQ(tensor_parallel_obstacle(served("qwen3-30b-a3b", "awq-int4"), 2), std::nullopt);
+  EXPECT_EQ(tensor_parallel_obstacle(served("qwen3-30b-a3b", "awq-int4"), 4),
+            "192 inputs of the down projection per GPU do not hold whole groups of 128 weights");
+  EXPECT_EQ(tensor_parallel_obstacle(served("qwen3-30b-a3b", "bf16"), 8), std::nullopt);
+  EXPECT_EQ(tensor_parallel_obstacle(served("gpt-oss-120b", "mxfp4"), 4), std::nullopt);
+  EXPECT_EQ(tensor_parallel_obstacle(served("gpt-oss-120b", "mxfp4"), 128),
+            "64 attention heads are not divisible by 128");
+  EXPECT_EQ(tensor_parallel_obstacle(served("llama-4-scout-17b-16e-fp8", "fp8-dynamic"), 2), std::nullopt);
 }
 
 // 126 = 3 x 42; 80 over 3: vLLM gives the remainder to the stages before the last (27, 27, 26), 32 over 5:
@@ -58,6 +74,45 @@ TEST(Search, EqualNodesAreInterchangeable) {
   const Cluster c = cluster(
       R"({"nodes": [{"node": "workstation", "gpus": {"rtx-pro-6000-workstation": 2}, "nic": "connectx-7-200", "count": 2}]})");
   EXPECT_EQ(pipelines(c, gpu_groups(c, 1), 2, 100).size(), 2u);
+}
+
+/// What a search finds for an 8B model on these nodes, each layout as degrees, kinds of GPUs and estimate.
+std::vector<std::string> found(const std::vector<std::string>& gpus) {
+  std::string nodes;
+  for (const std::string& gpu : gpus) {
+    if (!nodes.empty()) nodes.append(",");
+    nodes.append(R"({"node": "server-pcie", "nic": "connectx-7-200", "gpus": {")")
+        .append(gpu)
+        .append("\": 1}}");
+  }
+  const Scenario s = read_scenario(JsonValue::parse(
+      R"({"name": "t", "cluster": {"nodes": [)" + nodes + R"(]}, "model": {"name": "llama-3.1-8b"},
+      "deployment": "search", "workload": {"max_concurrency": 64, "num_prompts": 100, "prompt": {"fixed": 500},
+      "output": {"fixed": 100}}})",
+      "t.json"));
+  const Machine machine(s.cluster, s.engine.profile);
+  std::vector<std::string> lines;
+  for (const EstimatedLayout& e : search_layouts({s, machine, summarise_workload(s.workload)}).layouts) {
+    std::string line = e.layout.describe() + ":";
+    for (const auto& replica : e.layout.replicas)
+      for (const StagePlacement& stage : replica) line.append(" ").append(s.cluster.kinds(stage.gpus));
+    lines.push_back(line + " " + std::to_string(std::llround(e.output_throughput)));
+  }
+  return lines;
+}
+
+// An L40S streams 864 GB/s, an RTX PRO 6000 Server 1,597: two replicas take the two faster cards, wherever
+// the scenario puts the node of the slower one; and nothing else changes either.
+TEST(Search, OrderOfNodesDoesNotMatter) {
+  const std::string slow = "l40s", fast = "rtx-pro-6000-server";
+  const std::vector<std::string> first = found({slow, fast, fast});
+  EXPECT_EQ(first, found({fast, slow, fast}));
+  EXPECT_EQ(first, found({fast, fast, slow}));
+  const auto two = std::find_if(first.begin(), first.end(), [](const std::string& line) {
+    return line.starts_with("tp 1 x pp 1 x dp 2:");
+  });
+  ASSERT_NE(two, first.end());
+  EXPECT_NE(two->find(": " + fast + " " + fast + " "), std::string::npos) << *two;
 }
 
 TEST(Search, FixedLayoutIsChecked) {

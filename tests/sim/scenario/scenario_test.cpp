@@ -23,6 +23,11 @@ Scenario changed(const std::string& path, const std::string& value) {
   return read_scenario(with_changes(document(), {{path, value}}));
 }
 
+Scenario changed_twice(const std::string& path, const std::string& value, const std::string& other_path,
+                       const std::string& other_value) {
+  return read_scenario(with_changes(document(), {{path, value}, {other_path, other_value}}));
+}
+
 /// The message of the InputError that reading the changed scenario throws; "" if it throws none.
 std::string refusal(const std::string& path, const std::string& value) {
   try {
@@ -77,6 +82,15 @@ TEST(Scenario, MisspeltKeysAndBadValuesNameThePath) {
   EXPECT_NE(refusal("model.weights", "awq").find("awq-int4"), std::string::npos);
 }
 
+TEST(Scenario, AQuantisedModelComesInItsOwnFormat) {
+  EXPECT_EQ(changed("model.name", "gpt-oss-120b").model.weights.name, "mxfp4");
+  EXPECT_EQ(changed("model", R"({"name": "gpt-oss-120b", "weights": "mxfp4"})").model.weights.name, "mxfp4");
+  EXPECT_EQ(
+      refusal("model", R"({"name": "llama-4-scout-17b-16e-fp8", "weights": "fp8"})"),
+      "minimal.json: model.weights: found \"fp8\", expected \"fp8-dynamic\" (or nothing), as the model's "
+      "quantization_config says");
+}
+
 TEST(Scenario, ServiceLevels) {
   const Scenario s =
       changed("slo", R"({"p99_ttft_ms": "<=2000", "output_throughput": ">=50", "goodput": {"tpot_ms": 50}})");
@@ -92,10 +106,49 @@ TEST(Scenario, ServiceLevels) {
             "minimal.json: slo.p99_ttft_ms: found \"2000\", expected a bound such as \"<=2000\" or \">=10\"");
 }
 
+// 1e400 is beyond a double (1.8e308): refused, not read as 0. "inf", "nan" and "" are no bounds either way.
+TEST(Scenario, ServiceLevelBeyondADoubleIsRefused) {
+  EXPECT_EQ(
+      refusal("slo", R"({"p99_ttft_ms": "<=1e400"})"),
+      "minimal.json: slo.p99_ttft_ms: found \"<=1e400\", expected a bound such as \"<=2000\" or \">=10\"");
+  EXPECT_NE(refusal("slo", R"({"p99_ttft_ms": "<=1e-400"})"), "");
+  EXPECT_NE(refusal("slo", R"({"p99_ttft_ms": "<=nan"})"), "");
+  EXPECT_NE(refusal("slo", R"({"p99_ttft_ms": "<="})"), "");
+  EXPECT_EQ(refusal("slo", R"({"p99_ttft_ms": "<=1e300"})"), "");
+}
+
 // 87,660 h = 10 years: 100,000 USD over 10 years at full use is 1.1408 USD/h; 1 kW at 0.30 adds 0.30.
 TEST(Scenario, EconomicsPerHour) {
   const Economics e{100000, 10, 1000, 0.3, 1};
   EXPECT_NEAR(e.usd_per_hour(), 100000.0 / 87660 + 0.3, 1e-9);
+}
+
+// vLLM v0.19's get_batch_defaults for its API server: 8192 and 1024 from 70 GiB on, but not on A100 (80 GB);
+// else 2048 and 256. An L40S has 48 GB. Mixed: the smaller. A limit that is given stays; 512 tokens allow no
+// more than 512 default sequences.
+TEST(Scenario, BatchLimitsFollowTheCard) {
+  const auto engine = [](const std::string& gpus, const std::string& options) {
+    return changed_twice("cluster.nodes[0]", R"({"node": "server-pcie", "gpus": )" + gpus + "}", "engine",
+                         options)
+        .engine;
+  };
+  const EngineOptions h200 = read_scenario(document()).engine;
+  EXPECT_EQ(h200.max_num_batched_tokens, 8192);
+  EXPECT_EQ(h200.max_num_seqs, 1024);
+  EXPECT_EQ(h200.batch_defaults, "defaults of vllm-0.19 for GPUs of 70 GiB or more");
+  const EngineOptions a100 = changed("cluster.nodes[0].gpus", R"({"a100-sxm": 4})").engine;
+  EXPECT_EQ(a100.max_num_batched_tokens, 2048);
+  EXPECT_EQ(a100.max_num_seqs, 256);
+  EXPECT_EQ(a100.batch_defaults, "defaults of vllm-0.19: a100-sxm is named a100");
+  EXPECT_EQ(engine(R"({"l40s": 4})", "{}").max_num_batched_tokens, 2048);
+  EXPECT_NE(engine(R"({"l40s": 4})", "{}").batch_defaults.find("under 70"), std::string::npos);
+  EXPECT_EQ(engine(R"({"rtx-pro-6000-server": 2, "l40s": 2})", "{}").max_num_seqs, 256);
+  EXPECT_EQ(engine(R"({"rtx-pro-6000-server": 4})", "{}").max_num_seqs, 1024);
+  const EngineOptions given = changed("engine", R"({"max_num_batched_tokens": 512})").engine;
+  EXPECT_EQ(given.max_num_batched_tokens, 512);
+  EXPECT_EQ(given.max_num_seqs, 512);
+  EXPECT_EQ(changed("engine", R"({"max_num_batched_tokens": 512, "max_num_seqs": 8})").engine.batch_defaults,
+            "");
 }
 
 TEST(Scenario, EngineLimits) {

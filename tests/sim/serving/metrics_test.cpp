@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "sim/serving/recorder.hpp"
 
 namespace sextant {
@@ -34,9 +36,9 @@ TEST(WeightedSamples, WeightsCountAsRepeats) {
   EXPECT_DOUBLE_EQ(samples.percentile_ms(0.5), 1);
 }
 
-TEST(WeightedSamples, EmptyIsZero) {
-  EXPECT_EQ(WeightedSamples{}.percentile_ms(0.5), 0);
-  EXPECT_EQ(WeightedSamples{}.mean_ms(), 0);
+TEST(WeightedSamples, EmptyHasNoMean) {
+  EXPECT_TRUE(std::isnan(WeightedSamples{}.percentile_ms(0.5)));
+  EXPECT_TRUE(std::isnan(WeightedSamples{}.mean_ms()));
 }
 
 // 300,000 samples of 1,000 distinct values merge on the way: the answer is that of the whole list, 0..999
@@ -63,6 +65,28 @@ TEST(Recorder, FollowsVllmsFormulas) {
   EXPECT_NEAR(m.output_throughput, 11 / 1.2, 1e-9);
   EXPECT_NEAR(m.total_token_throughput, 61 / 1.2, 1e-9);
   EXPECT_EQ(m.goodput_fraction, 0) << "TPOT of 100 ms misses its bound of 90";
+}
+
+// Four arrive; one is rejected, one finishes too late, two are good: 2 of 4, not 2 of 3. The one token of
+// each leaves no TPOT.
+TEST(Recorder, GoodputIsOfWhatArrived) {
+  Recorder recorder({.ttft_ms = 250, .tpot_ms = 0, .e2el_ms = 0});
+  for (int i = 0; i < 4; ++i) recorder.arrived(ms(0));
+  recorder.rejected();
+  for (const double first_token : {100.0, 200.0, 300.0})
+    recorder.finished({ms(0), ms(first_token), ms(first_token), 5, 1});
+  const ServingMetrics m = recorder.result(0);
+  EXPECT_DOUBLE_EQ(m.goodput_fraction, 0.5);
+  EXPECT_DOUBLE_EQ(m.request_goodput, 2 / 0.3);
+  EXPECT_TRUE(std::isnan(m.tpot.mean));
+}
+
+TEST(Recorder, NothingFinishedIsNoGoodput) {
+  Recorder recorder;
+  recorder.arrived(ms(0));
+  recorder.rejected();
+  EXPECT_EQ(recorder.result(0).goodput_fraction, 0);
+  EXPECT_TRUE(std::isnan(recorder.result(0).ttft.p99));
 }
 
 }  // namespace

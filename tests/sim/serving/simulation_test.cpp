@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <tuple>
+
 #include "models/base/error.hpp"
 #include "tests/sim/serving/toy_pipeline.hpp"
 
@@ -31,6 +34,16 @@ ServingMetrics run(const ToyPipeline& toy, std::int64_t blocks, const EngineOpti
   SimulationOptions simulation;
   simulation.step_by_step = step_by_step;
   return simulate({{std::make_shared<ToyPipeline>(toy), blocks}}, options, workload, simulation);
+}
+
+/// These requests at their own times.
+Workload these(std::vector<Request> requests) {
+  Workload w;
+  w.arrival = Workload::Arrival::trace;
+  w.trace = "in memory";
+  w.num_prompts = static_cast<std::int64_t>(requests.size());
+  w.trace_requests = std::make_shared<const std::vector<Request>>(std::move(requests));
+  return w;
 }
 
 // One request of 100 + 11 tokens, passes of 1 ms: the prompt's pass yields the first token at 1 ms, ten more
@@ -123,6 +136,61 @@ TEST(Simulation, LastAdmittedIsPreemptedWhenBlocksRunOut) {
   EXPECT_DOUBLE_EQ(m.e2el.mean, (40.0 + 47.0) / 2);
 }
 
+// 10 blocks of 16, budget 32. A of 64 + 33 tokens prefills in two steps (4 blocks) and decodes, ending with
+// 96 cached, 6 blocks. B of 112 + 1 tokens needs 7 blocks. Without the gate B enters in step 3, when A has
+// taken a 5th block and 5 are free: its chunks of 31 tokens (budget 32, one for A's decode) take 2, 4 (62)
+// and then 6 blocks (93), and 5 + 6 > 10: A keeps its place, B is preempted. With the gate B waits until A
+// has ended, 7 of 10 are free: no preemption, and B's first token comes 4 steps (112 / 32 = 3.5) after A's
+// end.
+TEST(Simulation, WholePromptMustFitWhereTheEngineReservesIt) {
+  const Workload w = these({{Time{}, 64, 33, {}}, {Time{}, 112, 1, {}}});
+  EngineOptions options = engine(8, 32);
+  for (const bool step_by_step : {false, true}) {
+    options.scheduler_reserve_full_isl = false;
+    EXPECT_GT(run({}, 10, options, w, step_by_step).preemptions, 0);
+    options.scheduler_reserve_full_isl = true;
+    const ServingMetrics gated = run({}, 10, options, w, step_by_step);
+    EXPECT_EQ(gated.preemptions, 0);
+    // A: 2 steps to its first token, 32 more to its last: 34 ms. B: 4 steps after that.
+    EXPECT_DOUBLE_EQ(gated.e2el.mean, (34.0 + 38.0) / 2);
+    EXPECT_NEAR(gated.limits.kv_blocks, 32.0 / 34, 1e-9) << "for 2 ms B waited for the token budget";
+  }
+}
+
+// Steps of 1 ms. A comes at 0 and decodes for 10 steps; B comes at 2.5 ms, during step 3. Its prompt runs in
+// step 4 (3 to 4 ms), TTFT 1.5 ms; scheduled a step ahead, step 4 is full since 2 ms and B runs in step
+// 5: 2.5 ms.
+TEST(Simulation, AsynchronousSchedulingDelaysAnArrivalByAStep) {
+  const Workload w = these({{Time{}, 10, 10, {}}, {Time{2'500'000}, 10, 2, {}}});
+  EngineOptions options = engine();
+  EXPECT_DOUBLE_EQ(run({}, 1000, options, w).ttft.mean, (1 + 1.5) / 2);
+  options.async_scheduling = true;
+  EXPECT_DOUBLE_EQ(run({}, 1000, options, w).ttft.mean, (1 + 2.5) / 2);
+  // An idle engine schedules at once: A ends at 10 ms, C comes at 20.
+  const Workload idle = these({{Time{}, 10, 10, {}}, {Time{20'000'000}, 10, 2, {}}});
+  EXPECT_DOUBLE_EQ(run({}, 1000, options, idle).ttft.mean, 1);
+  // B comes during A's last step: step 11, scheduled at 9 ms, would be empty, so B is scheduled at 10:
+  // TTFT 1.5.
+  const Workload last = these({{Time{}, 10, 10, {}}, {Time{9'500'000}, 10, 2, {}}});
+  EXPECT_DOUBLE_EQ(run({}, 1000, options, last).ttft.mean, (1 + 1.5) / 2);
+  // A pipeline keeps as many batches in flight as stages, with or without it.
+  ToyPipeline two;
+  two.stage_count = 2;
+  const std::string asynchronous = run(two, 1000, options, w).fingerprint;
+  options.async_scheduling = false;
+  EXPECT_EQ(asynchronous, run(two, 1000, options, w).fingerprint);
+}
+
+// Two places: A ends with its third token at 3 ms, C runs on, B waits for a place from 0. Step 4 was
+// scheduled at 2 ms, when A still had its place: B's first token comes at the end of step 5, not of step 4.
+TEST(Simulation, AsynchronousSchedulingSeesAFreePlaceAStepLate) {
+  const Workload w = these({{Time{}, 10, 3, {}}, {Time{}, 10, 10, {}}, {Time{}, 10, 2, {}}});
+  EngineOptions options = engine(2);
+  EXPECT_DOUBLE_EQ(run({}, 1000, options, w).ttft.mean, (1 + 1 + 4) / 3.0);
+  options.async_scheduling = true;
+  EXPECT_DOUBLE_EQ(run({}, 1000, options, w).ttft.mean, (1 + 1 + 5) / 3.0);
+}
+
 TEST(Simulation, RejectsWhatCanNeverRun) {
   EngineOptions options = engine();
   options.max_model_len = 100;
@@ -134,16 +202,27 @@ TEST(Simulation, RejectsWhatCanNeverRun) {
   EXPECT_EQ(cut.output_tokens, 25) << "5 tokens fit under max_model_len";
 }
 
-// Open loop at twice the capacity: 1 request of one 1 ms pass at a time, 2000 requests/s.
+// One request of one 1 ms pass at a time: 1,000 a second is the capacity. At 1,111 a tenth of the arrivals is
+// left over: the queue grows from 0 to 100 of 1,000, 25 and 75 on average over the halves: 50 more, and the
+// root of 1,000 is 32. At 900 a queue of 0.9^2 / (2 x 0.1) = 4 on average stays as it is. Three requests tell
+// nothing, nor do a thousand that come all at once, as in an offline run.
 TEST(Simulation, SaysWhenItIsOverloaded) {
   Workload w;
-  w.request_rate = 2000;
-  w.num_prompts = 2000;
+  w.num_prompts = 1000;
   w.prompt.mean = 10;
   w.output.mean = 1;
-  EXPECT_TRUE(run({}, 1000, engine(1, 16), w).overloaded);
-  w.request_rate = 100;
-  EXPECT_FALSE(run({}, 1000, engine(1, 16), w).overloaded);
+  const auto overloaded = [&w](double rate) {
+    w.request_rate = rate;
+    return run({}, 1000, engine(1, 16), w).overloaded;
+  };
+  EXPECT_TRUE(overloaded(2000));
+  EXPECT_TRUE(overloaded(1111));
+  EXPECT_FALSE(overloaded(900));
+  EXPECT_FALSE(overloaded(100));
+  EXPECT_FALSE(overloaded(std::numeric_limits<double>::infinity()));
+  w.num_prompts = 3;
+  EXPECT_FALSE(overloaded(100));
+  EXPECT_FALSE(overloaded(2000));
 }
 
 TEST(Simulation, RoundRobinSharesReplicas) {
@@ -171,10 +250,18 @@ struct Case {
   double rate;
 };
 
-class FastAndPlain : public testing::TestWithParam<Case> {};
+/// vLLM's options that change who is admitted when.
+struct Admission {
+  bool reserve_full_isl, async_scheduling;
+};
+
+class FastAndPlain : public testing::TestWithParam<std::tuple<Case, Admission>> {};
 
 TEST_P(FastAndPlain, AgreeBitByBit) {
-  const Case c = GetParam();
+  const auto& [c, admission] = GetParam();
+  EngineOptions options = engine(c.seqs, c.tokens);
+  options.scheduler_reserve_full_isl = admission.reserve_full_isl;
+  options.async_scheduling = admission.async_scheduling;
   ToyPipeline toy;
   toy.stage_count = c.stages;
   toy.per_prompt_token = Time{1'003};
@@ -188,8 +275,8 @@ TEST_P(FastAndPlain, AgreeBitByBit) {
   w.prompt = {LengthDistribution::Kind::lognormal, 200, 0.8, 1, 3000};
   w.output = {LengthDistribution::Kind::lognormal, 60, 0.9, 1, 800};
   w.seed = 3;
-  const ServingMetrics fast = run(toy, c.blocks, engine(c.seqs, c.tokens), w, false);
-  const ServingMetrics plain = run(toy, c.blocks, engine(c.seqs, c.tokens), w, true);
+  const ServingMetrics fast = run(toy, c.blocks, options, w, false);
+  const ServingMetrics plain = run(toy, c.blocks, options, w, true);
   EXPECT_EQ(fast.arrived, 2000);
   EXPECT_EQ(fast.arrived, fast.finished + fast.rejected + fast.in_flight);
   EXPECT_EQ(fast.fingerprint, plain.fingerprint);
@@ -203,10 +290,13 @@ TEST_P(FastAndPlain, AgreeBitByBit) {
 }
 
 // Plenty of room; tight memory with preemptions; pipelines; few sequences; overload.
-INSTANTIATE_TEST_SUITE_P(Cases, FastAndPlain,
-                         testing::Values(Case{1, 100000, 256, 2048, 32, 0}, Case{1, 300, 256, 512, 64, 0},
-                                         Case{3, 300, 64, 256, 48, 0}, Case{3, 5000, 64, 2048, 0, 30},
-                                         Case{2, 250, 16, 128, 0, 200}, Case{4, 400, 200, 200, 100, 0}));
+INSTANTIATE_TEST_SUITE_P(
+    Cases, FastAndPlain,
+    testing::Combine(testing::Values(Case{1, 100000, 256, 2048, 32, 0}, Case{1, 300, 256, 512, 64, 0},
+                                     Case{3, 300, 64, 256, 48, 0}, Case{3, 5000, 64, 2048, 0, 30},
+                                     Case{2, 250, 16, 128, 0, 200}, Case{4, 400, 200, 200, 100, 0}),
+                     testing::Values(Admission{false, false}, Admission{true, false}, Admission{false, true},
+                                     Admission{true, true})));
 
 }  // namespace
 }  // namespace sextant

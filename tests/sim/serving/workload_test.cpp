@@ -178,6 +178,19 @@ TEST(RequestSource, PoissonRate) {
   EXPECT_NEAR(m.deviation / m.mean, 1, 0.06);  // coefficient of variation of an exponential
 }
 
+// vLLM scales its gaps so that the last of n requests comes at n / rate: 50 / 4 = 12.5 s, 3 / 4 = 0.75 s,
+// whatever the seed, the burstiness and the replication. Whole nanoseconds and their carried fraction: within
+// 2 ns.
+TEST(RequestSource, LastArrivalComesAtCountOverRate) {
+  for (const char* keys :
+       {R"("request_rate": 4, "num_prompts": 50)", R"("request_rate": 4, "num_prompts": 50, "seed": 9)",
+        R"("request_rate": 4, "num_prompts": 50, "burstiness": 0.25)"})
+    EXPECT_NEAR(static_cast<double>(all(with_lengths(keys), 3).back().arrival.ns), 12.5e9, 2) << keys;
+  const std::vector<Request> three = all(with_lengths(R"("request_rate": 4, "num_prompts": 3)"));
+  EXPECT_NEAR(static_cast<double>(three.back().arrival.ns), 0.75e9, 2);
+  EXPECT_GT(three.front().arrival.ns, 0) << "the first gap comes before the first request";
+}
+
 // Gamma of shape 0.25: coefficient of variation 1 / sqrt(0.25) = 2; of shape 4: 0.5. The mean stays 1 / rate.
 // Its own deviation over 40,000 gaps is 2 x 0.25 / 200 = 0.0025 s.
 TEST(RequestSource, BurstinessIsTheGammaShape) {
@@ -193,10 +206,10 @@ TEST(RequestSource, BurstinessIsTheGammaShape) {
 
 // Gaps of 2 ns on average: rounding each to a whole nanosecond would shift their mean by 1 % (the mean of a
 // rounded exponential is (h/2) / sinh(h/2) of the true one with h = 1/2: 0.9896); carrying the fraction does
-// not. 1e6 gaps: deviation of the sum 2 ns x 1000 = 2 us of 2 ms; 4 of them 8 us.
+// not. The gaps are scaled to end at 1e6 / 5e8 = 2 ms, but not the rounding of each.
 TEST(RequestSource, ArrivalsDoNotDrift) {
   const std::vector<Request> requests = all(with_lengths(R"("request_rate": 5e8, "num_prompts": 1000000)"));
-  EXPECT_NEAR(requests.back().arrival.seconds(), 2e-3, 8e-6);
+  EXPECT_NEAR(static_cast<double>(requests.back().arrival.ns), 2e6, 2);
 }
 
 TEST(RequestSource, InfiniteRateAndClosedLoopStartAtZero) {

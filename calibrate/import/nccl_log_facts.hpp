@@ -1,0 +1,35 @@
+#pragma once
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace sextant {
+
+/// What the lines of an NCCL_DEBUG=INFO log say.
+struct NcclLogFacts {
+  std::size_t lines = 0;  ///< of NCCL's, that were seen
+  std::string version, network;
+  std::set<std::string> hosts;
+  long long ranks = 0, nodes = 0;
+  std::map<std::string, long long> channels;  ///< coll, nvls, p2p, …: how many
+  /// (from, to) -> transport, "P2P/CUMEM" or "NET/IB/0/GDRDMA" -> channels
+  std::map<std::pair<long long, long long>, std::map<std::string, std::set<std::string>>> transports;
+  std::set<std::string> adapters;  ///< "mlx5_0:1/RoCE"
+  std::string first_warning;
+  std::optional<bool> stated_gdr;  ///< "use ring PXN 0 GDR 1"
+  bool nvls_set_up = false;
+
+  /// Takes a line if it is one of NCCL's; false if it is not.
+  bool read(std::string_view line);
+  /// Whether every transfer between nodes goes straight between GPU memory and adapter; nullopt if the log
+  /// names none.
+  std::optional<bool> gdr() const;
+  std::optional<bool> nvls() const;
+  /// The class of the network between nodes: roce, ib, tcp; empty if the log does not say.
+  std::string link() const;
+};
+
+}  // namespace sextant

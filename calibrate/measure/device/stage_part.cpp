@@ -1,0 +1,47 @@
+#include <fmt/core.h>
+
+#include "calibrate/measure/device/stage_model.hpp"
+#include "models/base/error.hpp"
+
+namespace sextant::measure {
+
+StagePart::StagePart(const Architecture& architecture, const StepLayout& layout, int stage) {
+  if (architecture.kinds.size() != 1)
+    throw Error(ExitCode::failure, fmt::format("skipped: {} mixes kinds of layers", architecture.name));
+  const LayerKind& kind = architecture.kinds.front();
+  const auto* attention = std::get_if<GroupedQueryAttention>(&kind.mixer);
+  const auto* mlp = std::get_if<GatedMlp>(&kind.feed_forward);
+  if (attention == nullptr || mlp == nullptr)
+    throw Error(ExitCode::failure, fmt::format("skipped: {} is not a dense model", architecture.name));
+  const GroupedQueryAttention local = local_attention(*attention, layout.tp);
+  hidden = architecture.hidden;
+  intermediate = local_mlp(*mlp, layout.tp).intermediate;
+  heads = local.heads;
+  kv_heads = local.kv_heads;
+  head_dim = local.head_dim;
+  vocabulary = local_vocabulary(architecture, layout.tp);
+  layers = stage_layers(architecture.layer_count(), layout.pp)[static_cast<std::size_t>(stage)].size();
+  tp = layout.tp;
+  first = stage == 0;
+  last = stage == layout.pp - 1;
+  qk_norm = local.qk_norm;
+  fp8_weights = layout.weights == "fp8";
+  fp8_kv = layout.kv == "fp8";
+}
+
+std::size_t StagePart::layer_bytes() const {
+  const std::int64_t values = hidden * (qkv_width() + heads * head_dim + 3 * intermediate);
+  return static_cast<std::size_t>(values) * (fp8_weights ? 1 : 2);
+}
+
+std::size_t StagePart::vocabulary_bytes() const {
+  return static_cast<std::size_t>(vocabulary * hidden) * 2 *
+         (static_cast<std::size_t>(first) + static_cast<std::size_t>(last));
+}
+
+std::size_t StagePart::kv_bytes(std::int64_t tokens) const {
+  return static_cast<std::size_t>(2 * pages_of(tokens) * page_tokens * kv_heads * head_dim) *
+         (fp8_kv ? 1 : 2);
+}
+
+}  // namespace sextant::measure

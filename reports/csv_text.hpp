@@ -1,0 +1,11 @@
+#pragma once
+#include <string>
+
+namespace sextant {
+
+/// A field as RFC 4180 quotes it; what would steer a terminal is escaped, as the text may be shown on one.
+std::string csv_field(const std::string& text);
+/// A number so that reading gives it back; empty where it is not finite.
+std::string csv_number(double value);
+
+}  // namespace sextant

@@ -1,0 +1,111 @@
+#include "sim/validation/kernel_rows.hpp"
+
+#include <fmt/core.h>
+
+#include "models/cost/cost.hpp"
+#include "models/profile/power.hpp"
+
+namespace sextant {
+namespace {
+
+constexpr double us_per_second = 1e6;
+constexpr double bytes_16_bit = 2;
+constexpr double bytes_fp32 = 4;
+/// More sequences in one kernel are no measurement of this world.
+constexpr std::int64_t most_sequences = 1 << 20;
+
+Prediction prediction_of(const OperatorTime& time) {
+  const double us = time.seconds * us_per_second;
+  return {us, PredictedInterval{us * time.spread.low, us * time.spread.high}, time.grade, time.extrapolated};
+}
+
+std::string profile_type(const std::string& type) {
+  return type == "fp16" ? "bf16" : type;
+}
+
+template <class Row>
+AttentionShape shape_of(const Row& row) {
+  return {row.heads, row.kv_heads, row.head_dim, row.window, profile_type(row.kv_dtype)};
+}
+
+}  // namespace
+
+Outcome predict(const GemmRow& row, const GpuProfile& profile) {
+  return prediction_of(gemm_time(profile, profile_type(row.dtype), static_cast<double>(row.m),
+                                 static_cast<double>(row.n), static_cast<double>(row.k)));
+}
+
+Outcome predict(const AttentionPrefillRow& row, const GpuProfile& profile) {
+  if (row.batch > most_sequences)
+    return NotPredicted{fmt::format("a batch of {} sequences, at most {}", row.batch, most_sequences)};
+  const std::vector<PrefillChunk> chunks(static_cast<std::size_t>(row.batch),
+                                         {row.new_tokens, row.past_tokens});
+  return prediction_of(attention_prefill_time(profile, shape_of(row), std::span<const PrefillChunk>(chunks)));
+}
+
+Outcome predict(const AttentionDecodeRow& row, const GpuProfile& profile) {
+  const auto batch = static_cast<double>(row.batch);
+  return prediction_of(
+      attention_decode_time(profile, shape_of(row), batch, batch * static_cast<double>(row.context)));
+}
+
+Outcome predict(const ElementwiseRow& row, const GpuProfile& profile) {
+  const double elements = static_cast<double>(row.tokens) * static_cast<double>(row.width);
+  const auto moving = [&](double bytes_per_element) {
+    return prediction_of(elementwise_time(profile, elements * bytes_per_element));
+  };
+  if (row.op == "rmsnorm") return moving(4 * bytes_16_bit);     // input and residual, read and written
+  if (row.op == "activation") return moving(3 * bytes_16_bit);  // gate and up read, their product written
+  if (row.op == "rope" || row.op == "residual" || row.op == "embedding" || row.op == "copy")
+    return moving(2 * bytes_16_bit);                    // read, written
+  if (row.op == "sampling") return moving(bytes_fp32);  // logits read for their maximum
+  return NotPredicted{
+      fmt::format("element-wise operation \"{}\" is none of rmsnorm, activation, rope, residual, embedding, "
+                  "copy, sampling",
+                  row.op)};
+}
+
+Outcome predict(const MoeRow&, const GpuProfile&) {
+  return NotPredicted{"mixture-of-experts layers have no cost model yet"};
+}
+
+Outcome predict(const MlaPrefillRow&, const GpuProfile&) {
+  return NotPredicted{"multi-head latent attention has no cost model yet"};
+}
+
+Outcome predict(const MlaDecodeRow&, const GpuProfile&) {
+  return NotPredicted{"multi-head latent attention has no cost model yet"};
+}
+
+Outcome predict(const PowerRow& row, const GpuProfile& profile) {
+  if (!profile.power) return NotPredicted{"there is no power model of " + profile.gpu};
+  if (row.work != "tensor" && row.work != "stream")
+    return NotPredicted{fmt::format("work \"{}\" is neither tensor nor stream", row.work)};
+  const PowerModel& power = *profile.power;
+  const double than = row.relative_to_watts.value_or(power.default_watts.value);
+  for (const double limit : {row.watts_limit, than})
+    if (limit < power.lowest_watts.value || limit > power.highest_watts.value)
+      return NotPredicted{fmt::format("a limit of {} W, {} takes {} to {}", limit, profile.gpu,
+                                      power.lowest_watts.value, power.highest_watts.value)};
+  const bool tensor = row.work == "tensor";
+  const double speed = relative_speed(power, row.watts_limit, tensor ? Work::tensor : Work::stream, than);
+  const Spread& spread = tensor ? power.tensor_spread : power.stream_spread;
+  return Prediction{speed, PredictedInterval{speed * spread.low, speed * spread.high},
+                    tensor ? power.tensor_watts_per_mhz.grade : power.stream_watts_per_mhz.grade, false};
+}
+
+Outcome predict(const CopyRow&) {
+  return NotPredicted{"no profile holds copies: nothing in a step copies outside its kernels and messages"};
+}
+
+Outcome predict(const RdmaRow&) {
+  return NotPredicted{
+      "bare RDMA is no part of a step: it says whether a fabric is sound, not how fast NCCL is"};
+}
+
+Outcome predict(const TcpRow&) {
+  return NotPredicted{
+      "bare TCP is no part of a step: it says whether a fabric is sound, not how fast NCCL is"};
+}
+
+}  // namespace sextant

@@ -1,0 +1,103 @@
+// Is the model right: every measurement file of this folder predicted, with the errors reached as bounds,
+// rounded up a little. Nothing is fitted to these runs.
+#include <fmt/core.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "models/base/text_file.hpp"
+#include "sim/validation/request_log.hpp"
+#include "sim/validation/validate.hpp"
+
+namespace sextant {
+namespace {
+
+const std::filesystem::path folder = SEXTANT_SOURCE_DIR "/tests/validation";
+
+/// What does not hold of these bounds.
+std::vector<std::string> misses(const std::string& file, const std::vector<std::string>& texts) {
+  unsetenv("SEXTANT_PROFILES");
+  ValidationOptions options;
+  options.serving.intervals = false;
+  const Validation validation = validate({(folder / file).string()}, options);
+  std::vector<ErrorBound> bounds;
+  for (const std::string& text : texts) bounds.push_back(read_error_bound(text));
+  for (const GroupSummary& group : validation.groups)
+    testing::Test::RecordProperty(
+        fmt::format("{}_{}_{}", group.kind, group.gpu, group.part),
+        fmt::format("median {:.1f} p90 {:.1f} worst {:.1f} bias {:+.1f} %", 100 * group.median,
+                    100 * group.p90, 100 * group.worst, 100 * group.bias));
+  return missed(bounds, validation.groups);
+}
+
+using testing::ElementsAre;
+
+// Llama 3.3 70B NVFP4 on 1, 2, 4 and 8 RTX PRO 6000 Server over PCIe, TensorRT-LLM at full load: -12.1, -7.1,
+// +1.5 and -7.9 %. Another engine than the one imitated.
+TEST(Recorded, TensorRtPipelines) {
+  EXPECT_THAT(misses("trtllm-1.0-rtx-pro-6000.jsonl", {"serving:worst=13", "serving:bias=8.5"}),
+              ElementsAre());
+}
+
+// Llama 3.1 8B on one RTX PRO 6000, vLLM 0.19, 300 requests: throughput +7.1 %, mean TPOT -7.0 %; in a
+// saturated queue a step that is 7 % fast leaves mean TTFT 17 % short (median 19.3 %) and mean E2EL 9.5 %.
+TEST(Recorded, EightBillionOnOneCard) {
+  EXPECT_THAT(
+      misses("vllm-0.19-rtx-pro-6000.jsonl",
+             {"serving/output_throughput:worst=8", "serving/mean_tpot_ms:worst=8",
+              "serving/mean_ttft_ms:worst=18.5", "serving/mean_e2el_ms:worst=10.5", "serving:worst=21"}),
+      ElementsAre());
+}
+
+// KV blocks of the dense H100 runs: -0.8 % (Llama 2 7B), +0.1 % (Llama 3.1 70B at tp 4), +1.0 % (Mistral
+// Nemo), +0.4 % (Qwen 2.5 7B); the issue asks for 3 %.
+TEST(Recorded, KvBlocksOfH100) {
+  EXPECT_THAT(misses("vllm-0.15.1-h100.jsonl", {"serving/total_kv_blocks:worst=1.5"}), ElementsAre());
+}
+
+// Latencies of the dense H100 runs; medians over the runs and the worst of them. Prompts are simulated in
+// full, while vLLM had them cached: that is most of the error at the higher rates
+// (tests/validation/README.md).
+TEST(Recorded, LatenciesOfH100) {
+  EXPECT_THAT(misses("vllm-0.15.1-h100.jsonl",
+                     {"serving/mean_e2el_ms:median=13", "serving/mean_e2el_ms:worst=38",    // 12.0 and 35.9
+                      "serving/mean_itl_ms:median=13", "serving/mean_itl_ms:worst=28",      // 11.6 and 26.5
+                      "serving/mean_ttft_ms:median=14", "serving/mean_ttft_ms:worst=40"}),  // 12.3 and 38.2
+              ElementsAre());
+}
+
+// PCIe: the shipped curve is of one host whose rings cross root complexes (26.4 and 24.7 GB/s at 4 and 8
+// ranks), the hosts of this file reach 22 to 46 GB/s, so their times are predicted 33 % long (median), and up
+// to 203 % where 256 KiB of eight cards went faster than 64 KiB.
+TEST(Recorded, BusBandwidth) {
+  EXPECT_THAT(misses("links.jsonl", {"collective:rtx-pro-6000-workstation:median=35",
+                                     "collective:rtx-pro-6000-workstation:worst=205",
+                                     "p2p:rtx-pro-6000-workstation:worst=6"}),  // 5.3
+              ElementsAre());
+}
+
+// Speeds under power limits (power_test.cpp has them in parts): tensor -4.7 to +3.7 %, stream -2.8 to +2.8 %.
+TEST(Recorded, PowerLimits) {
+  EXPECT_THAT(misses("power.jsonl", {"power:median=3", "power:worst=5"}), ElementsAre());
+}
+
+// The requests of the 8B run as a log, where the data is at hand: its metrics are those of the publisher's
+// summary.
+TEST(Recorded, RequestLogGivesThePublishedSummary) {
+  const char* shared = std::getenv("SEXTANT_SHARED");
+  const std::filesystem::path log =
+      (shared ? std::filesystem::path(shared) : std::filesystem::path(SEXTANT_SOURCE_DIR) / ".." / "shared") /
+      "data/serving/llmservingsim_RTXPRO6000_Llama-3.1-8B_vllm0.19_requests.jsonl";
+  if (!std::filesystem::exists(log)) GTEST_SKIP() << log << " is absent";
+  std::map<std::string, double> metrics;
+  for (const auto& [name, value] : request_log_metrics(log.string())) metrics[name] = value;
+  EXPECT_NEAR(metrics.at("mean_ttft_ms"), 7097.2, 0.06);
+  EXPECT_NEAR(metrics.at("p90_ttft_ms"), 16852.7, 0.06);
+  EXPECT_NEAR(metrics.at("median_tpot_ms"), 33.4, 0.06);
+  EXPECT_NEAR(metrics.at("p99_e2el_ms"), 37638.8, 0.06);
+}
+
+}  // namespace
+}  // namespace sextant
