@@ -170,6 +170,7 @@ std::string answer_section(const Scenario& scenario, const Candidate& best, Text
   if (best.usd_per_million_output_tokens)
     text += fmt::format("  cost: {} USD per million output tokens\n",
                         number_text(*best.usd_per_million_output_tokens));
+  text += energy_line(best, style);
   return text;
 }
 

@@ -137,6 +137,7 @@ std::string metrics_text(const Scenario& scenario, const std::vector<SimulatedRu
   text += slo_section(scenario, first, style);
   text += shares_section(first, style);
   text += detail::heading("Queue and KV cache", style) + detail::occupancy_lines(first.metrics, style);
+  if (first.energy) text += detail::heading("Power", style) + detail::energy_line(first, style);
   text += detail::heading("To reproduce", style);
   std::string fingerprint =
       fmt::format("seed {}, {} events, {} steps, fingerprint {}", scenario.workload.seed,

@@ -123,6 +123,15 @@ Json stage_json(const Cluster* cluster, const StageReport& stage) {
           {"shares", shares_json(stage.shares)}};
 }
 
+Json energy_json(const std::optional<Energy>& energy) {
+  if (!energy) return nullptr;
+  return {{"gpu_watts", finite(energy->gpu_watts)},
+          {"joules_per_output_token", finite(energy->joules_per_output_token)},
+          {"upper_bound", energy->upper_bound},
+          {"grade", to_string(energy->grade)},
+          {"basis", energy->basis}};
+}
+
 Json candidate_json(const Cluster* cluster, const Candidate& c) {
   Json stages = Json::array();
   for (const StageReport& stage : c.stages) stages.push_back(stage_json(cluster, stage));
@@ -148,6 +157,7 @@ Json candidate_json(const Cluster* cluster, const Candidate& c) {
                {"extrapolated", c.extrapolated}};
   json["usd_per_million_output_tokens"] =
       c.usd_per_million_output_tokens ? finite(*c.usd_per_million_output_tokens) : Json(nullptr);
+  json["energy"] = energy_json(c.energy);
   return json;
 }
 

@@ -27,5 +27,7 @@ std::string rejections_section(const std::vector<Rejection>&, TextStyle);
 std::string variants_section(const Scenario&, const Plan& base, const std::vector<VariantResult>&, TextStyle);
 /// Bullets that say why the head of the queue waited and how full the KV cache was.
 std::string occupancy_lines(const ServingMetrics&, TextStyle);
+/// Watts of its GPUs and joules per output token, with what they rest on.
+std::string energy_line(const Candidate&, TextStyle);
 
 }  // namespace sextant::detail

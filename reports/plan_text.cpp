@@ -51,8 +51,7 @@ std::string engine_text(const EngineOptions& engine) {
 
 std::string cluster_text(const Cluster& cluster) {
   std::map<std::string, int> kinds;
-  for (const Device& device : cluster.devices)
-    if (device.kind == DeviceKind::gpu) ++kinds[device.model];
+  for (const int gpu : cluster.gpus()) ++kinds[cluster.kind(gpu)];
   std::string text;
   for (const auto& [model, count] : kinds)
     text += fmt::format("{}{} x {}", text.empty() ? "" : ", ", count, model);

@@ -53,6 +53,7 @@ struct OperatorTime {
   Grade grade = Grade::assumed;
   Spread spread;
   bool extrapolated = false;  ///< asked outside the fitted range
+  bool memory_bound = false;  ///< the bytes, not the arithmetic, take the time
 };
 
 /// Prompt tokens of one request in a pass, after `past` tokens that are cached already.
@@ -116,6 +117,8 @@ class StageCost {
   /// The weakest grade among all operators, and whether any pass so far asked outside a fitted range.
   Grade grade() const { return grade_; }
   bool extrapolated() const { return extrapolated_; }
+  /// Share of `cost(shape)` that streams from memory rather than computes.
+  double memory_bound_share(const PassShape&) const;
 
  private:
   struct Inputs;  ///< operators and profiles, shared between copies

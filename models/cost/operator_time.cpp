@@ -34,6 +34,10 @@ std::string attention_key(const AttentionShape& shape) {
   return fmt::format("{}/{}", shape.kv_type, shape.head_dim);
 }
 
+bool memory_bound(const Roofline& roofline, const OperatorWork& work) {
+  return roofline.tflops <= 0 || work.bytes / roofline.memory_gbps > work.flops / (roofline.tflops * 1e3);
+}
+
 OperatorTime transfer_time(const TransferCurve& curve, double bytes) {
   OperatorTime time{curve.time_us(bytes) * microsecond, curve.grade, curve.spread, false};
   time.extrapolated = bytes * edge_slack < curve.bytes.front() || bytes > curve.bytes.back() * edge_slack;
@@ -47,6 +51,7 @@ OperatorTime operator_time(const OperatorModel& model, const OperatorWork& work)
   time.seconds = model.roofline.latency_us * microsecond +
                  roofline_seconds(model.roofline, work) / model.efficiency.at(work.point.coordinates());
   time.extrapolated = !model.efficiency.covers(work.point.coordinates(), edge_slack);
+  time.memory_bound = memory_bound(model.roofline, work);
   return time;
 }
 
@@ -93,6 +98,7 @@ OperatorTime attention_prefill_time(const OperatorModel& model, const AttentionS
     const std::span<const double> coordinates = work.point.coordinates();
     time.seconds += roofline_seconds(model.roofline, work) / model.efficiency.at(coordinates);
     time.extrapolated = time.extrapolated || !model.efficiency.covers(coordinates, edge_slack);
+    time.memory_bound = memory_bound(model.roofline, work);
   }
   if (new_tokens > 0) time.seconds += model.roofline.latency_us * microsecond;
   return time;

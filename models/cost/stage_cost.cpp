@@ -204,4 +204,24 @@ FamilySeconds StageCost::cost(const PassShape& pass) const {
   return result;
 }
 
+double StageCost::memory_bound_share(const PassShape& pass) const {
+  const std::int64_t tokens = token_count(pass);
+  if (tokens <= 0) return 0;
+  double all = 0, streaming = 0;
+  const auto add = [&](const OperatorTime& time, double seconds) {
+    all += seconds;
+    if (time.memory_bound) streaming += seconds;
+  };
+  const auto add_at_level = [&](Family family, const OperatorTime& time, std::int64_t count) {
+    add(time,
+        time.seconds * static_cast<double>(count) * spread_factor(time.spread, inputs_->level.of(family)));
+  };
+  visit_dense(tokens, add_at_level);
+  if (pass.samples > 0) visit_sampling(pass.samples, add_at_level);
+  visit_attention(pass, [&](Family, const OperatorTime& time, double count, double factor) {
+    add(time, time.seconds * count * factor);
+  });
+  return all > 0 ? streaming / all : 0;
+}
+
 }  // namespace sextant

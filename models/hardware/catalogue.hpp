@@ -28,9 +28,11 @@ struct Gpu {
   std::map<std::string, Figure> sparse_tflops;
   std::optional<Figure> streaming_multiprocessors;
   std::optional<Figure> l2_bytes;
-  std::optional<Figure> power_watts;  ///< default limit
-  std::string compute_capability;     ///< "12.0"; empty if unknown
-  int pcie_generation = 0;            ///< 0: not on PCIe
+  std::optional<Figure> power_watts;                              ///< default limit
+  std::optional<Figure> lowest_power_watts, highest_power_watts;  ///< limits it can be set to
+  std::optional<Figure> highest_clock_mhz;                        ///< of the multiprocessors
+  std::string compute_capability;                                 ///< "12.0"; empty if unknown
+  int pcie_generation = 0;                                        ///< 0: not on PCIe
   int pcie_lanes = 0;
   std::optional<Figure> nvlink_gbps;  ///< 10^9 B/s per direction; nullopt: none
   std::optional<Figure>

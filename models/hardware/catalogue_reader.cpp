@@ -14,6 +14,7 @@ constexpr Range bandwidths{1, 1e5};     // 10^9 B/s
 constexpr Range arithmetic{1, 1e6};     // 10^12 FLOP/s
 constexpr Range network_rates{1, 1e6};  // Gbit/s
 constexpr Range watts{1, 1e5};
+constexpr Range clocks{100, 1e4};   // MHz
 constexpr Range latencies{0, 100};  // microseconds
 constexpr Range generations{0, 6};
 constexpr Range lane_counts{0, 16};
@@ -79,6 +80,9 @@ Gpu read_gpu(const JsonValue& value) {
   gpu.streaming_multiprocessors = find_figure(object, "streaming_multiprocessors", {1, 1024});
   gpu.l2_bytes = find_figure(object, "l2_bytes", {1 << 20, 1 << 30});
   gpu.power_watts = find_figure(object, "power_watts", watts);
+  gpu.lowest_power_watts = find_figure(object, "lowest_power_watts", watts);
+  gpu.highest_power_watts = find_figure(object, "highest_power_watts", watts);
+  gpu.highest_clock_mhz = find_figure(object, "highest_clock_mhz", clocks);
   gpu.compute_capability = object.text("compute_capability");
   read_pcie(object, gpu);
   gpu.nvlink_gbps = find_figure(object, "nvlink_gbps", bandwidths);
@@ -88,6 +92,12 @@ Gpu read_gpu(const JsonValue& value) {
   gpu.notes = read_texts(object.at("notes"));
   gpu.sources = read_texts(object.at("sources"));
   object.finish();
+  const bool limits = gpu.power_watts && gpu.lowest_power_watts && gpu.highest_power_watts;
+  if (!limits && (gpu.lowest_power_watts || gpu.highest_power_watts))
+    object.fail("expected lowest_power_watts, power_watts and highest_power_watts together");
+  if (limits && (gpu.lowest_power_watts->value > gpu.power_watts->value ||
+                 gpu.power_watts->value > gpu.highest_power_watts->value))
+    object.fail("expected lowest_power_watts <= power_watts <= highest_power_watts");
   if ((gpu.pcie_generation == 0) != gpu.host_gbps.has_value())
     object.fail("expected either a pcie link or host_gbps, so that the gpu reaches its host one way");
   if ((gpu.form_factor == "sxm" || gpu.form_factor == "superchip") && !gpu.nvlink_gbps)

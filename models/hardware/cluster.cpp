@@ -39,7 +39,7 @@ class Expansion {
 
  private:
   int add_device(const std::string& name, DeviceKind kind, int node, const std::string& model) {
-    cluster_.devices.push_back({name, kind, node, model});
+    cluster_.devices.push_back({name, kind, node, model, std::nullopt});
     return static_cast<int>(cluster_.devices.size()) - 1;
   }
 
@@ -72,6 +72,7 @@ class Expansion {
     for (std::size_t i = 0; i < specification.gpus.size(); ++i) {
       const Gpu& gpu = *specification.gpus[i];
       const int device = add_device(fmt::format("{}/gpu{}", node.name, i), DeviceKind::gpu, index, gpu.name);
+      cluster_.devices.back().power_limit_watts = specification.power_limits_watts[i];
       node.gpus.push_back(device);
       add_link(device, root, "pcie", gpu.host_gbps ? gpu.host_gbps->value : slot_gbps(type, gpu), latency);
       if (nvlink) add_link(device, nvswitch, "nvlink", gpu.nvlink_gbps->value, latency);
@@ -151,10 +152,16 @@ std::string to_string(DeviceKind kind) {
   return names[static_cast<std::size_t>(kind)];
 }
 
+std::string Cluster::kind(int gpu_device) const {
+  const Device& device = devices[static_cast<std::size_t>(gpu_device)];
+  if (!device.power_limit_watts) return device.model;
+  return fmt::format("{} at {} W", device.model, *device.power_limit_watts);
+}
+
 std::string Cluster::kinds(const std::vector<int>& gpu_devices) const {
   std::vector<std::string> names;
   for (const int index : gpu_devices) {
-    const std::string& name = devices[static_cast<std::size_t>(index)].model;
+    const std::string name = kind(index);
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   }
   return fmt::format("{}", fmt::join(names, " + "));

@@ -23,6 +23,35 @@ const Part* find_at(const JsonValue& value, const std::string& name,
   }
 }
 
+/// A card's own limit in watts, or nullopt where it is the default.
+std::optional<double> read_power_limit(const JsonValue& value, const Gpu& gpu) {
+  if (!gpu.lowest_power_watts || !gpu.highest_power_watts)
+    value.fail(fmt::format(
+        "found a power limit, expected none: the limits that {} can be set to are not known", gpu.name));
+  const double limit = value.number(), low = gpu.lowest_power_watts->value,
+               high = gpu.highest_power_watts->value;
+  if (limit < low || limit > high)
+    value.fail(fmt::format("found {} W, expected {} to {} W for {}", limit, low, high, gpu.name));
+  if (limit == gpu.power_watts->value) return std::nullopt;
+  return limit;
+}
+
+/// "NAME": 2 or "NAME": {"count": 2, "power_limit_watts": 300}.
+void read_gpu_group(const JsonValue& value, const Gpu* gpu, NodeSpecification& node) {
+  std::int64_t count = 0;
+  std::optional<double> limit;
+  if (value.is_object()) {
+    const JsonObject group = value.object();
+    count = group.integer("count", {1, most_gpus});
+    if (const auto watts = group.find("power_limit_watts")) limit = read_power_limit(*watts, *gpu);
+    group.finish();
+  } else {
+    count = value.integer({1, most_gpus});
+  }
+  node.gpus.insert(node.gpus.end(), static_cast<std::size_t>(count), gpu);
+  node.power_limits_watts.insert(node.power_limits_watts.end(), static_cast<std::size_t>(count), limit);
+}
+
 void read_gpus(const JsonObject& object, NodeSpecification& node) {
   const JsonValue gpus = object.at("gpus");
   for (const auto& [name, value] : gpus.object().entries()) {
@@ -31,7 +60,7 @@ void read_gpus(const JsonObject& object, NodeSpecification& node) {
     if (std::find(accepted.begin(), accepted.end(), gpu->form_factor) == accepted.end())
       value.fail(fmt::format("found a gpu of form factor {} in a node of type {}, expected form factor {}",
                              gpu->form_factor, node.type->name, fmt::join(accepted, " or ")));
-    node.gpus.insert(node.gpus.end(), static_cast<std::size_t>(value.integer({1, most_gpus})), gpu);
+    read_gpu_group(value, gpu, node);
   }
   const auto found = static_cast<int>(node.gpus.size());
   if (found < 1 || found > node.type->max_gpus)

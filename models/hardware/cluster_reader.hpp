@@ -12,6 +12,7 @@ struct NodeSpecification {
   const NodeType* type = nullptr;
   std::string name;  ///< empty: named by its position
   std::vector<const Gpu*> gpus;
+  std::vector<std::optional<double>> power_limits_watts;  ///< of each; nullopt: its default
   std::vector<const Nic*> nics;
   bool peer_to_peer = true;
   std::int64_t count = 1;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/profile/json_text.hpp"
+#include "models/profile/power.hpp"
 #include "models/profile/profile_file.hpp"
 #include "models/profile/scaled_profile.hpp"
 
@@ -56,6 +57,7 @@ GpuProfile read_gpu_profile(const JsonValue& value, const GpuProfileFinder& base
   profile.attention_decode = read_models(object.at("attention_decode"), decode_axes, false);
   if (const auto moe = object.find("moe")) profile.moe = read_models(*moe, moe_axes, true);
   profile.elementwise = read_operator_model(object.at("elementwise"), elementwise_axes, false);
+  if (const auto power = object.find("power")) profile.power = read_power_model(*power, profile.gpu);
   object.finish();
   return profile;
 }
@@ -73,11 +75,14 @@ std::string write_gpu_profile(const GpuProfile& profile) {
   json["attention_decode"] = models_json(profile.attention_decode);
   if (!profile.moe.empty()) json["moe"] = models_json(profile.moe);
   json["elementwise"] = operator_model_json(profile.elementwise);
+  if (profile.power) json["power"] = power_model_json(*profile.power);
   return readable_json(json);
 }
 
 GpuProfile find_gpu_profile(const std::string& gpu) {
-  return read_gpu_profile(profile_document("gpu", gpu));
+  GpuProfile profile = read_gpu_profile(profile_document("gpu", gpu));
+  if (!profile.power) profile.power = find_power_model(gpu);
+  return profile;
 }
 
 }  // namespace sextant

@@ -8,14 +8,10 @@
 
 #include "models/base/figure.hpp"
 #include "models/profile/grid.hpp"
+#include "models/profile/power_model.hpp"
+#include "models/profile/spread.hpp"
 
 namespace sextant {
-
-/// What a time may be multiplied by and still be believed: the 90 % interval of true / predicted.
-struct Spread {
-  double low = 1;   ///< <= 1
-  double high = 1;  ///< >= 1
-};
 
 /// The straight-line part of an operator's cost: latency + max(flops / rate, bytes / bandwidth).
 struct Roofline {
@@ -63,12 +59,15 @@ struct GpuProfile {
   std::map<std::string, OperatorModel> moe;
   /// Memory-bound small kernels. Efficiency over (bytes moved).
   OperatorModel elementwise;
+  /// nullopt: not known; the speed is that at the default power limit.
+  std::optional<PowerModel> power;
 };
 
 /// Finds the profile that a scaled one leans on.
 using GpuProfileFinder = std::function<GpuProfile(const std::string& gpu)>;
 
-/// The shipped profile of a GPU. Throws InputError naming the known ones.
+/// The shipped profile of a GPU, with the shipped power model if it has none of its own. Throws InputError
+/// naming the known ones.
 GpuProfile find_gpu_profile(const std::string& gpu);
 
 /// {"format": "sextant gpu profile", "version": 1, …}; strict. A file with "scaled_from" holds ratios instead

@@ -104,6 +104,8 @@ struct PowerRow {
   double watts_limit = 0;
   std::string work;
   double relative_speed = 0;
+  std::optional<double> relative_to_watts;  ///< nullopt: relative to the card's default limit
+  std::optional<double> clock_mhz, watts;   ///< of the multiprocessors; drawn, where less than the limit
 };
 struct StepRow {
   std::string model, weights, kv;

@@ -181,6 +181,9 @@ void power_fields(Visitor& v, Row& row) {
   v.positive("watts_limit", row.watts_limit);
   v.text("work", row.work, {});
   v.positive("relative_speed", row.relative_speed);
+  v.optional_positive("relative_to_watts", row.relative_to_watts);
+  v.optional_positive("clock_mhz", row.clock_mhz);
+  v.optional_positive("watts", row.watts);
 }
 
 template <class Visitor, class Row>

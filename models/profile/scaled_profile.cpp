@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include "models/profile/power.hpp"
+
 namespace sextant {
 namespace {
 
@@ -41,6 +43,7 @@ OperatorModel scaled(OperatorModel model, const ProfileScale& scale, const Figur
 GpuProfile scaled(const GpuProfile& base, const ProfileScale& scale) {
   GpuProfile profile = base;
   profile.scaled_from = base.gpu;
+  profile.power.reset();  // a card's power is its own: nothing here says how to scale it
   for (auto* models : {&profile.gemm, &profile.moe})
     for (auto& [key, model] : *models) {
       const auto own = scale.tensor_by_type.find(key.substr(0, key.find('/')));
@@ -59,11 +62,14 @@ GpuProfile read_scaled_profile(const JsonObject& object, const GpuProfileFinder&
     origin.fail(fmt::format("found \"{}\", expected another profile than its own", gpu));
   const std::string provenance = object.text("provenance");
   const ProfileScale scale = read_scale(object);
+  std::optional<PowerModel> power;
+  if (const auto own = object.find("power")) power = read_power_model(*own, gpu);
   object.finish();
   GpuProfile profile = scaled(base(origin.text()), scale);
   profile.gpu = gpu;
   profile.scaled_from = origin.text();
   profile.provenance = provenance;
+  profile.power = std::move(power);
   return profile;
 }
 

@@ -16,7 +16,9 @@ std::string cluster_text(const Cluster& cluster, TextStyle style) {
   for (const Device& device : cluster.devices) {
     const bool in_node = device.node >= 0 && static_cast<std::size_t>(device.node) < cluster.nodes.size();
     devices.add({device.name, to_string(device.kind),
-                 in_node ? cluster.nodes[static_cast<std::size_t>(device.node)].name : "", device.model});
+                 in_node ? cluster.nodes[static_cast<std::size_t>(device.node)].name : "",
+                 device.power_limit_watts ? fmt::format("{} at {} W", device.model, *device.power_limit_watts)
+                                          : device.model});
   }
   Table links({{"from", Table::Align::left, true},
                {"to", Table::Align::left, true},

@@ -68,6 +68,9 @@ std::string gpu_entry(const Gpu& gpu, TextStyle style) {
     entry.figure("L2 cache", *gpu.l2_bytes,
                  fmt::format("{:.1f} MiB", gpu.l2_bytes->value / (1024.0 * 1024.0)));
   entry.figure("power limit", gpu.power_watts, "W");
+  entry.figure("lowest limit", gpu.lowest_power_watts, "W");
+  entry.figure("highest limit", gpu.highest_power_watts, "W");
+  entry.figure("highest clock", gpu.highest_clock_mhz, "MHz");
   entry.field("compute capability", gpu.compute_capability);
   entry.field("PCIe", pcie_text(gpu.pcie_generation, gpu.pcie_lanes));
   entry.figure("NVLink, each way", gpu.nvlink_gbps, "GB/s");

@@ -7,6 +7,7 @@
 
 #include "calibrate/fit/gpu_fit.hpp"
 #include "calibrate/fit/link_fit.hpp"
+#include "calibrate/fit/power_fit.hpp"
 #include "calibrate/import/kernel_tables.hpp"
 #include "models/base/error.hpp"
 #include "models/cost/nccl_tuning.hpp"
@@ -28,6 +29,7 @@ options::options_description fit_options() {
       "fit a folder of kernel tables (see sextant import)")(
       "link", options::value<std::string>()->value_name("NAME"),
       "fit the link between its GPUs instead, under this name")(
+      "power", "fit the power models of all GPUs of the files' power rows instead")(
       "output,o", options::value<std::string>()->value_name("FILE"),
       "where the profile goes; without it only the report is printed")("help,h", "this text");
   return description;
@@ -37,7 +39,8 @@ void print_help(const options::options_description& description) {
   std::ostringstream list;
   list << description;
   print(
-      "sextant fit [FILE.jsonl…] [--kernel-tables FOLDER] --gpu NAME [--link NAME] [-o FILE]\n\n"
+      "sextant fit [FILE.jsonl…] [--kernel-tables FOLDER] --gpu NAME [--link NAME] [-o FILE]\n"
+      "sextant fit FILE.jsonl… --power [-o FILE]\n\n"
       "Fits a GPU's profile to kernel measurements, or a link's to collectives, and prints how well it meets "
       "them:\n"
       "errors over rows of serving-like size, and over shapes that a fit of the others did not see.\n\n" +
@@ -99,6 +102,21 @@ void fit_link_profile(const ParsedWords& parsed, const Gpu& gpu, const TableOrig
   write_result(output ? output : "-", write_link_profile(profile));
 }
 
+/// The power models of every GPU of the files, and what each row says beside them.
+int fit_power(const ParsedWords& parsed, const std::optional<std::string>& output) {
+  PowerFit fit;
+  std::string command = "sextant fit --power";
+  for (const std::string& file : parsed.arguments) {
+    for_each_measurement(file, [&](const Measurement& measurement, std::size_t) { fit.add(measurement); });
+    command += " " + std::filesystem::path(file).filename().string();
+  }
+  const PowerRules rules = shipped_power_rules();
+  const std::vector<PowerModel> models = fit.fit(rules);
+  if (output != "-") print(power_report_text(fit.points(models, rules)));
+  write_result(output, write_power_models(models, "made by: " + command));
+  return 0;
+}
+
 }  // namespace
 
 int run_fit(const Arguments& words) {
@@ -109,6 +127,12 @@ int run_fit(const Arguments& words) {
     return 0;
   }
   const std::optional<std::string> name = parsed.text("gpu"), output = parsed.text("output");
+  if (parsed.has("power")) {
+    if (parsed.arguments.empty() || name || parsed.has("link") || parsed.has("kernel-tables"))
+      throw InputError("fit: --power takes measurement files and no --gpu, --link or --kernel-tables");
+    check_writable("--output", output);
+    return fit_power(parsed, output);
+  }
   if (!name) throw InputError("fit: expected --gpu NAME; see sextant catalog gpus");
   if (parsed.arguments.empty() && !parsed.has("kernel-tables"))
     throw InputError("fit: expected measurement files or --kernel-tables FOLDER; see sextant fit --help");

@@ -139,9 +139,11 @@ Candidate simulate_candidate(const SearchContext& context, const EstimatedLayout
     return dynamic_cast<const ReplicaModel&>(*setup.pipeline).extrapolated();
   });
   judge_slo(scenario, candidate);
+  candidate.energy = energy_of(context, candidate);
   if (scenario.economics && metrics.output_throughput > 0)
     candidate.usd_per_million_output_tokens =
-        scenario.economics->usd_per_hour() / (metrics.output_throughput * 3600) * 1e6;
+        scenario.economics->usd_per_hour(candidate.energy ? candidate.energy->gpu_watts : 0) /
+        (metrics.output_throughput * 3600) * 1e6;
   return candidate;
 }
 

@@ -11,7 +11,7 @@ std::string kind_of(const Cluster& cluster, const std::vector<int>& gpus) {
   std::string kind;
   for (const int gpu : gpus) {
     const Device& device = cluster.devices[static_cast<std::size_t>(gpu)];
-    kind += std::to_string(device.node) + ":" + device.model + " ";
+    kind += std::to_string(device.node) + ":" + cluster.kind(gpu) + " ";
   }
   return kind;
 }
@@ -78,8 +78,8 @@ class PipelineEnumerator {
 /// card's pace; then what each kind leaves. Returns what is too few for a group.
 std::vector<int> take_groups(const Cluster& cluster, std::vector<int> gpus, int tp,
                              std::vector<GpuGroup>& groups) {
-  const auto model = [&](int gpu) { return cluster.devices[static_cast<std::size_t>(gpu)].model; };
-  std::stable_sort(gpus.begin(), gpus.end(), [&](int a, int b) { return model(a) < model(b); });
+  const auto kind = [&](int gpu) { return cluster.kind(gpu); };
+  std::stable_sort(gpus.begin(), gpus.end(), [&](int a, int b) { return kind(a) < kind(b); });
   const auto add = [&](auto first) {
     std::vector<int> group(first, first + tp);
     std::sort(group.begin(), group.end());
@@ -87,7 +87,7 @@ std::vector<int> take_groups(const Cluster& cluster, std::vector<int> gpus, int 
   };
   std::vector<int> mixed;
   for (auto begin = gpus.begin(); begin != gpus.end();) {
-    const auto end = std::find_if(begin, gpus.end(), [&](int gpu) { return model(gpu) != model(*begin); });
+    const auto end = std::find_if(begin, gpus.end(), [&](int gpu) { return kind(gpu) != kind(*begin); });
     for (; end - begin >= tp; begin += tp) add(begin);
     mixed.insert(mixed.end(), begin, end);
     begin = end;
@@ -122,7 +122,7 @@ std::string signature(const Cluster& cluster, const std::vector<GpuGroup>& pipel
       if (place == seen.end()) seen.push_back(device.node);
       text += std::to_string(number) + node.type + (node.peer_to_peer ? "+" : "-");
       for (const int nic : node.nics) text += cluster.devices[static_cast<std::size_t>(nic)].model + ",";
-      text += device.model + " ";
+      text += cluster.kind(gpu) + " ";
     }
     text += "| ";
   }

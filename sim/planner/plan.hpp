@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/planner/energy.hpp"
 #include "sim/scenario/scenario.hpp"
 
 namespace sextant {
@@ -57,6 +58,7 @@ struct Candidate {
   Grade grade = Grade::assumed;
   bool extrapolated = false;  ///< some pass of the run lay outside what was fitted
   std::optional<double> usd_per_million_output_tokens;
+  std::optional<Energy> energy;  ///< nullopt: nothing is known of some GPU's power
 };
 
 /// The answer to a scenario.

@@ -141,9 +141,10 @@ Variant read_variant(const JsonValue& value) {
 
 }  // namespace
 
-double Economics::usd_per_hour() const {
+double Economics::usd_per_hour(double predicted_gpu_watts) const {
   constexpr double hours_per_year = 24 * 365.25;
-  return capital_usd / (years * hours_per_year) / utilisation + power_watts / 1000 * electricity_usd_per_kwh;
+  const double watts = power_watts > 0 ? power_watts : predicted_gpu_watts;
+  return capital_usd / (years * hours_per_year) / utilisation + watts / 1000 * electricity_usd_per_kwh;
 }
 
 std::vector<std::pair<std::string, double>> named_metrics(const ServingMetrics& m) {

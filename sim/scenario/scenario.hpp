@@ -28,10 +28,10 @@ std::vector<std::pair<std::string, double>> named_metrics(const ServingMetrics&)
 struct Economics {
   double capital_usd = 0;
   double years = 3;
-  double power_watts = 0;  ///< at the wall, under load
+  double power_watts = 0;  ///< at the wall, under load; 0: what the GPUs are predicted to draw
   double electricity_usd_per_kwh = 0;
   double utilisation = 1;  ///< share of the time it serves at the simulated rate
-  double usd_per_hour() const;
+  double usd_per_hour(double predicted_gpu_watts = 0) const;
 };
 
 /// A named change to a scenario: paths and their new values, as JSON text.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "models/cost/group_curve.hpp"
+#include "models/profile/power.hpp"
 
 namespace sextant {
 namespace {
@@ -23,9 +24,13 @@ Machine::Machine(const Cluster& cluster, const std::string& engine_profile,
                  const GpuProfileFinder& find_profile)
     : topology_(cluster), engine_(find_engine_profile(engine_profile)) {
   for (const int device : cluster.gpus()) {
-    const std::string& gpu = cluster.devices[static_cast<std::size_t>(device)].model;
-    if (profiles_.find(gpu) == profiles_.end())
-      profiles_.emplace(gpu, std::make_shared<const GpuProfile>(find_profile(gpu)));
+    const std::string kind = cluster.kind(device);
+    if (profiles_.find(kind) != profiles_.end()) continue;
+    const Device& gpu = cluster.devices[static_cast<std::size_t>(device)];
+    GpuProfile profile = find_profile(gpu.model);
+    if (!profile.power) profile.power = find_power_model(gpu.model);
+    if (gpu.power_limit_watts) profile = at_power_limit(profile, *gpu.power_limit_watts);
+    profiles_.emplace(kind, std::make_shared<const GpuProfile>(std::move(profile)));
   }
 }
 
@@ -75,7 +80,7 @@ LinkProfile group_link(const Topology& topology, const std::vector<int>& gpus) {
 }
 
 const std::shared_ptr<const GpuProfile>& Machine::profile(int device) const {
-  return profiles_.at(cluster().devices[static_cast<std::size_t>(device)].model);
+  return profiles_.at(cluster().kind(device));
 }
 
 std::vector<StageMemory> replica_memory(const ServedModel& model, const EngineOptions& options,
@@ -122,7 +127,7 @@ ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine,
     const LinkProfile group = tp > 1 ? group_link(machine.topology(), stages[s].gpus) : LinkProfile{};
     std::vector<std::string> kinds;
     for (const int device : stages[s].gpus) {
-      const std::string& kind = cluster.devices[static_cast<std::size_t>(device)].model;
+      const std::string kind = cluster.kind(device);
       if (std::find(kinds.begin(), kinds.end(), kind) != kinds.end()) continue;
       kinds.push_back(kind);
       stage.costs.emplace_back(operators, machine.profile(device), tp > 1 ? &group : nullptr, tp, level);
@@ -148,6 +153,10 @@ FamilySeconds ReplicaModel::families(int stage, const PassShape& shape) const {
     if (seconds.total() > slowest.total()) slowest = seconds;
   }
   return slowest;
+}
+
+double ReplicaModel::memory_bound_share(int stage, const PassShape& shape) const {
+  return stages_[static_cast<std::size_t>(stage)].costs.front().memory_bound_share(shape);
 }
 
 double ReplicaModel::hop_bytes(int stage, std::int64_t tokens) const {

@@ -74,6 +74,8 @@ class ReplicaModel final : public PipelineModel {
 
   /// Seconds of a pass by operator family, for explanations.
   FamilySeconds families(int stage, const PassShape&) const;
+  /// Share of the pass that streams from memory, of the group's first kind of GPU.
+  double memory_bound_share(int stage, const PassShape&) const;
   /// The route from `stage` to the next (the last: back to the first); same_gpu for a single stage.
   const Route& route(int stage) const { return stages_[static_cast<std::size_t>(stage)].next; }
   double hop_bytes(int stage, std::int64_t tokens) const;

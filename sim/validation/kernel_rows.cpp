@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "models/cost/cost.hpp"
+#include "models/profile/power.hpp"
 
 namespace sextant {
 namespace {
@@ -76,8 +77,21 @@ Outcome predict(const MlaDecodeRow&, const GpuProfile&) {
   return NotPredicted{"multi-head latent attention has no cost model yet"};
 }
 
-Outcome predict(const PowerRow&, const GpuProfile&) {
-  return NotPredicted{"power limits have no profile yet"};
+Outcome predict(const PowerRow& row, const GpuProfile& profile) {
+  if (!profile.power) return NotPredicted{"there is no power model of " + profile.gpu};
+  if (row.work != "tensor" && row.work != "stream")
+    return NotPredicted{fmt::format("work \"{}\" is neither tensor nor stream", row.work)};
+  const PowerModel& power = *profile.power;
+  const double than = row.relative_to_watts.value_or(power.default_watts.value);
+  for (const double limit : {row.watts_limit, than})
+    if (limit < power.lowest_watts.value || limit > power.highest_watts.value)
+      return NotPredicted{fmt::format("a limit of {} W, {} takes {} to {}", limit, profile.gpu,
+                                      power.lowest_watts.value, power.highest_watts.value)};
+  const bool tensor = row.work == "tensor";
+  const double speed = relative_speed(power, row.watts_limit, tensor ? Work::tensor : Work::stream, than);
+  const Spread& spread = tensor ? power.tensor_spread : power.stream_spread;
+  return Prediction{speed, PredictedInterval{speed * spread.low, speed * spread.high},
+                    tensor ? power.tensor_watts_per_mhz.grade : power.stream_watts_per_mhz.grade, false};
 }
 
 Outcome predict(const CopyRow&) {

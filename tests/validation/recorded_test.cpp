@@ -89,6 +89,11 @@ TEST(Recorded, BusBandwidth) {
               ElementsAre());
 }
 
+// Speeds under power limits (power_test.cpp has them in parts): tensor -4.7 to +3.7 %, stream -2.8 to +2.8 %.
+TEST(Recorded, PowerLimits) {
+  EXPECT_THAT(misses("power.jsonl", {"power:median=3", "power:worst=5"}), ElementsAre());
+}
+
 // The requests of the 8B run as a log, where the data is at hand: its metrics are those of the publisher's
 // summary.
 TEST(Recorded, RequestLogGivesThePublishedSummary) {

@@ -176,6 +176,34 @@ TEST(Dot, DrawsEveryVertexAndEdge) {
   EXPECT_THAT(dot, HasSubstr("\"node-a/gpu0\" -- \"node-a/root\" [label=\"pcie 63.0 GB/s\"];"));
 }
 
+// Equal cards under different limits are different kinds; a card's default limit is no limit of its own.
+TEST(Cluster, PowerLimitsMakeKinds) {
+  const auto node = [](const std::string& gpus) {
+    return cluster(R"({"nodes": [{"node": "workstation", "gpus": )" + gpus + "}]}");
+  };
+  const Cluster limited = node(
+      R"({"rtx-pro-6000-workstation": {"count": 2, "power_limit_watts": 300}, "rtx-pro-6000-max-q": {"count": 1}})");
+  EXPECT_EQ(limited.kinds(limited.gpus()), "rtx-pro-6000-max-q + rtx-pro-6000-workstation at 300 W");
+  EXPECT_EQ(limited.gpu(limited.gpus()[1]).name, "rtx-pro-6000-workstation");
+  const Cluster usual = node(R"({"rtx-pro-6000-workstation": {"count": 1, "power_limit_watts": 600}})");
+  EXPECT_EQ(usual.kinds(usual.gpus()), "rtx-pro-6000-workstation");
+}
+
+TEST(Cluster, RefusesPowerLimitsTheCardCannotBeSetTo) {
+  const auto error = [](const std::string& gpus) {
+    return error_of(R"({"nodes": [{"node": "workstation", "gpus": )" + gpus + "}]}");
+  };
+  EXPECT_EQ(
+      error(R"({"rtx-pro-6000-max-q": {"count": 1, "power_limit_watts": 600}})"),
+      "s.json: nodes[0].gpus.rtx-pro-6000-max-q.power_limit_watts: found 600 W, expected 250 to 325 W for "
+      "rtx-pro-6000-max-q");
+  EXPECT_THAT(error(R"({"rtx-5090": {"count": 1, "power_limit_watts": 400}})"),
+              HasSubstr("the limits that rtx-5090 can be set to are not known"));
+  EXPECT_THAT(error(R"({"rtx-pro-6000-max-q": {"power_limit_watts": 300}})"), HasSubstr("count"));
+  EXPECT_THAT(error(R"({"rtx-pro-6000-max-q": {"count": 1, "power_limit": 300}})"),
+              HasSubstr("found the unknown key 'power_limit'"));
+}
+
 // ESC is byte 1b, U+009B (CSI) is c2 9b in UTF-8; in DOT a backslash is written twice.
 TEST(Cluster, DotEscapesWhatSteersATerminal) {
   Cluster c = cluster(two_workstations + "}");

@@ -1,0 +1,106 @@
+#include "models/profile/power.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "models/base/error.hpp"
+
+namespace sextant {
+namespace {
+
+constexpr double mhz_per_ghz = 1000;
+
+double relative_voltage(const PowerModel& model, double clock) {
+  return 1 + model.voltage_slope_per_ghz.value * (clock - model.reference_mhz) / mhz_per_ghz;
+}
+
+/// Share of the memory's full rate that streaming work reaches at a clock.
+double memory_rate(const PowerModel& model, double clock) {
+  return std::min(1.0, clock / model.stream_saturation_mhz.value);
+}
+
+/// Cycles not skipped, as a clock: below what the lowest clock draws, static watts stay and the rest is cut.
+double effective_clock(const PowerModel& model, double limit, Work work) {
+  const double clock = clock_mhz(model, limit, work);
+  const double drawn = watts(model, clock, work), idle = model.static_watts.value;
+  if (drawn <= limit) return clock;
+  return clock * std::max(0.0, limit - idle) / (drawn - idle);
+}
+
+double speed(const PowerModel& model, double limit, Work work) {
+  const double clock = effective_clock(model, limit, work);
+  return work == Work::tensor ? clock : memory_rate(model, clock);
+}
+
+void scale(OperatorModel& model, double tensor, double memory, double latency, const Spread& speed_spread,
+           const std::string& rule) {
+  model.grade = weakest(model.grade, Grade::scaled);
+  model.source = fmt::format("{}: {}", rule, model.source);
+  model.roofline.tflops *= tensor;
+  model.roofline.memory_gbps *= memory;
+  model.roofline.latency_us /= latency;
+  model.spread.low /= speed_spread.high;
+  model.spread.high /= speed_spread.low;
+}
+
+}  // namespace
+
+double watts(const PowerModel& model, double clock, Work work) {
+  const bool tensor = work == Work::tensor;
+  const double capacitance = (tensor ? model.tensor_watts_per_mhz : model.stream_watts_per_mhz).value;
+  const double voltage = relative_voltage(model, clock);
+  return model.static_watts.value + (tensor ? 0 : model.memory_watts.value * memory_rate(model, clock)) +
+         capacitance * clock * voltage * voltage;
+}
+
+double clock_mhz(const PowerModel& model, double limit, Work work) {
+  double low = model.lowest_clock_mhz.value, high = model.highest_clock_mhz.value;
+  if (watts(model, high, work) <= limit) return high;
+  constexpr double resolution = 1e-6;
+  while (high - low > resolution) {
+    const double middle = (low + high) / 2;
+    (watts(model, middle, work) <= limit ? low : high) = middle;
+  }
+  return low;
+}
+
+double watts_under(const PowerModel& model, double limit, Work work) {
+  return std::min(limit, watts(model, clock_mhz(model, limit, work), work));
+}
+
+double relative_speed(const PowerModel& model, double limit, Work work, double than_watts) {
+  return speed(model, limit, work) / speed(model, than_watts, work);
+}
+
+double relative_speed(const PowerModel& model, double limit, Work work) {
+  return relative_speed(model, limit, work, model.default_watts.value);
+}
+
+GpuProfile at_power_limit(const GpuProfile& profile, double limit) {
+  if (!profile.power)
+    throw InputError(fmt::format("found a power limit of {} W for {}, expected none: it has no power model",
+                                 limit, profile.gpu));
+  const PowerModel& power = *profile.power;
+  if (!(limit >= power.lowest_watts.value) || !(limit <= power.highest_watts.value))
+    throw InputError(fmt::format("found a power limit of {} W for {}, expected {} to {}", limit, profile.gpu,
+                                 power.lowest_watts.value, power.highest_watts.value));
+  GpuProfile result = profile;
+  if (limit == power.default_watts.value) return result;
+  const double tensor = relative_speed(power, limit, Work::tensor);
+  const double memory = relative_speed(power, limit, Work::stream);
+  const double latency = effective_clock(power, limit, Work::stream) /
+                         effective_clock(power, power.default_watts.value, Work::stream);
+  const Spread spread{std::min(power.tensor_spread.low, power.stream_spread.low),
+                      std::max(power.tensor_spread.high, power.stream_spread.high)};
+  const std::string rule = fmt::format("at {} W: arithmetic x {:.3f}, memory x {:.3f}, latency / {:.3f}",
+                                       limit, tensor, memory, latency);
+  for (auto* models : {&result.gemm, &result.moe, &result.attention_prefill, &result.attention_decode})
+    for (auto& [key, model] : *models) scale(model, tensor, memory, latency, spread, rule);
+  scale(result.elementwise, tensor, memory, latency, spread, rule);
+  result.provenance = fmt::format("{}; {}", rule, result.provenance);
+  return result;
+}
+
+}  // namespace sextant
