@@ -39,7 +39,7 @@ struct EngineProfile {
   Spread host_spread;          ///< of both, 90 % interval of true / stated
   EngineMemory memory;
   double gpu_memory_utilization = 0.9;
-  std::int64_t block_size = 16;  ///< tokens per KV block
+  std::int64_t block_size = 16;         ///< tokens per KV block
   std::int64_t reserved_kv_blocks = 0;  ///< that the engine keeps for itself: vLLM's null block
   BatchLimitDefaults batch_defaults;
   std::optional<LargeGpuDefaults> large_gpu_defaults;  ///< nullopt: the same for every GPU

@@ -43,12 +43,26 @@ nlohmann::ordered_json models_json(const Models& models) {
   return json;
 }
 
+/// Another profile under this GPU's name.
+GpuProfile read_alias(const JsonObject& object, const GpuProfileFinder& base) {
+  const std::string gpu = object.text("gpu"), provenance = object.text("provenance");
+  const JsonValue other = object.at("same_as");
+  if (other.text() == gpu)
+    other.fail(fmt::format("found \"{}\", expected another profile than its own", gpu));
+  object.finish();
+  GpuProfile profile = base(other.text());
+  profile.gpu = gpu;
+  profile.provenance = fmt::format("{}; {}", provenance, profile.provenance);
+  return profile;
+}
+
 }  // namespace
 
 GpuProfile read_gpu_profile(const JsonValue& value, const GpuProfileFinder& base) {
   const JsonObject object = value.object();
   expect_format(object, format_name, format_version);
   if (object.has("scaled_from")) return read_scaled_profile(object, base);
+  if (object.has("same_as")) return read_alias(object, base);
   GpuProfile profile;
   profile.gpu = object.text("gpu");
   profile.provenance = object.text("provenance");

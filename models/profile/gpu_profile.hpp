@@ -71,7 +71,8 @@ using GpuProfileFinder = std::function<GpuProfile(const std::string& gpu)>;
 GpuProfile find_gpu_profile(const std::string& gpu);
 
 /// {"format": "sextant gpu profile", "version": 1, …}; strict. A file with "scaled_from" holds ratios instead
-/// of tables and is resolved against the profile that `base` finds (the embedded one). Throws InputError.
+/// of tables, one with "same_as" nothing: both are resolved against the profile that `base` finds (the
+/// embedded one). Throws InputError.
 GpuProfile read_gpu_profile(const JsonValue&, const GpuProfileFinder& base = find_gpu_profile);
 /// The profile's tables as JSON, figures rounded to four digits; a scaled profile is written resolved, with
 /// its origin in the provenance.
