@@ -166,8 +166,8 @@ Comparison held_out(const std::vector<FitSample>& samples, const std::vector<Gri
   return comparison;
 }
 
-/// Every value that the samples have is a point of its axis, unless that makes too many nodes (shapes spread at
-/// random rather than in a lattice): then points close to each other are merged, further and further.
+/// Every value that the samples have is a point of its axis, unless that makes too many nodes (shapes spread
+/// at random rather than in a lattice): then points close to each other are merged, further and further.
 GridShape full_shape(const OperatorFitOptions& options, const std::vector<GridSample>& points) {
   constexpr std::size_t most_nodes = 50'000;
   constexpr double coarser = 1.05;

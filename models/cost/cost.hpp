@@ -67,11 +67,13 @@ struct PrefillChunk {
 
 /// flops = 2 m n k; bytes = inputs and weights read, 16-bit outputs written.
 OperatorTime gemm_time(const GpuProfile&, const std::string& type, double m, double n, double k);
-/// One layer's routed experts for `tokens` that reach the layer, each expert as likely as any other: flops =
+/// One layer's routed experts for `tokens` that reach the layer: flops =
 /// 2 x tokens x topk / expert_parallel x the weights of an expert on this GPU; bytes = the weights of the
 /// experts that any token meets (each of them with probability 1 - (1 - topk / experts)^tokens), 16-bit
 /// inputs and outputs.
 OperatorTime moe_time(const GpuProfile&, const MoeShape&, double tokens);
+/// The same where the router spreads tokens as `routing` says (operator_work.hpp).
+OperatorTime moe_time(const GpuProfile&, const MoeShape&, double tokens, const std::string& routing);
 /// One layer's causal attention of one chunk, `heads` on this GPU. Each query sees itself and what is before
 /// it, at most `window` tokens, or only its own chunk: flops = 4 x heads x head_dim x pairs; bytes = keys and
 /// values once, queries and outputs.

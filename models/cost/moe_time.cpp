@@ -2,10 +2,15 @@
 
 namespace sextant {
 
+OperatorTime moe_time(const GpuProfile& profile, const MoeShape& shape, double tokens,
+                      const std::string& routing) {
+  const OperatorModel& model = moe_model(profile, shape.type, routing);
+  return operator_time(model, moe_work(shape, routing, model.bytes_per_weight, tokens));
+}
+
 // Routing is taken as skewed: real routers send tokens to few experts more than to others.
 OperatorTime moe_time(const GpuProfile& profile, const MoeShape& shape, double tokens) {
-  const OperatorModel& model = moe_model(profile, shape.type, skewed_routing);
-  return operator_time(model, moe_work(shape, skewed_routing, model.bytes_per_weight, tokens));
+  return moe_time(profile, shape, tokens, skewed_routing);
 }
 
 }  // namespace sextant

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "models/cost/cost.hpp"
+#include "models/cost/operator_work.hpp"
 #include "models/profile/power.hpp"
 
 namespace sextant {
@@ -65,8 +66,13 @@ Outcome predict(const ElementwiseRow& row, const GpuProfile& profile) {
                   row.op)};
 }
 
-Outcome predict(const MoeRow&, const GpuProfile&) {
-  return NotPredicted{"mixture-of-experts layers have no cost model yet"};
+Outcome predict(const MoeRow& row, const GpuProfile& profile) {
+  const bool balanced = row.distribution == balanced_routing;
+  if (!balanced && row.ep > 1)
+    return NotPredicted{"skewed routing over several gpus: the row times the fullest of them"};
+  const MoeShape shape{row.hidden, row.intermediate, row.experts, row.topk, row.tp, row.ep, row.dtype, true};
+  return prediction_of(moe_time(profile, shape, static_cast<double>(row.tokens),
+                                balanced ? balanced_routing : skewed_routing));
 }
 
 Outcome predict(const MlaPrefillRow&, const GpuProfile&) {

@@ -17,11 +17,14 @@ Outcome predict(const AttentionDecodeRow&, const GpuProfile&);
 /// residual and norms.
 Outcome predict(const ElementwiseRow&, const GpuProfile&);
 
+/// Routed experts, balanced or skewed; skewed ones over several GPUs time the fullest, which nothing
+/// predicts.
+Outcome predict(const MoeRow&, const GpuProfile&);
+
 /// Relative speed of work "tensor" or "stream" under a power limit the card can be set to.
 Outcome predict(const PowerRow&, const GpuProfile&);
 
 // Kinds that are read and counted, and that nothing predicts yet.
-Outcome predict(const MoeRow&, const GpuProfile&);
 Outcome predict(const MlaPrefillRow&, const GpuProfile&);
 Outcome predict(const MlaDecodeRow&, const GpuProfile&);
 Outcome predict(const CopyRow&);

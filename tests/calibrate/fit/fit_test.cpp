@@ -228,7 +228,8 @@ TEST(LinkFit, SendsHalfOfATwoRankAllToAll) {
   EXPECT_EQ(profile.collective("all_reduce", 4)->us, std::vector<double>{30});
 }
 
-// Of the harness's rows a curve takes NCCL's own choices from graphs, one way: 5 us of 1 KiB; bf16 counts as fp16.
+// Of the harness's rows a curve takes NCCL's own choices from graphs, one way: 5 us of 1 KiB; bf16 counts as
+// fp16.
 TEST(LinkFit, LeavesForcedHostLaunchedAndBothWaysRowsOut) {
   LinkFit fit({"n", "nvlink", 450, "by hand", "fp16"});
   const auto p2p = [&](double us, bool both_ways, bool graph, int channels) {
