@@ -22,7 +22,7 @@ constexpr std::size_t most_values = 12'000,
                       most_attention_values = 4'000;                    // of one grid: more follow the noise
 const std::vector<FitAxis> gemm_axes = {{1, 0.01}, {1, 0.05}, {1, 1}};  // m, n, k
 const std::vector<FitAxis> prefill_axes = {
-    {1, 1}, {1, 1}, {1.3, 1}, {1.3, 1}};  // length, prompts, heads, group
+    {1, 0.3}, {1, 1}, {1.3, 1}, {1.3, 0.3}};  // length, prompts, heads, group
 const std::vector<FitAxis> decode_axes = {
     {1, 1}, {1, 1}, {1, 1}, {1.3, 1}};  // batch, context, kv heads, group
 // Times scatter from one shape to its neighbour by more than a smooth law: found by cross-validation.
