@@ -172,7 +172,8 @@ GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& opti
     OperatorFitOptions how;
     how.axes = moe_axes;
     how.bending = moe_bending;
-    how.most_values = std::max(least_moe_values, all_moe_values * samples.size() / moe_rows);
+    how.most_values =
+        std::max(least_moe_values, all_moe_values * samples.size() / std::max<std::size_t>(moe_rows, 1));
     how.memory_gbps = memory_gbps;
     how.floor_at_memory = false;
     how.folds = attention_folds;

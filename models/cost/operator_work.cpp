@@ -10,8 +10,9 @@ namespace {
 
 /// Pairs of the first `tokens` of a sequence where attention ends at the start of each chunk.
 double chunked_pairs(std::int64_t tokens, std::int64_t chunk) {
+  const std::int64_t whole = tokens / chunk;
   const auto size = static_cast<double>(chunk), rest = static_cast<double>(tokens % chunk);
-  return static_cast<double>(tokens / chunk) * size * (size + 1) / 2 + rest * (rest + 1) / 2;
+  return static_cast<double>(whole) * size * (size + 1) / 2 + rest * (rest + 1) / 2;
 }
 
 /// Query-key pairs that a chunk of a prompt computes in each head.
