@@ -159,14 +159,14 @@ class JsonReader {
     if (run_.test == "lat") {
       const char* key = row.has("t_typical") ? "t_typical" : "t_avg";
       const JsonValue time = row.at(key);
-      const std::string path = time.path();
+      const std::string& path = time.path();
       const RowPlace place{0, path};
       if (const auto us = gate_.positive(fmt::format("{}", time.number()), place))
         detail::pass_perftest(gate_, run_, origin_, source_, bytes, std::nullopt, us, place);
       return;
     }
     const JsonValue average = row.at("BW_average");
-    const std::string path = average.path();
+    const std::string& path = average.path();
     const RowPlace place{0, path};
     const auto rate = gate_.positive(fmt::format("{}", average.number()), place);
     if (!rate) return;

@@ -126,7 +126,8 @@ std::optional<TransferCurve> modelled_curve(const NcclTuning& tuning, const Link
   const RingOperation* operation = link.ring ? link.ring->operation(op) : nullptr;
   if (!operation) return std::nullopt;
   TransferCurve curve;
-  for (double bytes = first_bytes; bytes <= last_bytes; bytes *= 2) {
+  for (double bytes = first_bytes; bytes <= last_bytes;
+       bytes *= 2) {  // NOLINT(clang-analyzer-security.FloatLoopCounter): doubles exactly
     curve.bytes.push_back(bytes);
     curve.us.push_back(*modelled_us(tuning, link, op, ranks, bytes));
   }

@@ -92,7 +92,8 @@ LinkProfile across_nodes(const LinkProfile& intra, const LinkProfile& inter, con
   for (const RingOperation& operation : intra.ring->operations) {
     if (operation.op == "all_to_all") continue;  // no ring: its cost across nodes is not known
     TransferCurve curve;
-    for (double bytes = first_bytes; bytes <= last_bytes; bytes *= 2) {
+    for (double bytes = first_bytes; bytes <= last_bytes;
+         bytes *= 2) {  // NOLINT(clang-analyzer-security.FloatLoopCounter): doubles exactly
       const AlgorithmTime chosen = nccl_times(tuning, group, operation.op, bytes).front();
       curve.bytes.push_back(bytes);
       curve.us.push_back(1e6 * timed_across_nodes(tuning, intra, inter, nodes, operation.op, chosen.algorithm,

@@ -125,7 +125,7 @@ StageCost::StageCost(const StageOperators& operators, std::shared_ptr<const GpuP
                      const LinkProfile* link, int tensor_parallel, CostLevel level) {
   auto inputs = std::make_shared<Inputs>();
   inputs->operators = operators;
-  inputs->profile = profile;
+  inputs->profile = std::move(profile);
   if (link) inputs->link = with_group_curves(*link, tensor_parallel);
   inputs->tensor_parallel = tensor_parallel;
   inputs->level = level;
@@ -137,8 +137,8 @@ StageCost::StageCost(const StageOperators& operators, std::shared_ptr<const GpuP
     attention.shape = shape;
     attention.count = static_cast<double>(count);
     attention.kv_element_bytes = element_bytes(shape.kv_type);
-    attention.prefill = &attention_prefill_model(*profile, shape);
-    attention.decode = &attention_decode_model(*profile, shape);
+    attention.prefill = &attention_prefill_model(*inputs->profile, shape);
+    attention.decode = &attention_decode_model(*inputs->profile, shape);
     attention.prefill_factor = spread_factor(attention.prefill->spread, level.of(Family::attention_prefill));
     attention.decode_factor = spread_factor(attention.decode->spread, level.of(Family::attention_decode));
     grade_ = weakest(grade_, weakest(attention.prefill->grade, attention.decode->grade));

@@ -5,6 +5,7 @@
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <limits>
 
 #include "models/base/error.hpp"
@@ -67,7 +68,7 @@ std::string bytes_text(double bytes) {
 
 std::string duration_text(double seconds) {
   constexpr int minute = 60;
-  const auto whole = static_cast<long>(seconds + 0.5);
+  const auto whole = std::lround(seconds);
   if (whole < minute) return fmt::format("{} s", whole);
   return fmt::format("{} min {} s", whole / minute, whole % minute);
 }
