@@ -70,7 +70,7 @@ OperatorTime gemm_time(const GpuProfile&, const std::string& type, double m, dou
 /// One layer's routed experts for `tokens` that reach the layer: flops =
 /// 2 x tokens x topk / expert_parallel x the weights of an expert on this GPU; bytes = the weights of the
 /// experts that any token meets (each of them with probability 1 - (1 - topk / experts)^tokens), 16-bit
-/// inputs and outputs.
+/// inputs and outputs; and what gathering, activation and summing move besides (moe_work).
 OperatorTime moe_time(const GpuProfile&, const MoeShape&, double tokens);
 /// The same where the router spreads tokens as `routing` says (operator_work.hpp).
 OperatorTime moe_time(const GpuProfile&, const MoeShape&, double tokens, const std::string& routing);

@@ -34,15 +34,15 @@ std::vector<std::string> misses(const std::string& file, const std::vector<std::
 
 using testing::ElementsAre;
 
-// Llama 3.3 70B NVFP4 on 1, 2, 4 and 8 RTX PRO 6000 Server over PCIe, TensorRT-LLM at full load: -12.1, -7.1,
+// Llama 3.3 70B NVFP4 on 1, 2, 4 and 8 RTX PRO 6000 Server over PCIe, TensorRT-LLM at full load: -11.0, -9.0,
 // +1.5 and -7.9 %. Another engine than the one imitated.
 TEST(Recorded, TensorRtPipelines) {
   EXPECT_THAT(misses("trtllm-1.0-rtx-pro-6000.jsonl", {"serving:worst=13", "serving:bias=8.5"}),
               ElementsAre());
 }
 
-// Llama 3.1 8B on one RTX PRO 6000, vLLM 0.19, 300 requests: throughput +7.1 %, mean TPOT -7.0 %; in a
-// saturated queue a step that is 7 % fast leaves mean TTFT 17 % short (median 19.3 %) and mean E2EL 9.5 %.
+// Llama 3.1 8B on one RTX PRO 6000, vLLM 0.19, 300 requests: throughput +7.0 %, mean TPOT -7.1 %; in a
+// saturated queue a step that is 7 % fast leaves mean TTFT 17 % short (median 19.0 %) and mean E2EL 9.4 %.
 TEST(Recorded, EightBillionOnOneCard) {
   EXPECT_THAT(
       misses("vllm-0.19-rtx-pro-6000.jsonl",
