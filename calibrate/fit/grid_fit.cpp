@@ -23,52 +23,51 @@ constexpr double solver_tolerance = 1e-5;
 
 using Triplets = std::vector<Eigen::Triplet<double>>;
 
+/// visit(dimension, node, step to the next node along it, position on its axis) for every node and dimension.
+template <class Visit>
+void for_each_along_axes(const Axes& axes, Visit&& visit) {
+  const int nodes = static_cast<int>(node_count(axes));
+  int stride = nodes;
+  for (std::size_t d = 0; d < axes.size(); ++d) {
+    const int length = static_cast<int>(axes[d].size());
+    stride /= length;
+    for (int node = 0; node < nodes; ++node)
+      visit(d, node, stride, static_cast<std::size_t>(node / stride % length));
+  }
+}
+
+double distance(const std::vector<double>& axis, std::size_t at) {
+  return std::max(std::log(axis[at + 1] / axis[at]), shortest_spring);
+}
+
 /// Springs between neighbours, as strong as they are near: alone they interpolate linearly in the logarithm.
 void add_springs(const GridShape& shape, Triplets& terms) {
+  for_each_along_axes(shape.axes, [&](std::size_t d, int node, int stride, std::size_t at) {
+    if (at + 1 >= shape.axes[d].size()) return;
+    const double spring = smoothness * shape.stiffness[d] / distance(shape.axes[d], at);
+    terms.emplace_back(node, node, spring);
+    terms.emplace_back(node + stride, node + stride, spring);
+    terms.emplace_back(node + stride, node, -spring);
+  });
   const int nodes = static_cast<int>(node_count(shape.axes));
-  int stride = nodes;
-  for (std::size_t d = 0; d < shape.axes.size(); ++d) {
-    const std::vector<double>& axis = shape.axes[d];
-    const int length = static_cast<int>(axis.size());
-    stride /= length;
-    for (int node = 0; node < nodes; ++node) {
-      const int position = node / stride % length;
-      if (position + 1 >= length) continue;
-      const auto at = static_cast<std::size_t>(position);
-      const double distance = std::max(std::log(axis[at + 1] / axis[at]), shortest_spring);
-      const double spring = smoothness * shape.stiffness[d] / distance;
-      terms.emplace_back(node, node, spring);
-      terms.emplace_back(node + stride, node + stride, spring);
-      terms.emplace_back(node + stride, node, -spring);
-    }
-  }
   for (int node = 0; node < nodes; ++node) terms.emplace_back(node, node, smoothness * 1e-9);
 }
 
 /// Stiffness against bends: each node is pulled to where its two neighbours along an axis would interpolate
 /// it, which evens out the noise of single measurements and carries a slope across a hole.
 void add_bending(const GridShape& shape, Triplets& terms) {
-  const int nodes = static_cast<int>(node_count(shape.axes));
-  int stride = nodes;
-  for (std::size_t d = 0; d < shape.axes.size(); ++d) {
-    const std::vector<double>& axis = shape.axes[d];
-    const int length = static_cast<int>(axis.size());
-    stride /= length;
+  if (shape.bending == 0) return;
+  for_each_along_axes(shape.axes, [&](std::size_t d, int node, int stride, std::size_t at) {
+    if (at + 2 >= shape.axes[d].size()) return;
     const double strength = shape.bending * shape.stiffness[d];
-    for (int node = 0; strength > 0 && node < nodes; ++node) {
-      const int position = node / stride % length;
-      if (position + 2 >= length) continue;
-      const auto at = static_cast<std::size_t>(position);
-      const double before = std::max(std::log(axis[at + 1] / axis[at]), shortest_spring);
-      const double after = std::max(std::log(axis[at + 2] / axis[at + 1]), shortest_spring);
-      const std::array share = {after / (before + after), -1.0, before / (before + after)};
-      for (int i = 0; i < 3; ++i)
-        for (int j = 0; j <= i; ++j)
-          terms.emplace_back(
-              node + i * stride, node + j * stride,
-              strength * share[static_cast<std::size_t>(i)] * share[static_cast<std::size_t>(j)]);
-    }
-  }
+    const double before = distance(shape.axes[d], at), after = distance(shape.axes[d], at + 1);
+    const std::array share = {after / (before + after), -1.0, before / (before + after)};
+    for (int i = 0; i < 3; ++i)
+      for (int j = 0; j <= i; ++j)
+        terms.emplace_back(
+            node + i * stride, node + j * stride,
+            strength * share[static_cast<std::size_t>(i)] * share[static_cast<std::size_t>(j)]);
+  });
 }
 
 double interpolated(const Stencil& stencil, const Eigen::VectorXd& x) {
