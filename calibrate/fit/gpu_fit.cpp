@@ -36,6 +36,23 @@ std::string attention_key(const std::string& kv_dtype, std::int64_t head_dim) {
   return fmt::format("{}/{}", kv_dtype, head_dim);
 }
 
+OperatorFitOptions grid_options(const std::vector<FitAxis>& axes, double bending, std::size_t most,
+                                std::size_t folds) {
+  OperatorFitOptions how;
+  how.axes = axes;
+  how.bending = bending;
+  how.most_values = most;
+  how.folds = folds;
+  return how;
+}
+
+/// For operators that do not tell themselves what the memory reaches.
+OperatorFitOptions with_memory(double memory_gbps, OperatorFitOptions how) {
+  how.memory_gbps = memory_gbps;
+  how.floor_at_memory = false;
+  return how;
+}
+
 double floor_us(const std::vector<FitSample>& samples) {
   std::vector<double> times;
   for (const FitSample& sample : samples) times.push_back(sample.us);
@@ -134,22 +151,17 @@ GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& opti
   };
   const std::vector<std::string> types = usable_gemm_types(assumptions.gemm_left_out, report);
   for (const std::string& type : types) {
-    OperatorFitOptions how;
-    how.axes = gemm_axes;
-    how.bending = gemm_bending;
-    how.most_values = std::min(all_gemm_values / types.size(), most_values);
-    how.folds = gemm_folds;
+    const OperatorFitOptions how = grid_options(
+        gemm_axes, gemm_bending, std::min(all_gemm_values / types.size(), most_values), gemm_folds);
     OperatorModel model = fit_family("gemm", type, gemm_.at(type), how);
     model.bytes_per_weight = element_bytes(type);
     profile.gemm[type] = std::move(model);
   }
   for (const auto& [key, samples] : decode_) {
-    OperatorFitOptions how;
-    how.axes = decode_axes;
-    how.bending = decode_bending;
-    how.most_values = std::min(all_decode_values / decode_.size(), most_attention_values);
+    OperatorFitOptions how =
+        grid_options(decode_axes, decode_bending,
+                     std::min(all_decode_values / decode_.size(), most_attention_values), attention_folds);
     how.arithmetic = false;
-    how.folds = attention_folds;
     profile.attention_decode[key] = fit_family("attention_decode", key, samples, how);
   }
   if (memory_gbps == 0)
@@ -157,26 +169,18 @@ GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& opti
         "{}: found no gemm and no decode attention rows of it, expected some to tell what its memory reaches",
         gpu_));
   for (const auto& [key, samples] : prefill_) {
-    OperatorFitOptions how;
-    how.axes = prefill_axes;
-    how.bending = prefill_bending;
-    how.most_values = std::min(all_prefill_values / prefill_.size(), most_attention_values);
-    how.memory_gbps = memory_gbps;
-    how.floor_at_memory = false;
-    how.folds = attention_folds;
+    const OperatorFitOptions how = with_memory(
+        memory_gbps,
+        grid_options(prefill_axes, prefill_bending,
+                     std::min(all_prefill_values / prefill_.size(), most_attention_values), attention_folds));
     profile.attention_prefill[key] = fit_family("attention_prefill", key, samples, how);
   }
   std::size_t moe_rows = 0;
   for (const auto& [key, samples] : moe_) moe_rows += samples.size();
   for (const auto& [key, samples] : moe_) {
-    OperatorFitOptions how;
-    how.axes = moe_axes;
-    how.bending = moe_bending;
-    how.most_values =
-        std::max(least_moe_values, all_moe_values * samples.size() / std::max<std::size_t>(moe_rows, 1));
-    how.memory_gbps = memory_gbps;
-    how.floor_at_memory = false;
-    how.folds = attention_folds;
+    const std::size_t share = all_moe_values * samples.size() / std::max<std::size_t>(moe_rows, 1);
+    const OperatorFitOptions how = with_memory(
+        memory_gbps, grid_options(moe_axes, moe_bending, std::max(least_moe_values, share), attention_folds));
     OperatorModel model = fit_family("moe", key, samples, how);
     model.bytes_per_weight = element_bytes(key.substr(0, key.find('/')));
     profile.moe[key] = std::move(model);
