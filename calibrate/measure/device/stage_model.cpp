@@ -83,6 +83,7 @@ void StageModel::prepare(const StepCase& item) {
                item.batch,  item.context + 1, part_.fp8_kv ? Element::fp8 : Element::bf16};
     splits_ = decode_splits(decode_, multiprocessors_);
     attention_workspace_ = arena.take(std::max<std::size_t>(decode_workspace_bytes(decode_, splits_), 1));
+    prepare_decode_workspace(decode_, splits_, attention_workspace_, stream_);
   }
   take_cache(arena);
   SEXTANT_CUDA(cudaStreamSynchronize(stream_));
