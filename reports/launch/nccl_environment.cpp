@@ -101,7 +101,7 @@ class Recommender {
   bool ib_disable(const KnownVariable&, NcclVariable& variable) const {
     if (!traffic_.between_nodes) return false;
     if (rdma()) return true;
-    variable.value = "1";
+    variable.value.emplace("1");
     variable.reason =
         "the scenario's network is TCP: NCCL must not try an RDMA device that is not part of it";
     variable.source = "the scenario's cluster.network.transport";
