@@ -41,7 +41,7 @@ std::string cost_text(const DoctorReport& report, std::size_t index) {
   if (report.scenario.empty())
     return finding.changes.empty()
                ? ""
-               : "give a scenario to have it priced (" + changes_text(finding.changes) + ")";
+               : fmt::format("give a scenario to have it priced ({})", changes_text(finding.changes));
   if (index >= report.prices.size() || !report.prices[index])
     return "not priced: the simulator has no word for it";
   return price_text(report, *report.prices[index]) + ", " + changes_text(finding.changes);
