@@ -41,17 +41,27 @@ std::string without_file(std::string reason, const std::string& file) {
   return reason.starts_with(front) ? reason.substr(front.size()) : reason;
 }
 
-Plan plan_point(const SweepGrid& grid, std::uint64_t point, const std::atomic<bool>* stop) {
+Plan plan_point(const SweepGrid& grid, std::uint64_t point, SharedProfiles& profiles,
+                const std::atomic<bool>* stop) {
   PlanOptions options;
   options.threads = 1;  // the points are what runs side by side
   options.intervals = false;
   options.stop = stop;
+  options.find_profile = [&profiles](const std::string& gpu) { return profiles.find(gpu); };
   return make_plan(read_scenario(grid.at(point)), options);
 }
 
 }  // namespace
 
-std::string run_point(const SweepGrid& grid, std::uint64_t point, const std::atomic<bool>* stop) {
+GpuProfile SharedProfiles::find(const std::string& gpu) {
+  const std::lock_guard lock(mutex_);
+  const auto known = profiles_.find(gpu);
+  return known != profiles_.end() ? known->second
+                                  : profiles_.emplace(gpu, find_gpu_profile(gpu)).first->second;
+}
+
+std::string run_point(const SweepGrid& grid, std::uint64_t point, SharedProfiles& profiles,
+                      const std::atomic<bool>* stop) {
   Json row = {{"point", point}, {"values", Json::array()}, {"status", "ok"}, {"reason", ""}};
   for (const std::string& value : grid.values(point)) row["values"].push_back(Json::parse(value));
   const auto stopped_by = [&](const char* status, const Error& error) {
@@ -59,7 +69,7 @@ std::string run_point(const SweepGrid& grid, std::uint64_t point, const std::ato
     row["reason"] = without_file(error.what(), grid.scenario().file());
   };
   try {
-    add_candidate(plan_point(grid, point, stop).candidates.front(), row);
+    add_candidate(plan_point(grid, point, profiles, stop).candidates.front(), row);
   } catch (const InfeasibleError& error) {
     stopped_by("no plan", error);
   } catch (const InputError& error) {

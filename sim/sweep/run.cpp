@@ -50,8 +50,9 @@ class Count {
 std::vector<std::string> run_sweep(const SweepGrid& grid, const SweepOptions& options) {
   std::vector<std::string> rows(static_cast<std::size_t>(grid.points()));
   Count count(options, grid.points(), 0);
+  SharedProfiles profiles;
   over_threads(grid.points(), options, [&](std::uint64_t point) {
-    rows[static_cast<std::size_t>(point)] = run_point(grid, point, options.stop);
+    rows[static_cast<std::size_t>(point)] = run_point(grid, point, profiles, options.stop);
     count.one_more();
   });
   return rows;
@@ -60,9 +61,10 @@ std::vector<std::string> run_sweep(const SweepGrid& grid, const SweepOptions& op
 void run_shard(const SweepGrid& grid, const Shard& shard, ShardFile& file, const SweepOptions& options) {
   const std::uint64_t total = shard.size(grid.points());
   Count count(options, total, file.rows());
+  SharedProfiles profiles;
   over_threads(total, options, [&](std::uint64_t i) {
     if (file.has(i)) return;
-    file.append(run_point(grid, shard.point(i), options.stop));
+    file.append(run_point(grid, shard.point(i), profiles, options.stop));
     count.one_more();
   });
 }
