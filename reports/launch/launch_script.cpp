@@ -154,8 +154,8 @@ class ScriptWriter {
 
 std::string model_line(const LaunchChoices& choices) {
   if (choices.model.empty())
-    return "model=${MODEL:?set MODEL to the checkpoint: a repository name or a path}\n";
-  return "model=" + shell_word(choices.model) + "\n";
+    return "export model=${MODEL:?set MODEL to the checkpoint: a repository name or a path}\n";
+  return fmt::format("export model={}\n", shell_word(choices.model));
 }
 
 std::string nccl_part(const Scenario& scenario, const Candidate& candidate) {
@@ -230,7 +230,7 @@ std::string slurm_launch(const Scenario& scenario, const Candidate& candidate, c
              "--nodelist where GPUs differ.") +
          "set -euo pipefail\n" + model_line(choices) +
          "mapfile -t hosts < <(scontrol show hostnames \"$SLURM_JOB_NODELIST\")\n" +
-         fmt::format("export model head=${{hosts[{}]}}\n", head) +
+         fmt::format("export head=${{hosts[{}]}}\n", head) +
          "script=$(cat <<'END_OF_NODE_SCRIPT'\nset -euo pipefail\nnodes=(" + names +
          ")\nnode=${nodes[$SLURM_PROCID]}\n" + nccl_part(scenario, candidate) +
          detail::node_cases(scenario, candidate, ServingEngine::vllm, LaunchBackend::automatic, choices) +

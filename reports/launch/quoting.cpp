@@ -27,7 +27,7 @@ std::string shell_word(std::string_view text) {
   bool bare = !text.empty(), plain = true;
   for (const char c : text) {
     bare = bare && harmless(c);
-    plain = plain && !control(c);
+    plain = plain && !control(c) && c != '$' && c != '`';  // shellcheck asks about these in plain quotes
   }
   if (bare) return std::string(text);
   std::string word = plain ? "'" : "$'";

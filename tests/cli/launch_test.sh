@@ -66,7 +66,8 @@ grep -q -- '--nnodes 2 --node-rank 1' "$scratch/equal.sh" || fail "equal nodes: 
 check_shell "$scratch/equal.sh"
 
 # ---- names that try to break out of quotes, comments, YAML and JSON
-nasty=$'a"b\'c`d$(touch '"$scratch"$'/owned)\n- e: "f"\n# g\n; touch '"$scratch/owned"$' #\t\e[31m'
+owned=owned-by-a-name-$$
+nasty=$'a"b\'c`d$(touch '"$owned"$')\n- e: "f"\n# g\n; touch '"$owned"$' #\t\e[31m'
 command -v python3 >/dev/null && python=${python:-python3}
 hostile=$scratch/hostile.json
 if [[ $python ]]; then
@@ -105,16 +106,22 @@ EOF
     --image "$nasty" --claim rows >/dev/null || fail "hostile: sweep for kubernetes"
   check_yaml "$scratch/$nasty/sweep.yaml" ConfigMap Job Job
 fi
-[[ ! -e $scratch/owned ]] || fail "a name was executed"
+[[ ! -e $owned && ! -e $scratch/$nasty/$owned ]] || fail "a name was executed"
 
 # ---- no secret of the environment comes along
 HF_TOKEN=hf_do_not_export "$sextant" export "$scratch/h200.json" --format kubernetes --model m --image i -q | grep -q hf_do_not && fail "a token was exported"
 
 # ---- bad input
-"$sextant" export "$scratch/h200.json" --format vlm 2>&1 | grep -q "did you mean 'vllm'" || fail "unknown format"
-"$sextant" export "$scratch/h200.json" --format vllm --candidate 999 2>&1 | grep -q "expected at most" || fail "unknown candidate"
-"$sextant" export "$scratch/h200.json" --format kubernetes 2>&1 | grep -q "expected --model" || fail "kubernetes without model"
+refuses() {  # WORDS WHAT…: `sextant export WHAT` is refused with these words
+  local words=$1
+  shift
+  "$sextant" export "$@" >/dev/null 2>"$scratch/err" && fail "$*: accepted"
+  grep -qF -- "$words" "$scratch/err" || fail "$*: stderr lacks '$words'"
+}
+refuses "did you mean 'vllm'" "$scratch/h200.json" --format vlm
+refuses "expected at most" "$scratch/h200.json" --format vllm --candidate 999
+refuses "expected --model" "$scratch/h200.json" --format kubernetes
 echo '{"format": "sextant metrics", "version": 1}' >"$scratch/metrics.json"
-"$sextant" export "$scratch/metrics.json" --format vllm 2>&1 | grep -q 'expected "sextant plan"' || fail "metrics for a plan"
+refuses 'expected "sextant plan"' "$scratch/metrics.json" --format vllm
 if ((failures)); then echo "$failures failed"; exit 1; fi
 echo "launch_test: all passed"

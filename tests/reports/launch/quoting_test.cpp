@@ -16,7 +16,7 @@ TEST(ShellWord, LeavesHarmlessWordsBare) {
 
 TEST(ShellWord, QuotesTheRest) {
   EXPECT_EQ(shell_word("a b"), "'a b'");
-  EXPECT_EQ(shell_word("$(x)"), "'$(x)'");
+  EXPECT_EQ(shell_word("$(x)"), "$'$(x)'");
   EXPECT_EQ(shell_word("~"), "'~'");
   EXPECT_EQ(shell_word("a'b"), "'a'\\''b'");
   EXPECT_EQ(shell_word("a\n1'\\"), "$'a\\0121\\'\\\\'");  // a line end is octal 12; no digit joins it
