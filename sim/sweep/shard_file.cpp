@@ -128,7 +128,12 @@ void ShardFile::write(const std::string& text) {
 
 void ShardFile::append(const std::string& row) {
   const std::lock_guard lock(mutex_);
+  if (broken_)
+    return;  // behind half a row (a full disk) nothing may follow: it is the torn line that a restart cuts
+             // off
+  broken_ = true;
   write(row + "\n");
+  broken_ = false;
 }
 
 ShardHeader read_shard_file(const std::string& path,

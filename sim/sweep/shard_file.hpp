@@ -44,6 +44,7 @@ class ShardFile {
   int file_ = -1;
   std::vector<bool> done_;
   std::uint64_t rows_ = 0;
+  bool broken_ = false;  ///< the last row is not whole
   std::mutex mutex_;
 };
 
