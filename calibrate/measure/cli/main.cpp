@@ -23,11 +23,15 @@ struct Verb {
   const char* name;
   const char* executable;
   const char* does;
+  const char* needs;  ///< to be built
 };
+constexpr const char* cuda = "a CUDA toolkit";
 constexpr std::array verbs = {
-    Verb{"gpu", "sextant-measure-gpu", "times the operators of a language model on one GPU"},
-    Verb{"nccl", "sextant-measure-gpu", "times collectives, as nccl-tests does"},
-    Verb{"step", "sextant-measure-gpu", "times whole steps of a model on the GPUs of this host"},
+    Verb{"gpu", "sextant-measure-gpu", "times the operators of a language model on one GPU", cuda},
+    Verb{"nccl", "sextant-measure-gpu", "times collectives, as nccl-tests does", cuda},
+    Verb{"step", "sextant-measure-gpu", "times whole steps of a model on the GPUs of this host", cuda},
+    Verb{"rdma", "sextant-measure-rdma", "bandwidth and latency between two RDMA ports, as perftest does",
+         "the headers of libibverbs (libibverbs-dev)"},
 };
 
 std::string overview() {
@@ -51,7 +55,7 @@ const Verb& find_verb(const std::string& name) {
   const std::string path = (own.parent_path() / verb.executable).string();
   execv(path.c_str(), words);
   if (errno == ENOENT)
-    throw InputError(fmt::format("{}: not built: it needs a CUDA toolkit (ninja {})", path, verb.executable));
+    throw InputError(fmt::format("{}: not built: it needs {} (ninja {})", path, verb.needs, verb.executable));
   throw Error(ExitCode::failure, fmt::format("{}: cannot start: {}", path, std::strerror(errno)));
 }
 

@@ -1,0 +1,63 @@
+# All operations of ours between two ports and from one port to itself; then ours and perftest in turn, five times each:
+# medians of bandwidth and of median latency must agree within 25 %.
+. ./lib.sh
+runs=${1:-5}
+
+ours() {  # DEVICE OPTIONS…: the client's rows; the server runs on rxe0
+  local device=$1
+  shift
+  sextant-measure rdma --server -d rxe0 --quiet >/tmp/server.log 2>&1 &
+  wait_for_server
+  sextant-measure rdma -d "$device" "$@" -o - 10.0.0.1 2>/tmp/client.log
+  local code=$?
+  wait
+  return $code
+}
+
+theirs() {  # PROGRAM OPTIONS…: the table's line
+  local program=$1
+  shift
+  "$program" -d rxe0 "$@" >/tmp/server.log 2>&1 &
+  wait_for_server
+  "$program" -d rxe1 "$@" 10.0.0.1 2>&1 | grep -E '^ *[0-9]+ +[0-9]+ '
+  wait
+}
+
+for device in rxe1 rxe0; do
+  for settings in "-q 1" "-q 4 -b"; do
+    # shellcheck disable=SC2086  # words
+    rows=$(ours $device -s 2,4096,64K -n 40 $settings)
+    count=$(echo "$rows" | grep -c '"kind":"rdma"')
+    if [ "$count" = 18 ]; then good "$device to rxe0, $settings: 18 rows, data checked"; else
+      bad "$device to rxe0, $settings: $count rows, expected 18"
+      cat /tmp/client.log /tmp/server.log
+    fi
+  done
+done
+
+median() { sort -g | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
+
+compare() {  # NAME PROGRAM COLUMN KEY PERFTEST_OPTIONS OUR_OPTIONS
+  local i
+  : >/tmp/theirs; : >/tmp/ours
+  for i in $(seq "$runs"); do
+    # shellcheck disable=SC2086
+    theirs "$2" $5 | awk "{print \$$3}" >>/tmp/theirs
+    # shellcheck disable=SC2086
+    ours rxe1 $6 | field "$4" >>/tmp/ours
+  done
+  local a b
+  a=$(median </tmp/theirs) b=$(median </tmp/ours)
+  echo "compare: $1: perftest $(tr '\n' ' ' </tmp/theirs)ours $(tr '\n' ' ' </tmp/ours)"
+  if awk "BEGIN {r = $b / $a; printf \"compare: $1: medians perftest %.4g, ours %.4g, ratio %.2f\\n\", $a, $b, r; exit !(r > 0.75 && r < 1.25)}"; then
+    good "$1 agrees with $2"
+  else
+    bad "$1 and $2 differ by more than 25 %"
+  fi
+}
+
+bandwidth="-s 65536 -n 400"
+compare "write bw, Gbit/s" ib_write_bw 4 gbps "$bandwidth --report_gbits" "$bandwidth --op write --test bw"
+compare "send bw, Gbit/s" ib_send_bw 4 gbps "$bandwidth --report_gbits" "$bandwidth --op send --test bw"
+compare "write lat, us" ib_write_lat 5 us "-s 2 -n 1000" "-s 2 -n 1000 --op write --test lat"
+exit $failures
