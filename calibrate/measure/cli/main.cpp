@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "calibrate/measure/tcp/tcp_command.hpp"
 #include "models/base/error.hpp"
 #include "models/base/json_reader.hpp"
 
@@ -34,9 +35,20 @@ constexpr std::array verbs = {
          "the headers of libibverbs (libibverbs-dev)"},
 };
 
+/// A verb of this executable itself, which needs nothing but sockets.
+struct OwnVerb {
+  const char* name;
+  const char* does;
+  int (*run)(const std::vector<std::string>& arguments, const std::string& version);
+};
+constexpr std::array own_verbs = {
+    OwnVerb{"tcp", "bandwidth of TCP streams between two hosts", tcp::run_tcp_command},
+};
+
 std::string overview() {
   std::string text = "sextant-measure VERB [options]: measures this machine's hardware\n\nVerbs:\n";
   for (const Verb& verb : verbs) text += fmt::format("  {:<8}{}\n", verb.name, verb.does);
+  for (const OwnVerb& verb : own_verbs) text += fmt::format("  {:<8}{}\n", verb.name, verb.does);
   return text + "\n`sextant-measure VERB --help` has each verb's options and an example.\n";
 }
 
@@ -46,6 +58,7 @@ const Verb& find_verb(const std::string& name) {
     if (name == verb.name) return verb;
     names.emplace_back(verb.name);
   }
+  for (const OwnVerb& verb : own_verbs) names.emplace_back(verb.name);
   throw InputError(fmt::format("found the unknown verb '{}'{}; see sextant-measure --help", name,
                                did_you_mean(name, names)));
 }
@@ -69,6 +82,9 @@ int run(int count, char** words) {
     fmt::print("sextant-measure " SEXTANT_VERSION "\n");
     return 0;
   }
+  for (const OwnVerb& verb : own_verbs)
+    if (first == verb.name)
+      return verb.run(std::vector<std::string>(words + 2, words + count), SEXTANT_VERSION);
   start(find_verb(std::string(first)), words);
 }
 
