@@ -95,10 +95,7 @@ std::vector<double> ping(QueuePairs& pairs, tcp::Control& control, const PointRe
 void pong(QueuePairs& pairs, tcp::Control& control, const PointRequest& point) {
   Player player(pairs, control, point.bytes);
   if (player.passive()) {
-    while (!player.watch().peer_sent()) {
-      control.pending_within(1e-3);
-      for (int i = 0; i < 64; ++i) player.watch().turn(false);
-    }
+    while (!player.watch().peer_sent()) player.watch().rest();
     return;
   }
   while (player.receive()) player.send();

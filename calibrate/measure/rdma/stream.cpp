@@ -43,7 +43,11 @@ class Stream {
         }
       }
       if (receives_) moved |= take_in();
-      watch_.turn(moved);
+      // A polling target would only take processor time from those who work.
+      if (receives_ || (part_.posts && !said_))
+        watch_.turn(moved);
+      else
+        watch_.rest();
     }
     PointResult result;
     result.messages = total(completed_);

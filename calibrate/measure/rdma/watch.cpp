@@ -52,6 +52,11 @@ void Watch::look() {
   }
 }
 
+void Watch::rest() {
+  control_.pending_within(2 * look_seconds);
+  look();
+}
+
 void Watch::say_sent(double messages) {
   control_.send(tcp::plain_message("sent", {{"messages", messages}}));
 }
