@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "calibrate/measure/fabric/fabric_command.hpp"
 #include "calibrate/measure/tcp/tcp_command.hpp"
 #include "models/base/error.hpp"
 #include "models/base/json_reader.hpp"
@@ -43,6 +44,8 @@ struct OwnVerb {
 };
 constexpr std::array own_verbs = {
     OwnVerb{"tcp", "bandwidth of TCP streams between two hosts", tcp::run_tcp_command},
+    OwnVerb{"fabric", "the whole network of a cluster, host by host and pair by pair",
+            measure_fabric::run_fabric_command},
 };
 
 std::string overview() {

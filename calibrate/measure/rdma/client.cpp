@@ -41,9 +41,7 @@ class Client {
       compare_memories();
       control_.send(tcp::plain_message("bye"));
     } catch (const CompletionError& error) {
-      // What the server says, or that it has gone, is the better reason.
-      constexpr double moment = 0.5;
-      if (control_.pending_within(moment)) control_.expect("an error", moment);
+      control_.prefer_reason_of_peer();
       control_.send_error(error.what());
       throw;
     } catch (const Interrupted&) {

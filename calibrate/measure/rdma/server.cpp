@@ -44,8 +44,7 @@ void serve(const Options& options, const Device& device, tcp::Control& control, 
     control.send_error("the server was interrupted");
     throw;
   } catch (const CompletionError& error) {
-    constexpr double moment = 0.5;
-    if (control.pending_within(moment)) control.expect("an error", moment);
+    control.prefer_reason_of_peer();
     control.send_error(error.what());
     throw;
   } catch (const Error& error) {
@@ -63,8 +62,10 @@ int run_server(const Options& options, const std::string& version) {
   fmt::print("# sextant-measure rdma: {} waits on port {}\n", device.name(), options.port);
   std::fflush(stdout);
   do {
-    tcp::Socket client = tcp::accept_from(listener, -1);
-    if (!client.valid()) throw Interrupted();
+    tcp::Socket client = tcp::accept_from(listener, options.wait_seconds);
+    if (measure::interrupted()) throw Interrupted();
+    if (!client.valid())
+      throw Error(ExitCode::failure, fmt::format("rdma: no client came within {:g} s", options.wait_seconds));
     const std::string address = tcp::peer_address(client);
     tcp::Control control(std::move(client), "client " + address);
     try {

@@ -32,7 +32,7 @@ class Stream {
 
   PointResult run() {
     begin_ = Clock::now();
-    while (!finished()) {
+    while (true) {
       bool moved = false;
       if (part_.posts && !said_) {
         fill();
@@ -43,6 +43,7 @@ class Stream {
         }
       }
       if (receives_) moved |= take_in();
+      if (finished()) break;  // before looking: what the other end says next belongs to the point's end
       // A polling target would only take processor time from those who work.
       if (receives_ || (part_.posts && !said_))
         watch_.turn(moved);

@@ -24,7 +24,8 @@ class Watch {
     constexpr unsigned turns_between_looks = 64;
     if (++turns_ % turns_between_looks == 0) look();
   }
-  /// A turn of an end that has nothing to poll: sleeps until the other end says something, for a moment at most.
+  /// A turn of an end that has nothing to poll: sleeps until the other end says something, for a moment at
+  /// most.
   void rest();
   /// The other end has said that it has sent all it will.
   bool peer_sent() const { return peer_sent_; }

@@ -92,6 +92,13 @@ JsonObject Control::expect(const std::string& type, double seconds) {
   return message.body;
 }
 
+void Control::prefer_reason_of_peer() {
+  constexpr double moment = 0.5;
+  const auto begin = Clock::now();
+  while (std::chrono::duration<double>(Clock::now() - begin).count() < moment)
+    if (pending_within(moment)) receive(moment, "its reason");
+}
+
 bool Control::pending() const {
   return pending_within(0);
 }

@@ -36,6 +36,10 @@ class Control {
   /// The same within `seconds`.
   bool pending_within(double seconds) const;
 
+  /// When this end fails: gives the other half a second to say why it stopped, or to go, and throws that as
+  /// the better reason.
+  void prefer_reason_of_peer();
+
   const std::string& peer() const { return peer_; }
   const Socket& socket() const { return socket_; }
 

@@ -119,8 +119,10 @@ int run_server(const Options& options, const std::string& version) {
   fmt::print("# sextant-measure tcp: waits on port {}\n", options.port);
   std::fflush(stdout);
   do {
-    Socket client = accept_from(listener, -1);
-    if (!client.valid()) throw Interrupted();
+    Socket client = accept_from(listener, options.wait_seconds);
+    if (measure::interrupted()) throw Interrupted();
+    if (!client.valid())
+      throw Error(ExitCode::failure, fmt::format("tcp: no client came within {:g} s", options.wait_seconds));
     const std::string address = peer_address(client);
     Control control(std::move(client), "client " + address);
     try {

@@ -12,6 +12,7 @@ struct Options {
   std::vector<int> streams = {1, 2, 4, 8, 16};
   double seconds = 5;  ///< of each count of streams
   double connect_seconds = 5, patience_seconds = 5;
+  double wait_seconds = -1;  ///< of a server for a client; below 0: for ever
   std::string output, source;
   std::vector<std::string> arguments;  ///< as given
 };

@@ -31,6 +31,7 @@ This end:
   -p, --port N             TCP port of the conversation (18515)
       --use_cuda[=GPU]     GPU memory as well, by DMA-BUF, else by nvidia-peermem
       --keep               a server goes on with the next client
+      --wait SECONDS       a server to which no client comes ends then (never)
       --connect-seconds S, --patience S   how long to wait for an answer (5 and 5)
   -o, --output FILE        measurement file (JSON Lines), '-' is stdout; --resume adds what is missing
       --samples FILE       every latency sample, one JSON line a point

@@ -113,6 +113,8 @@ std::vector<Flag> flags_of_this_end() {
        [](Options& o, Text n, Text v) { o.connect_seconds = seconds(n, v); }},
       {"patience", 0, required_argument, nullptr,
        [](Options& o, Text n, Text v) { o.patience_seconds = seconds(n, v); }},
+      {"wait", 0, required_argument, nullptr,
+       [](Options& o, Text n, Text v) { o.wait_seconds = seconds(n, v); }},
       {"corrupt-byte", 0, no_argument, nullptr, [](Options& o, Text, Text) { o.corrupt_byte = true; }},
       {"list", 0, no_argument, nullptr, [](Options& o, Text, Text) { o.list = true; }},
       {"quiet", 0, no_argument, nullptr, [](Options& o, Text, Text) { o.quiet = true; }},

@@ -20,6 +20,7 @@ struct Options {
   int port = 18515;
   int gpu = -1;  ///< -1: host memory only
   double connect_seconds = 5, patience_seconds = 5;
+  double wait_seconds = -1;  ///< of a server for a client; below 0: for ever
   std::string output, samples, source, pair;
   bool corrupt_byte = false;  ///< to test the check: damages what this end supplies
 
