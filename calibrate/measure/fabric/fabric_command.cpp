@@ -126,9 +126,10 @@ class Fabric {
     if (wants("tcp"))
       attempt(fmt::format("tcp, {} to {}", sender.name, receiver.name), [&] {
         const std::string port = next_port();
-        converse(receiver, {"tcp", "--server", "--once", "--wait", "60", "-p", port}, sender,
-                 {"tcp", "-o", "-", "-p", port, "-P", options_.streams, "-t",
-                  fmt::format("{}", options_.seconds), receiver.address});
+        converse(
+            receiver, {"tcp", "--server", "--once", "--wait", "60", "-p", port}, sender,
+            {"tcp", "-o", "-", "-p", port, "-P", options_.streams, "-t", fmt::format("{}", options_.seconds),
+             "--pair", sender.name + "-" + receiver.name, receiver.address});
       });
     if (wants("rdma")) measure_nics(from, to);
     if (wants("nccl") && from <= to) measure_nccl(from, to);

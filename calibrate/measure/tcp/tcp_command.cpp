@@ -150,6 +150,7 @@ class Client {
       const std::string theirs = greet(control_, version_, options_.patience_seconds);
       const std::string ours = measure::host_name();
       pair_ = options_.reverse ? theirs + "-" + ours : ours + "-" + theirs;
+      if (!options_.pair.empty()) pair_ = options_.pair;
       open_file(theirs);
       fmt::print(out(), "# TCP from {} to {}\n#streams   Gbit/s   slowest and fastest tenth\n",
                  options_.reverse ? theirs : ours, options_.reverse ? ours : theirs);

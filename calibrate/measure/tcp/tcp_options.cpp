@@ -21,7 +21,8 @@ program_options::options_description known_options(Options& options) {
       "port,p", program_options::value(&options.port))("time,t", program_options::value(&options.seconds))(
       "parallel,P", program_options::value<std::string>())(
       "output,o", program_options::value(&options.output))("source", program_options::value(&options.source))(
-      "connect-seconds", program_options::value(&options.connect_seconds))(
+      "pair", program_options::value(&options.pair))("connect-seconds",
+                                                     program_options::value(&options.connect_seconds))(
       "patience", program_options::value(&options.patience_seconds))(
       "wait", program_options::value(&options.wait_seconds))("host", program_options::value<std::string>());
   return known;
@@ -99,7 +100,7 @@ Bandwidth of TCP between two hosts, with 1 to 16 streams: what line rate and soc
   -R, --reverse         from the server to here       -p, --port N         (5202)
   -1, --once            a server ends after one client
   -o, --output FILE     measurement file (JSON Lines), '-' is stdout; --resume adds what is missing
-      --source TEXT     for the rows
+      --source TEXT, --pair TEXT   for the rows
       --wait SECONDS    a server to which no client comes ends then (never)
       --connect-seconds S, --patience S   how long to wait for an answer (5 and 5)
       --list            what would be measured

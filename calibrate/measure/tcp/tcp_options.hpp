@@ -14,6 +14,7 @@ struct Options {
   double connect_seconds = 5, patience_seconds = 5;
   double wait_seconds = -1;  ///< of a server for a client; below 0: for ever
   std::string output, source;
+  std::string pair;                    ///< for the rows; empty: the hosts' names, sender first
   std::vector<std::string> arguments;  ///< as given
 };
 
