@@ -2,6 +2,7 @@
 # medians of bandwidth and of median latency must agree within 25 %.
 . ./lib.sh
 runs=${1:-5}
+latest_start=270  # seconds after the boot: the host gives up at 400
 # Two processes that poll on one processor would each wait for the other's time slice.
 on_first="taskset 1" on_second="taskset 2"
 
@@ -39,7 +40,12 @@ median() { sort -g | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[
 
 # Where perftest's own runs differ from each other by more than that, a difference between the tools says nothing.
 compare() {  # NAME PROGRAM COLUMN KEY PERFTEST_OPTIONS OUR_OPTIONS
-  local i
+  local i up
+  up=$(cut -d. -f1 /proc/uptime)
+  if [ "$up" -gt $latest_start ]; then
+    echo "undecided: $1: not run, this machine is too slow: $up s since the guest started"
+    return
+  fi
   : >/tmp/theirs
   : >/tmp/ours
   for i in $(seq "$runs"); do
@@ -63,8 +69,8 @@ compare() {  # NAME PROGRAM COLUMN KEY PERFTEST_OPTIONS OUR_OPTIONS
   fi
 }
 
-bandwidth="-s 65536 -n 400"
+bandwidth="-s 65536 -n 200"
 compare "write bw, Gbit/s" ib_write_bw 4 gbps "-F $bandwidth --report_gbits" "$bandwidth --op write --test bw"
 compare "send bw, Gbit/s" ib_send_bw 4 gbps "-F $bandwidth --report_gbits" "$bandwidth --op send --test bw"
-compare "write lat, us" ib_write_lat 5 us "-F -s 2 -n 1000" "-s 2 -n 1000 --op write --test lat"
+compare "write lat, us" ib_write_lat 5 us "-F -s 2 -n 500" "-s 2 -n 500 --op write --test lat"
 exit $failures
