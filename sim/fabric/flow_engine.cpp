@@ -25,6 +25,9 @@ FlowEngine::FlowEngine(std::vector<double> capacities)
 }
 
 void FlowEngine::check_path(std::span<const int> path, double limit) const {
+  if (path.size() > UINT16_MAX)
+    throw InputError(
+        fmt::format("fabric: flow: found a path of {} links, expected at most {}", path.size(), UINT16_MAX));
   for (std::size_t i = 0; i < path.size(); ++i) {
     if (path[i] < 0 || static_cast<std::size_t>(path[i]) >= capacities_.size())
       throw InputError(fmt::format("fabric: flow: found link direction {}, expected 0 to {}", path[i],
@@ -43,11 +46,26 @@ void FlowEngine::check_path(std::span<const int> path, double limit) const {
 FlowId FlowEngine::free_slot() {
   if (free_.empty()) {
     flows_.emplace_back();
+    paces_.emplace_back();
     return static_cast<FlowId>(flows_.size() - 1);
   }
   const FlowId id = free_.back();
   free_.pop_back();
   return id;
+}
+
+/// A flow keeps its stretch of hops for the flows that take its name after it; a longer path gets a new one.
+void FlowEngine::set_path(FlowId id, std::span<const int> path) {
+  Pace& pace = paces_[id];
+  pace.hops = static_cast<std::uint16_t>(path.size());
+  if (pace.hops > flows_[id].room) {
+    pace.first_hop = static_cast<std::uint32_t>(hop_links_.size());
+    flows_[id].room = pace.hops;
+    hop_links_.resize(hop_links_.size() + pace.hops);
+    hop_positions_.resize(hop_links_.size());
+  }
+  for (std::size_t hop = 0; hop < path.size(); ++hop)
+    hop_links_[pace.first_hop + hop] = static_cast<std::uint32_t>(path[hop]);
 }
 
 FlowId FlowEngine::start(Time now, std::span<const int> path, double bytes, double limit, Time latency) {
@@ -58,14 +76,14 @@ FlowId FlowEngine::start(Time now, std::span<const int> path, double bytes, doub
   move_clock(now);
   const FlowId id = free_slot();
   Flow& flow = flows_[id];
-  flow.rate = 0;
+  paces_[id].rate = 0;
+  paces_[id].limited = limit != no_limit;
   flow.remaining = bytes;
   flow.limit = limit;
   flow.since_ns = now.ns;
   flow.bottleneck = own_limit;
   flow.moving = false;
-  flow.hops.clear();
-  for (const int link : path) flow.hops.push_back({static_cast<std::uint32_t>(link), 0});
+  set_path(id, path);
   if (latency.ns > 0 || bytes == 0)
     calendar_.set(id, now.ns + latency.ns);
   else
@@ -77,28 +95,29 @@ void FlowEngine::begin_moving(Time now, FlowId id) {
   Flow& flow = flows_[id];
   flow.moving = true;
   flow.since_ns = now.ns;
-  flow.rate = no_limit;  // until settled: above every level
+  Pace& pace = paces_[id];
+  pace.rate = no_limit;  // until settled: above every level
   calendar_.set(id, now.ns);
-  if (flow.hops.empty()) alone_.push_back(id);
-  for (std::uint32_t hop = 0; hop < flow.hops.size(); ++hop) {
-    std::vector<Member>& members = members_[flow.hops[hop].link];
-    flow.hops[hop].position = static_cast<std::uint32_t>(members.size());
+  if (pace.hops == 0) alone_.push_back(id);
+  for (std::uint32_t hop = pace.first_hop; hop < pace.first_hop + pace.hops; ++hop) {
+    std::vector<Member>& members = members_[hop_links_[hop]];
+    hop_positions_[hop] = static_cast<std::uint32_t>(members.size());
     members.push_back({id, hop});
-    touched_.push_back(flow.hops[hop].link);
+    touched_.push_back(hop_links_[hop]);
   }
 }
 
 void FlowEngine::leave_links(FlowId id) {
-  Flow& flow = flows_[id];
-  for (const Hop& hop : flow.hops) {
-    std::vector<Member>& members = members_[hop.link];
+  const Pace& pace = paces_[id];
+  for (std::uint32_t hop = pace.first_hop; hop < pace.first_hop + pace.hops; ++hop) {
+    std::vector<Member>& members = members_[hop_links_[hop]];
     const Member last = members.back();
-    members[hop.position] = last;
-    flows_[last.flow].hops[last.hop].position = hop.position;
+    members[hop_positions_[hop]] = last;
+    hop_positions_[last.hop] = hop_positions_[hop];
     members.pop_back();
-    touched_.push_back(hop.link);
+    touched_.push_back(hop_links_[hop]);
   }
-  if (!flow.hops.empty()) lowest_left_ = std::min(lowest_left_, flow.rate);
+  if (pace.hops > 0) lowest_left_ = std::min(lowest_left_, paces_[id].rate);
 }
 
 double FlowEngine::stop(Time now, FlowId id) {
@@ -154,14 +173,14 @@ const std::vector<FlowId>& FlowEngine::advance(Time now) {
 
 double FlowEngine::rate(FlowId id) {
   settle();
-  return flows_[id].moving ? flows_[id].rate : 0;
+  return flows_[id].moving ? paces_[id].rate : 0;
 }
 
 double FlowEngine::remaining(Time now, FlowId id) {
   settle();
   const Flow& flow = flows_[id];
   if (!flow.moving) return flow.remaining;
-  return std::max(0.0, flow.remaining - flow.rate * static_cast<double>(now.ns - flow.since_ns));
+  return std::max(0.0, flow.remaining - paces_[id].rate * static_cast<double>(now.ns - flow.since_ns));
 }
 
 int FlowEngine::bottleneck(FlowId id) {
@@ -172,7 +191,7 @@ int FlowEngine::bottleneck(FlowId id) {
 double FlowEngine::load(int link) {
   settle();
   double sum = 0;
-  for (const Member& member : members_[static_cast<std::size_t>(link)]) sum += flows_[member.flow].rate;
+  for (const Member& member : members_[static_cast<std::size_t>(link)]) sum += paces_[member.flow].rate;
   return sum;
 }
 

@@ -57,19 +57,21 @@ class FlowEngine {
   std::uint64_t flows_visited() const { return flows_visited_; }
 
  private:
-  struct Hop {
-    std::uint32_t link = 0;
-    std::uint32_t position = 0;  ///< in the link's list of flows
-  };
   struct Flow {
-    double rate = 0;
     double remaining = 0;
     double limit = no_limit;
     std::int64_t since_ns = 0;  ///< `remaining` is as of then
-    std::uint32_t mark = 0;     ///< the settlement that has it in its set, not yet at its rate
+    std::uint32_t room = 0;     ///< hops that its stretch can hold
     int bottleneck = own_limit;
     bool moving = false;
-    std::vector<Hop> hops;
+  };
+  /// What a settlement reads of each flow, apart from the rest so that it stays in the first-level cache.
+  struct Pace {
+    double rate = 0;              ///< infinite until settled
+    std::uint32_t mark = 0;       ///< the settlement that has it in its set, not yet at its rate
+    std::uint32_t first_hop = 0;  ///< in hop_links_ and hop_positions_
+    std::uint16_t hops = 0;
+    bool limited = false;
   };
   /// A moving flow as its links list it.
   struct Member {
@@ -80,13 +82,12 @@ class FlowEngine {
     double left = 0;  ///< capacity not yet given away
     std::uint32_t open = 0;
     std::uint32_t mark = 0;
+    std::uint32_t first = 0, end = 0;  ///< the stretch of its flows in open_members_
   };
   struct Share {
     double rate = 0;
     std::uint32_t link = 0;
-    bool operator>(const Share& other) const {
-      return rate != other.rate ? rate > other.rate : link > other.link;
-    }
+    bool operator>(const Share& other) const { return rate > other.rate; }
   };
 
   void move_clock(Time now);
@@ -97,15 +98,23 @@ class FlowEngine {
   double level_of(std::uint32_t link) const;
   void gather(double level);
   void fill();
-  void fill_link(std::uint32_t link, double rate);
+  void replace_least(const Share&);
+  void stop_flows(std::uint32_t link, double rate);
   void fix(FlowId, double rate, int bottleneck);
   FlowId free_slot();
+  void set_path(FlowId, std::span<const int> path);
+  std::span<const std::uint32_t> links_of(const Pace& pace) const {
+    return {hop_links_.data() + pace.first_hop, pace.hops};
+  }
   void check_path(std::span<const int> path, double limit) const;
 
   std::vector<double> capacities_;
   std::vector<std::vector<Member>> members_;  ///< by link
   std::vector<Filling> filling_;              ///< by link
   std::vector<Flow> flows_;
+  std::vector<Pace> paces_;                   ///< by flow
+  std::vector<std::uint32_t> hop_links_;      ///< a stretch for each flow: the links of its path
+  std::vector<std::uint32_t> hop_positions_;  ///< and its place in each link's list
   std::vector<FlowId> free_, ended_;
   FlowCalendar calendar_;
 
@@ -113,7 +122,7 @@ class FlowEngine {
   std::vector<std::uint32_t> alone_;    ///< flows without links that began since
   double lowest_left_ = no_limit;       ///< rate of the slowest flow that left since
   std::uint32_t mark_ = 0;
-  std::vector<std::uint32_t> links_in_set_, limited_in_set_;
+  std::vector<std::uint32_t> links_in_set_, limited_in_set_, open_members_, new_members_;
   std::vector<Share> shares_;
   std::int64_t now_ns_ = 0;
   std::uint64_t flows_visited_ = 0;

@@ -1,6 +1,7 @@
 // How FlowEngine finds rates: water-filling (Bertsekas and Gallager, Data Networks, 6.5.2), over the part of
 // the fabric that a change can reach.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 
@@ -39,14 +40,14 @@ double FlowEngine::undisturbed_level() const {
 double FlowEngine::level_of(std::uint32_t link) const {
   const std::vector<Member>& members = members_[link];
   bool joined = false;
-  for (const Member& member : members) joined = joined || flows_[member.flow].rate == no_limit;
+  for (const Member& member : members) joined = joined || paces_[member.flow].rate == no_limit;
   if (!joined) return no_limit;
   double level = capacities_[link] / static_cast<double>(members.size());
   for (;;) {  // each pass fixes the flows below the level; it rises until none is left below
     double fixed = 0;
     std::size_t open = 0;
     for (const Member& member : members) {
-      const double rate = flows_[member.flow].rate;
+      const double rate = paces_[member.flow].rate;
       if (rate < level)
         fixed += rate;
       else
@@ -58,10 +59,12 @@ double FlowEngine::level_of(std::uint32_t link) const {
   }
 }
 
-/// The links connected with the change by flows at or above the level, and those flows.
+/// The links connected with the change by flows at or above the level, and those flows. Without branches on
+/// what cannot be predicted, as it and stop_flows() are where the time goes.
 void FlowEngine::gather(double level) {
   links_in_set_.clear();
   limited_in_set_.clear();
+  open_members_.clear();
   const auto add = [&](std::uint32_t link) {
     if (filling_[link].mark == mark_) return;
     filling_[link].mark = mark_;
@@ -70,22 +73,33 @@ void FlowEngine::gather(double level) {
   for (const std::uint32_t link : touched_) add(link);
   for (std::size_t i = 0; i < links_in_set_.size(); ++i) {
     const std::uint32_t link = links_in_set_[i];
-    double fixed = 0;
-    std::uint32_t open = 0;
-    for (const Member& member : members_[link]) {
-      Flow& flow = flows_[member.flow];
-      if (flow.rate < level) {
-        fixed += flow.rate;
-        continue;
-      }
-      ++open;
-      if (flow.mark == mark_) continue;
-      flow.mark = mark_;
-      if (flow.limit != no_limit) limited_in_set_.push_back(member.flow);
-      for (const Hop& hop : flow.hops) add(hop.link);
+    const std::vector<Member>& members = members_[link];
+    const std::size_t first = open_members_.size();
+    open_members_.resize(first + members.size());
+    new_members_.resize(members.size());
+    std::array<double, 2> sums{};  // of the rates below the level, and of the others
+    std::size_t open = first, found = 0;
+    for (const Member& member : members) {
+      Pace& pace = paces_[member.flow];
+      const std::uint32_t faster = pace.rate >= level;
+      const std::uint32_t is_new = faster & static_cast<std::uint32_t>(pace.mark != mark_);
+      sums[faster] += pace.rate;
+      open_members_[open] = member.flow;
+      open += faster;
+      new_members_[found] = member.flow;
+      found += is_new;
+      pace.mark += is_new * (mark_ - pace.mark);
     }
-    filling_[link].left = capacities_[link] - fixed;
-    filling_[link].open = open;
+    open_members_.resize(open);
+    filling_[link].left = capacities_[link] - sums[0];
+    filling_[link].open = static_cast<std::uint32_t>(open - first);
+    filling_[link].first = static_cast<std::uint32_t>(first);
+    filling_[link].end = static_cast<std::uint32_t>(open);
+    for (std::size_t m = 0; m < found; ++m) {
+      const Pace& pace = paces_[new_members_[m]];
+      if (pace.limited) limited_in_set_.push_back(new_members_[m]);
+      for (const std::uint32_t other : links_of(pace)) add(other);
+    }
   }
 }
 
@@ -104,42 +118,69 @@ void FlowEngine::fill() {
     for (; next_limited < limited_in_set_.size(); ++next_limited) {
       const FlowId id = limited_in_set_[next_limited];
       if (flows_[id].limit > least.rate) break;
-      if (flows_[id].mark == mark_) fix(id, flows_[id].limit, own_limit);
+      if (paces_[id].mark == mark_) fix(id, flows_[id].limit, own_limit);
     }
-    std::pop_heap(shares_.begin(), shares_.end(), std::greater<>());
-    shares_.pop_back();
     const Filling& filling = filling_[least.link];
-    if (filling.open == 0) continue;
-    const double share = filling.left / filling.open;
-    if (share * almost > least.rate) {  // flows that stopped at less have left more for the others
-      shares_.push_back({share, least.link});
-      std::push_heap(shares_.begin(), shares_.end(), std::greater<>());
+    // Flows that stopped at less have left more for the others.
+    const double share = filling.open > 0 ? filling.left / filling.open : no_limit;
+    if (filling.open > 0 && share * almost <= least.rate) {
+      stop_flows(least.link, std::max(share, 0.0));
+    } else if (filling.open > 0) {
+      replace_least({share, least.link});
       continue;
     }
-    fill_link(least.link, std::max(share, 0.0));
+    const Share last = shares_.back();
+    shares_.pop_back();
+    if (!shares_.empty()) replace_least(last);
   }
 }
 
-void FlowEngine::fill_link(std::uint32_t link, double rate) {
-  for (const Member& member : members_[link])
-    if (flows_[member.flow].mark == mark_) fix(member.flow, rate, static_cast<int>(link));
+/// Puts a share in the place of the least one.
+void FlowEngine::replace_least(const Share& share) {
+  Share* const heap = shares_.data();
+  const std::size_t size = shares_.size();
+  std::size_t place = 0, child = 1;
+  for (; child + 1 < size; child = 2 * place + 1) {
+    child += static_cast<std::size_t>(heap[child] > heap[child + 1]);
+    if (!(share > heap[child])) break;
+    heap[place] = heap[child];
+    place = child;
+  }
+  if (child + 1 == size && share > heap[child]) {
+    heap[place] = heap[child];
+    place = child;
+  }
+  heap[place] = share;
+}
+
+/// Every flow of the set that has not stopped yet stops at this link.
+void FlowEngine::stop_flows(std::uint32_t link, double rate) {
+  const Filling filling = filling_[link];
+  new_members_.resize(filling.end - filling.first);
+  std::size_t found = 0;
+  for (std::size_t m = filling.first; m < filling.end; ++m) {
+    new_members_[found] = open_members_[m];
+    found += static_cast<std::size_t>(paces_[open_members_[m]].mark == mark_);
+  }
+  for (std::size_t m = 0; m < found; ++m) fix(new_members_[m], rate, static_cast<int>(link));
 }
 
 void FlowEngine::fix(FlowId id, double rate, int bottleneck) {
   Flow& flow = flows_[id];
   ++flows_visited_;
-  flow.mark = 0;
+  Pace& pace = paces_[id];
+  pace.mark = 0;
   flow.bottleneck = bottleneck;
-  for (const Hop& hop : flow.hops) {
-    filling_[hop.link].left -= rate;
-    --filling_[hop.link].open;
+  for (const std::uint32_t link : links_of(pace)) {
+    filling_[link].left -= rate;
+    --filling_[link].open;
   }
-  if (flow.rate == rate) return;
-  if (flow.rate != no_limit) {
-    flow.remaining = std::max(0.0, flow.remaining - flow.rate * static_cast<double>(now_ns_ - flow.since_ns));
-  }
+  const double old = pace.rate;
+  if (old == rate) return;
+  if (old != no_limit)
+    flow.remaining = std::max(0.0, flow.remaining - old * static_cast<double>(now_ns_ - flow.since_ns));
   flow.since_ns = now_ns_;
-  flow.rate = rate;
+  pace.rate = rate;
   constexpr double far = 9e18;
   const double ends = static_cast<double>(now_ns_) + std::ceil(flow.remaining / rate);
   calendar_.set(id, ends < far ? static_cast<std::int64_t>(ends) : std::numeric_limits<std::int64_t>::max());

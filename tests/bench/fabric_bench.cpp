@@ -6,26 +6,27 @@
 namespace sextant {
 namespace {
 
-// 2,000 flows at once between random pairs of 64 hosts on one switch.
-const test::FlowWork& star() {
-  static const test::FlowWork work = test::star_work(64, 2000);
-  return work;
+// So many flows at once between random pairs of 64 hosts on one switch.
+test::FlowWork star(const benchmark::State& state) {
+  return test::star_work(64, static_cast<int>(state.range(0)));
 }
 
 void SextantStar(benchmark::State& state) {
-  for (auto _ : state) benchmark::DoNotOptimize(test::sextant_ends(star()));
+  const test::FlowWork work = star(state);
+  for (auto _ : state) benchmark::DoNotOptimize(test::sextant_ends(work));
 }
-BENCHMARK(SextantStar)->Unit(benchmark::kMillisecond);
+BENCHMARK(SextantStar)->Arg(2000)->Arg(10000)->Unit(benchmark::kMillisecond);
 
 #ifdef SEXTANT_SIMGRID
+// A process can run SimGrid once: --benchmark_filter=SimGridStar/2000, then SimGridStar/10000.
 void SimGridStar(benchmark::State& state) {
   double seconds = 0;
   for (auto _ : state) {
-    test::simgrid_ends({star()}, &seconds);
+    test::simgrid_ends({star(state)}, &seconds);
     state.SetIterationTime(seconds);
   }
 }
-BENCHMARK(SimGridStar)->Unit(benchmark::kMillisecond)->Iterations(1)->UseManualTime();
+BENCHMARK(SimGridStar)->Arg(2000)->Arg(10000)->Unit(benchmark::kMillisecond)->Iterations(1)->UseManualTime();
 #endif
 
 }  // namespace

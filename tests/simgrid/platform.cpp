@@ -41,6 +41,7 @@ FlowWork random_work(std::uint64_t seed) {
 FlowWork star_work(int hosts, int flows) {
   RandomStream random(1, "star");
   FlowWork work;
+  work.one_path_between_ends = true;
   work.capacities_bytes_per_s.assign(2 * static_cast<std::size_t>(hosts), 25e9);
   const auto count = static_cast<std::uint64_t>(hosts);
   for (int i = 0; i < flows; ++i) {

@@ -14,6 +14,7 @@ struct FlowWork {
   };
   std::vector<double> capacities_bytes_per_s;
   std::vector<Flow> flows;
+  bool one_path_between_ends = false;  ///< the first and the last link of a path say which path it is
 };
 
 /// When each flow ends, in seconds, by Sextant's engine.

@@ -1,6 +1,8 @@
 #include <fmt/core.h>
 
 #include <chrono>
+#include <map>
+#include <set>
 #include <simgrid/s4u.hpp>
 #include <string>
 
@@ -11,10 +13,12 @@ namespace {
 
 namespace sg = simgrid::s4u;
 
-/// One work as a zone of its own: each flow runs between two hosts that nothing else uses.
+/// One work as a zone of its own: each flow runs between two hosts that nothing else uses, unless links and
+/// hosts are one for one.
 class Zone {
  public:
-  Zone(sg::NetZone* world, const FlowWork& work, std::size_t index, std::vector<double>& ends) : ends_(ends) {
+  Zone(sg::NetZone* world, const FlowWork& work, std::size_t index, std::vector<double>& ends)
+      : ends_(ends), shared_hosts_(work.one_path_between_ends) {
     ends_.assign(work.flows.size(), -1);
     sg::NetZone* zone = sg::create_full_zone(fmt::format("zone{}", index))->set_parent(world);
     std::vector<const sg::Link*> links;
@@ -30,11 +34,12 @@ class Zone {
   void add_flow(sg::NetZone* zone, const FlowWork::Flow& flow, const std::vector<const sg::Link*>& links,
                 std::size_t index, std::size_t f) {
     const std::string name = fmt::format("z{}f{}", index, f);
-    sg::Host* from = zone->create_host(name + "a", 1e9)->seal();
-    sg::Host* to = zone->create_host(name + "b", 1e9)->seal();
+    sg::Host* from = host(zone, shared_hosts_ ? fmt::format("from{}", flow.path.front()) : name + "a");
+    sg::Host* to = host(zone, shared_hosts_ ? fmt::format("to{}", flow.path.back()) : name + "b");
     std::vector<sg::LinkInRoute> route;
     for (const int link : flow.path) route.emplace_back(links[static_cast<std::size_t>(link)]);
-    zone->add_route(from->get_netpoint(), to->get_netpoint(), nullptr, nullptr, route, false);
+    if (joined_.insert({from, to}).second)
+      zone->add_route(from->get_netpoint(), to->get_netpoint(), nullptr, nullptr, route, false);
     double* end = &ends_[f];
     // A mailbox rather than sendto, which takes no rate.
     sg::Actor::create(name + "a", from, [name, flow] {
@@ -50,7 +55,16 @@ class Zone {
       *end = sg::Engine::get_clock();
     });
   }
+  sg::Host* host(sg::NetZone* zone, const std::string& name) {
+    sg::Host*& found = hosts_[name];
+    if (!found) found = zone->create_host(name, 1e9)->seal();
+    return found;
+  }
+
   std::vector<double>& ends_;
+  bool shared_hosts_;
+  std::map<std::string, sg::Host*> hosts_;
+  std::set<std::pair<sg::Host*, sg::Host*>> joined_;
 };
 
 }  // namespace
