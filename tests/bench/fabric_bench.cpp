@@ -2,6 +2,7 @@
 #include <benchmark/benchmark.h>
 
 #include "models/hardware/cluster.hpp"
+#include "sim/fabric/flow_engine.hpp"
 #include "sim/fabric/nccl_paths.hpp"
 #include "sim/kernel/event_queue.hpp"
 #include "sim/kernel/random.hpp"
