@@ -1,6 +1,7 @@
 #include "sim/fabric/transfers.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 namespace sextant {
@@ -47,8 +48,8 @@ std::vector<TransferResult> run_transfers(NcclPaths& paths, const std::vector<Tr
   for (std::size_t i = 0; i < transfers.size(); ++i) {
     const TransferPath& path = results[i].path;
     if (path.directions.empty()) continue;
-    const Time latency{
-        static_cast<std::int64_t>((path.latency_us + transfers[i].latency_us) * ns_per_us + 0.5)};
+    const double latency_us = transfers[i].waits_for_links ? path.latency_us : 0;
+    const Time latency{std::llround(latency_us * ns_per_us)};
     flows.push_back(
         {transfers[i].start, path.directions, transfers[i].bytes, transfers[i].limit_gbps, latency});
     owners.push_back(i);

@@ -14,8 +14,8 @@ struct Transfer {
   double bytes = 0;
   double limit_gbps = FlowEngine::no_limit;  ///< what one connection reaches by itself, 10^9 B/s
   Time start{};
-  FlowLabel label{};      ///< which of equal paths
-  double latency_us = 0;  ///< beside that of the links
+  FlowLabel label{};            ///< which of equal paths
+  bool waits_for_links = true;  ///< their latency passes first; false where it is counted elsewhere
 };
 
 /// How a transfer fared among others.
