@@ -26,6 +26,7 @@ constexpr Command commands[] = {
     {"plan", "searches layouts for a scenario, simulates, ranks and explains them", run_plan},
     {"simulate", "runs a fixed deployment event by event and prints its serving metrics", run_simulate},
     {"catalog", "shows models, GPUs, NICs, switches, nodes, profiles, or a scenario's cluster", run_catalog},
+    {"uplink", "how long loading, checkpoints and cold starts take over each network", run_uplink},
     {"fit", "turns measurements into a profile", run_fit},
     {"validate", "predicts measured rows and says how far off the predictions are", run_validate},
     {"import", "turns other tools' files into measurements", run_import},
