@@ -198,6 +198,7 @@ Scenario read_scenario(const JsonValue& document) {
   if (const auto economics = object.find("economics")) scenario.economics = read_economics(*economics);
   if (const auto variants = object.find("variants"))
     for (const JsonValue& variant : variants->array()) scenario.variants.push_back(read_variant(variant));
+  if (const auto uplink = object.find("uplink")) scenario.uplink = read_uplink(*uplink);
   object.finish();
   return scenario;
 }

@@ -10,6 +10,7 @@
 #include "sim/serving/layout.hpp"
 #include "sim/serving/metrics.hpp"
 #include "sim/serving/replica_model.hpp"
+#include "sim/scenario/uplink.hpp"
 #include "sim/serving/workload.hpp"
 
 namespace sextant {
@@ -61,6 +62,7 @@ struct Scenario {
   RequestBounds goodput;
   std::optional<Economics> economics;
   std::vector<Variant> variants;
+  std::optional<Uplink> uplink;
 };
 
 /// Reads a scenario document; strict. Throws InputError.

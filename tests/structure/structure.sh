@@ -24,7 +24,7 @@ allowed_for() {
     models/*) echo '^models/' ;;
     calibrate/*) echo '^(models|calibrate)/' ;;
     sim/kernel/*) echo '^(models/base|sim/kernel)/' ;;
-    sim/fabric/*) echo '^(models/(base|hardware|profile)|sim/(kernel|fabric))/' ;;
+    sim/fabric/*) echo '^(models/(base|hardware|profile|cost)|sim/(kernel|fabric))/' ;;
     sim/serving/*) echo '^(models|sim/(kernel|fabric|serving))/' ;;
     sim/scenario/*) echo '^(models|sim/(kernel|fabric|serving|scenario))/' ;;
     sim/planner/*) echo '^(models|sim/(kernel|fabric|serving|scenario|planner))/' ;;
