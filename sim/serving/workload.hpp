@@ -29,6 +29,7 @@ struct Request {
   std::int64_t prompt_tokens = 0;
   std::int64_t output_tokens = 0;  ///< at least 1
   PromptBlocks prompt_blocks;      ///< what its prompt shares with others
+  std::int64_t priority = 0;       ///< for the policy "priority": smaller is served first
 };
 
 /// How long prompts or outputs are.
