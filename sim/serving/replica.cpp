@@ -10,6 +10,8 @@ namespace {
 
 /// Priority of a wake: after arrivals of the same instant (simulation.cpp).
 constexpr std::uint8_t after_arrivals = 250;
+/// Like an arrival: after what the machine does at the same instant.
+constexpr std::uint8_t front_end_priority = 200;
 
 std::uint64_t pack(int stage, std::uint32_t batch) {
   return (static_cast<std::uint64_t>(stage) << 32) | batch;
@@ -92,7 +94,6 @@ void Replica::submit(const Request& request) {
   State& state = states_[slot] = State{};
   state.epoch = epoch;
   state.arrival = queue_.now();
-  state.number = ++arrived_;
   state.prompt = state.to_prefill = request.prompt_tokens;
   state.output = output;
   state.priority = request.priority;
@@ -101,6 +102,16 @@ void Replica::submit(const Request& request) {
     state.prompt_blocks.named_tokens = std::min(
         state.prompt_blocks.named_tokens,
         static_cast<std::int64_t>(state.prompt_blocks.names->size()) * state.prompt_blocks.hash_block_tokens);
+  const Time front_end = pipeline_.front_end(request.prompt_tokens);
+  if (front_end == Time{}) return reached_scheduler(slot);
+  ++in_front_end_;
+  queue_.schedule({queue_.now() + front_end, static_cast<std::uint32_t>(ReplicaEvent::reached_scheduler), id_,
+                   pack(0, slot)},
+                  front_end_priority);
+}
+
+void Replica::reached_scheduler(std::uint32_t slot) {
+  states_[slot].number = ++arrived_;
   waiting_.arrive(rank(slot));
   if (idle_.empty()) {
     if (limit_ < 0) limit_ = pipeline_full;
@@ -124,6 +135,10 @@ void Replica::handle(const Event& event) {
       break;
     case ReplicaEvent::batch_returned:
       returned(batch);
+      break;
+    case ReplicaEvent::reached_scheduler:
+      --in_front_end_;
+      reached_scheduler(batch);
       break;
     case ReplicaEvent::wake:
       wake_scheduled_ = false;

@@ -28,7 +28,13 @@ class ReplicaListener {
 
 /// Kinds of events a replica schedules for itself; `target` is the replica, `data` a batch and stage. A wake
 /// fills batches after all arrivals of an instant, as the engine takes all that has come before it schedules.
-enum class ReplicaEvent : std::uint32_t { stage_entered = 1, pass_done = 2, batch_returned = 3, wake = 4 };
+enum class ReplicaEvent : std::uint32_t {
+  stage_entered = 1,
+  pass_done = 2,
+  batch_returned = 3,
+  wake = 4,
+  reached_scheduler = 5
+};
 
 /// Time-weighted totals of one replica, for shares and averages.
 struct ReplicaTotals {
@@ -64,7 +70,9 @@ class Replica {
   void submit(const Request&);
   void handle(const Event&);
 
-  std::int64_t unfinished() const { return static_cast<std::int64_t>(waiting_.size()) + running_count_; }
+  std::int64_t unfinished() const {
+    return in_front_end_ + static_cast<std::int64_t>(waiting_.size()) + running_count_;
+  }
   std::int64_t waiting() const { return static_cast<std::int64_t>(waiting_.size()); }
   std::int64_t kv_blocks() const { return cache_.blocks(); }
   const ReplicaTotals& totals();
@@ -113,6 +121,7 @@ class Replica {
   };
 
   void account();
+  void reached_scheduler(std::uint32_t slot);
   void try_schedule();
   bool fill(Batch&);
   void allocate_decodes(Batch&);
@@ -161,6 +170,7 @@ class Replica {
   std::vector<std::uint32_t> idle_;  // batches not in flight, the one that came back first in front
   std::vector<Stage> stages_;
   bool wake_scheduled_ = false;
+  std::int64_t in_front_end_ = 0;  // arrived, not yet with the scheduler
   // Asynchronous scheduling: a batch filled when another returns was scheduled when that one was launched. So
   // it is filled `ahead_` of later arrivals and of what has ended meanwhile, whose place and blocks are held
   // back until then.
