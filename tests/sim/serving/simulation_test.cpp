@@ -225,6 +225,17 @@ TEST(Simulation, PreemptedRequestsFindTheirOwnBlocks) {
   EXPECT_NEAR(computed.e2el.mean - cached.e2el.mean, 0.32 / 2, 1e-9);
 }
 
+// A front end of 5 ms puts every token off by 5 ms and leaves the gaps as they are: 1 + 5 to the first token,
+// ten more to the last.
+TEST(Simulation, FrontEndComesBeforeTheScheduler) {
+  ToyPipeline toy;
+  toy.front_end_time = Time{5'000'000};
+  const ServingMetrics m = run(toy, 1000, engine(), closed_loop(1, 1, 100, 11));
+  EXPECT_DOUBLE_EQ(m.ttft.mean, 6);
+  EXPECT_DOUBLE_EQ(m.e2el.mean, 16);
+  EXPECT_DOUBLE_EQ(m.tpot.mean, 1);
+}
+
 // Budget 100, threshold 40: a prompt of 100 tokens takes steps of 40, 40 and 20, and a short one beside it
 // finds room in the first.
 TEST(Simulation, LongPrefillTokenThresholdLeavesRoomForOthers) {
