@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
@@ -162,15 +163,25 @@ std::vector<Request> read_azure(const std::string& path) {
 }
 
 /// Dozens a row: the document is read directly, and only one at fault by the reader that names it.
-std::vector<std::int64_t> whole_numbers(const JsonValue& value) {
+std::vector<std::uint64_t> whole_numbers(const JsonValue& value) {
   if (!value.is_array()) value.array();
-  std::vector<std::int64_t> numbers;
+  std::vector<std::uint64_t> numbers;
   numbers.reserve(value.json().size());
   for (const auto& item : value.json()) {
     if (!item.is_number_integer()) value.array()[numbers.size()].integer();
-    numbers.push_back(item.get<std::int64_t>());
+    numbers.push_back(static_cast<std::uint64_t>(item.get<std::int64_t>()));
   }
   return numbers;
+}
+
+/// Mooncake's hash_ids name the prompt's blocks, of which the last may be partly filled; outputs have none.
+PromptBlocks mooncake_blocks(const JsonValue& hash_ids, std::int64_t prompt_tokens) {
+  PromptBlocks blocks;
+  auto names = std::make_shared<const std::vector<std::uint64_t>>(whole_numbers(hash_ids));
+  blocks.named_tokens =
+      std::min(prompt_tokens, static_cast<std::int64_t>(names->size()) * blocks.hash_block_tokens);
+  blocks.names = std::move(names);
+  return blocks;
 }
 
 std::vector<Request> read_mooncake(const std::string& path) {
@@ -181,7 +192,8 @@ std::vector<Request> read_mooncake(const std::string& path) {
     Request request;
     request.prompt_tokens = object.integer("input_length");
     request.output_tokens = object.integer("output_length");
-    if (const auto blocks = object.find("hash_ids")) request.prefix_blocks = whole_numbers(*blocks);
+    if (const auto ids = object.find("hash_ids"))
+      request.prompt_blocks = mooncake_blocks(*ids, request.prompt_tokens);
     const std::int64_t ms = object.integer("timestamp", {0, latest_ms});
     requests.add(ms * ns_per_ms, std::move(request), {path, number});
   });

@@ -10,12 +10,25 @@
 
 namespace sextant {
 
+/// What a request's tokens are, by name, so that a prefix cache knows them again. A name stands for its block
+/// of tokens and all before it: two requests with the same i-th name have the same tokens up to the end of
+/// block i. Tokens that no name covers are the request's own.
+struct PromptBlocks {
+  /// The i-th names tokens [i, i + 1) * hash_block_tokens. Shared: a conversation's turns, or all requests
+  /// after one system prompt, can point to the same list. Null: no token is shared.
+  std::shared_ptr<const std::vector<std::uint64_t>> names;
+  /// Tokens the names cover, from the first on. Fewer than the prompt: its tail is its own. More: they cover
+  /// the tokens it generates too, which a conversation's next prompt repeats.
+  std::int64_t named_tokens = 0;
+  std::int64_t hash_block_tokens = 512;  ///< tokens of a named block; 512 in Mooncake's traces
+};
+
 /// One request as it arrives.
 struct Request {
   Time arrival;
   std::int64_t prompt_tokens = 0;
-  std::int64_t output_tokens = 0;           ///< at least 1
-  std::vector<std::int64_t> prefix_blocks;  ///< hash ids of its prompt's blocks, where the trace has them
+  std::int64_t output_tokens = 0;  ///< at least 1
+  PromptBlocks prompt_blocks;      ///< what its prompt shares with others
 };
 
 /// How long prompts or outputs are.

@@ -132,7 +132,11 @@ TEST(MooncakeTrace, Rows) {
   EXPECT_EQ(rows[0].arrival.ns, 0);
   EXPECT_EQ(rows[0].prompt_tokens, 6758);
   EXPECT_EQ(rows[0].output_tokens, 500);
-  EXPECT_THAT(rows[0].prefix_blocks, ElementsAre(0, 1, 2));
+  EXPECT_THAT(*rows[0].prompt_blocks.names, ElementsAre(0, 1, 2));
+  EXPECT_EQ(rows[0].prompt_blocks.hash_block_tokens, 512);
+  // Three names reach 1536 tokens of the 6758; the one name of the second prompt has but 10 to name.
+  EXPECT_EQ(rows[0].prompt_blocks.named_tokens, 1536);
+  EXPECT_EQ(rows[1].prompt_blocks.named_tokens, 10);
   EXPECT_EQ(rows[1].arrival.ns, 3'000'000'000);
 }
 
@@ -231,7 +235,7 @@ class PublishedTrace : public testing::Test {
     for (const Request& request : requests) {
       prompts += request.prompt_tokens;
       outputs += request.output_tokens;
-      hashes += request.prefix_blocks.size();
+      hashes += request.prompt_blocks.names->size();
     }
     EXPECT_EQ(requests.size(), rows);
     EXPECT_EQ(prompts, prompt);
