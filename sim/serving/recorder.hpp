@@ -2,24 +2,30 @@
 #include <cstdint>
 
 #include "sim/serving/metrics.hpp"
+#include "sim/serving/run_observer.hpp"
 
 namespace sextant {
-
-/// One request's fate.
-struct RequestTimes {
-  Time arrival, first_token, last_token;
-  std::int64_t prompt_tokens = 0, output_tokens = 0;
-};
 
 /// Collects what a run yields, request by request and step by step, without keeping either.
 class Recorder {
  public:
-  explicit Recorder(RequestBounds bounds = {}) : bounds_(bounds) {}
+  /// `observer`, if any, hears of everything as it happens; it outlives the recorder.
+  explicit Recorder(RequestBounds bounds = {}, RunObserver* observer = nullptr)
+      : bounds_(bounds), observer_(observer) {}
 
   void arrived(Time now);
   void rejected() { ++metrics_.rejected; }
   void truncated() { ++metrics_.truncated; }
-  void preempted() { ++metrics_.preemptions; }
+  void preempted(std::uint64_t id, Time now) {
+    ++metrics_.preemptions;
+    if (observer_ != nullptr) observer_->preempted(id, now);
+  }
+  void admitted(std::uint64_t id, Time now) {
+    if (observer_ != nullptr) observer_->admitted(id, now);
+  }
+  void pass(const ObservedPass& pass) {
+    if (observer_ != nullptr) observer_->pass(pass);
+  }
   void step() { ++metrics_.steps; }
   void gap(Time gap, std::int64_t requests) { itl_.add(gap, requests); }
   void finished(const RequestTimes&);
@@ -32,6 +38,7 @@ class Recorder {
 
  private:
   RequestBounds bounds_;
+  RunObserver* observer_;
   ServingMetrics metrics_;
   WeightedSamples ttft_, tpot_, itl_, e2el_;
   std::int64_t good_ = 0;

@@ -78,7 +78,7 @@ void Replica::submit(const Request& request) {
   }
   if (output < 1 || blocks_for(request.prompt_tokens + output - 1) > kv_blocks_) {
     recorder_.rejected();
-    listener_.request_done(queue_.now());
+    listener_.request_done(queue_.now(), request.id);
     return;
   }
   std::uint32_t slot;
@@ -93,6 +93,7 @@ void Replica::submit(const Request& request) {
   State& state = states_[slot] = State{};
   state.epoch = epoch;
   state.arrival = queue_.now();
+  state.id = request.id;
   state.number = ++arrived_;
   state.prompt = state.to_prefill = request.prompt_tokens;
   state.output = output;
@@ -238,6 +239,7 @@ void Replica::admit_waiting(Batch& batch, std::int64_t& budget) {
       return;
     }
     waiting_.pop_front();
+    recorder_.admitted(state.id, queue_.now());
     link_running(slot);
     prefilling_.push_back(slot);
     add_chunk(batch, slot, tokens);
@@ -297,7 +299,7 @@ void Replica::preempt(std::uint32_t slot) {
   waiting_.push_front(slot);
   preempted_in_fill_ = true;
   limit_ = limit_kv_blocks;
-  recorder_.preempted();
+  recorder_.preempted(state.id, queue_.now());
 }
 
 // ---- the pipeline
@@ -321,6 +323,7 @@ void Replica::start_pass(int stage) {
   server.queue.pop_front();
   server.busy = true;
   const PassTime time = pipeline_.pass(stage, batches_[b].shape);
+  recorder_.pass({id_, stage, b, queue_.now(), queue_.now() + time.total, &batches_[b].shape});
   ReplicaTotals::Stage& total = totals_.stages[static_cast<std::size_t>(stage)];
   total.busy += time.total;
   total.communication += time.communication;
@@ -385,9 +388,10 @@ void Replica::finish(std::uint32_t slot) {
   (ahead_ ? held_blocks_ : free_blocks_) += blocks;
   if (ahead_) ++held_places_;
   unlink_running(slot);
-  recorder_.finished({state.arrival, state.first_token, queue_.now(), state.prompt, state.output});
+  recorder_.finished({state.arrival, state.first_token, queue_.now(), state.prompt, state.output, state.id});
+  const std::uint64_t id = state.id;
   free_slots_.push_back(slot);
-  listener_.request_done(queue_.now());
+  listener_.request_done(queue_.now(), id);
 }
 
 void Replica::link_running(std::uint32_t slot) {

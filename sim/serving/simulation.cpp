@@ -34,7 +34,7 @@ class Run final : public ReplicaListener {
       if (!send_next()) break;
   }
 
-  void request_done(Time) override {
+  void request_done(Time, std::uint64_t) override {
     if (closed_loop_) send_next();
   }
 

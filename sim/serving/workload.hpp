@@ -29,6 +29,7 @@ struct Request {
   std::int64_t prompt_tokens = 0;
   std::int64_t output_tokens = 0;  ///< at least 1
   PromptBlocks prompt_blocks;      ///< what its prompt shares with others
+  std::uint64_t id = 0;            ///< counts the requests of a run from 0; set when it is sent
 };
 
 /// How long prompts or outputs are.
