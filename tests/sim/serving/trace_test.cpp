@@ -235,7 +235,7 @@ class PublishedTrace : public testing::Test {
     for (const Request& request : requests) {
       prompts += request.prompt_tokens;
       outputs += request.output_tokens;
-      hashes += request.prompt_blocks.names->size();
+      if (request.prompt_blocks.names) hashes += request.prompt_blocks.names->size();
     }
     EXPECT_EQ(requests.size(), rows);
     EXPECT_EQ(prompts, prompt);
