@@ -32,6 +32,7 @@ class Recorder {
 
   /// Fills in all that follows from the requests. `in_flight` requests are not finished yet.
   ServingMetrics result(std::int64_t in_flight) const;
+  std::int64_t left() const { return metrics_.finished + metrics_.rejected; }
   std::int64_t steps() const { return metrics_.steps; }
   Time first_arrival() const { return first_arrival_; }
   Time last_token() const { return last_token_; }

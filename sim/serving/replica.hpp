@@ -60,6 +60,7 @@ class Replica {
   std::int64_t unfinished() const { return static_cast<std::int64_t>(waiting_.size()) + running_count_; }
   std::int64_t waiting() const { return static_cast<std::int64_t>(waiting_.size()); }
   std::int64_t kv_blocks() const { return kv_blocks_; }
+  std::int64_t used_blocks() const { return kv_blocks_ - free_blocks_; }
   const ReplicaTotals& totals();
   /// "4 waiting for KV blocks, 2 running": who waits for what, when nothing can move.
   std::string state() const;

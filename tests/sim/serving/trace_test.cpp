@@ -93,10 +93,8 @@ TEST(AzureTrace, MalformedRowsAreNamedByLine) {
   EXPECT_THAT(
       azure_error(header + row + "2023-11-16 18:17:03.9799599,1,1"),
       AllOf(HasSubstr(": line 3: found a timestamp 100 ns before the row above"), HasSubstr("sorted")));
-  EXPECT_THAT(azure_error(header + "2023-11-16 18:17:03,0,1\n"),
-              HasSubstr("line 2: found a prompt of 0 tokens"));
-  EXPECT_THAT(azure_error(header + "2023-11-16 18:17:03,1,0\n"),
-              HasSubstr("line 2: found an output of 0 tokens"));
+  EXPECT_THAT(azure_error(header + "2023-11-16 18:17:03,-1,1\n"),
+              HasSubstr("line 2: found a prompt of -1 tokens"));
   EXPECT_THAT(azure_error(header + "2023-11-16 18:17:03,1,-4\n"), HasSubstr("found an output of -4 tokens"));
   EXPECT_THAT(azure_error(header + "2023-11-16 18:17:03,1.5,4\n"),
               HasSubstr("found \"1.5\" in column ContextTokens"));
@@ -120,7 +118,8 @@ TEST(AzureTrace, HeaderAndEmptyFiles) {
   EXPECT_THAT(azure_error(header), HasSubstr("found no requests"));
   EXPECT_THAT(azure_error(""), HasSubstr("found no requests"));
   EXPECT_THAT(error_of([] { read_trace("/nowhere/x.csv", "azure"); }), HasSubstr("/nowhere/x.csv"));
-  EXPECT_THAT(error_of([] { read_trace("/nowhere/x.csv", "sharegpt"); }), HasSubstr("azure or mooncake"));
+  EXPECT_THAT(error_of([] { read_trace("/nowhere/x.csv", "gpt"); }),
+              HasSubstr("azure, burstgpt, mooncake or sharegpt"));
 }
 
 TEST(MooncakeTrace, Rows) {
@@ -149,7 +148,7 @@ TEST(MooncakeTrace, MalformedRowsAreNamedByLine) {
               AllOf(HasSubstr("line 2"), HasSubstr("output_length")));
   EXPECT_THAT(error(R"({"timestamp": 9, "input_length": 1, "output_length": 1})"),
               HasSubstr("line 2: found a timestamp"));
-  EXPECT_THAT(error(R"({"timestamp": 11, "input_length": 0, "output_length": 1})"),
+  EXPECT_THAT(error(R"({"timestamp": 11, "input_length": -1, "output_length": 1})"),
               HasSubstr("line 2: found a prompt"));
   EXPECT_THAT(error(R"({"timestamp": 11, "input_length": 1, "output_length": 1, "hash_ids": ["a"]})"),
               AllOf(HasSubstr("line 2"), HasSubstr("hash_ids")));
