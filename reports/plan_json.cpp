@@ -80,6 +80,12 @@ Json metrics_object(const ServingMetrics& m) {
   json["stages"] = Json::array();
   for (const StageShares& shares : m.stages) json["stages"].push_back(shares_json(shares));
   json["overloaded"] = m.overloaded;
+  json["overload"] = nullptr;
+  if (m.overloaded)
+    json["overload"] = {{"from_s", finite(m.overload.from_s)},
+                        {"arrival_rate", finite(m.overload.arrival_rate)},
+                        {"capacity", finite(m.overload.capacity)},
+                        {"waiting", m.overload.waiting}};
   json["events"] = m.events;
   json["fingerprint"] = m.fingerprint;
   return json;

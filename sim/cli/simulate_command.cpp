@@ -1,10 +1,13 @@
 #include <fmt/core.h>
 
 #include <atomic>
+#include <memory>
 #include <sstream>
 
 #include "models/base/error.hpp"
+#include "models/base/text_file.hpp"
 #include "reports/metrics_text.hpp"
+#include "reports/perfetto.hpp"
 #include "reports/plan_json.hpp"
 #include "sim/cli/interrupt.hpp"
 #include "sim/cli/output.hpp"
@@ -17,6 +20,43 @@ namespace {
 namespace options = boost::program_options;
 
 constexpr std::uint64_t most_replications = 100000;
+constexpr std::uint64_t default_trace_events = 400'000;
+
+/// The timeline of a run into its file, where one is asked for.
+class Timeline {
+ public:
+  Timeline(const ParsedWords& words, const Scenario& scenario, std::uint64_t replications) {
+    const std::optional<std::string> path = words.text("trace");
+    const auto most = words.whole_number("trace-events", 1, 1'000'000'000);
+    if (most && !path) throw InputError("--trace-events: found no --trace, expected one");
+    if (!path) return;
+    if (replications > 1)
+      throw InputError(fmt::format("--trace: found {} replications, expected one", replications));
+    if (*path == "-" && words.text("json") == "-")
+      throw InputError("--trace: found stdout for --json too, expected a file for one of them");
+    path_ = *path;
+    file_ = std::make_unique<TextFileWriter>(path_);
+    writer_ = std::make_unique<PerfettoWriter>(
+        [this](std::string_view text) { file_->write(text); }, scenario.deployment->dp,
+        scenario.deployment->pp, static_cast<std::int64_t>(most.value_or(default_trace_events)));
+  }
+  RunObserver* observer() const { return writer_.get(); }
+  bool to_stdout() const { return path_ == "-"; }
+  void finish() {
+    if (!writer_) return;
+    writer_->finish();
+    file_->commit();
+    if (const auto cut = writer_->cut_at())
+      fmt::print(stderr,
+                 "note: the timeline ends at {:.3f} s, after {} events; --trace-events sets how many\n",
+                 cut->seconds(), writer_->events());
+  }
+
+ private:
+  std::string path_;
+  std::unique_ptr<TextFileWriter> file_;
+  std::unique_ptr<PerfettoWriter> writer_;
+};
 
 options::options_description simulate_options() {
   options::options_description description("Options", 100);
@@ -24,6 +64,9 @@ options::options_description simulate_options() {
   description.add_options()("json", text("FILE"),
                             "every figure as JSON (reports/README.md); - is stdout, without the text")(
       "replications", text("N"), "independent repetitions of the workload; prints their mean and spread")(
+      "trace", text("FILE"),
+      "a timeline of the run for Perfetto (ui.perfetto.dev) or chrome://tracing: stages, requests, queue, "
+      "KV")("trace-events", text("N"), "end the timeline after so many events (default: 400000, some 60 MB)")(
       "step-by-step", "visit every request in every step: the same results, slower");
   add_scenario_options(description);
   return description;
@@ -88,12 +131,15 @@ int run_simulate(const Arguments& words) {
   settings.step_by_step = parsed.has("step-by-step");
   settings.seed = input.scenario.workload.seed;
   settings.stop = watch_for_interrupt();
+  Timeline timeline(parsed, input.scenario, replications);
+  settings.observer = timeline.observer();
 
   const std::vector<SimulatedRun> runs =
       simulate_replications(input.scenario, replications, settings, parsed.has("quiet"));
   if (settings.stop->load()) throw Interrupted();
+  timeline.finish();
   write_result(json, json ? metrics_json(input.scenario, runs) : "");
-  if (json != "-") print(metrics_text(input.scenario, runs, stdout_style()));
+  if (json != "-" && !timeline.to_stdout()) print(metrics_text(input.scenario, runs, stdout_style()));
   return 0;
 }
 
