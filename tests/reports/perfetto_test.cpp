@@ -95,10 +95,11 @@ TEST(Perfetto, TracksAreWellFormed) {
   EXPECT_GE(most_blocks, 6);
 }
 
-// 8 blocks for three requests that come to need 4 each: some are preempted, and the timeline shows each time.
+// 10 blocks for three requests that enter with 3 and come to need 4 each: some are preempted, and the
+// timeline shows each time.
 TEST(Perfetto, ShowsPreemptions) {
   ServingMetrics metrics;
-  const Json document = timeline(8, 40, 1'000'000, nullptr, &metrics);
+  const Json document = timeline(10, 40, 1'000'000, nullptr, &metrics);
   expect_passes_in_a_row(document);
   expect_requests_nest(document, 40);
   std::int64_t preempted = 0;
@@ -129,8 +130,8 @@ TEST(Perfetto, IsBoundedAndStillWellFormed) {
 // The observer changes nothing: the same events with and without it.
 TEST(Perfetto, ObservingChangesNoResult) {
   ServingMetrics observed, cut;
-  timeline(8, 40, 1'000'000, nullptr, &observed);
-  timeline(8, 40, 10, nullptr, &cut);
+  timeline(10, 40, 1'000'000, nullptr, &observed);
+  timeline(10, 40, 10, nullptr, &cut);
   EXPECT_EQ(observed.fingerprint, cut.fingerprint);
 }
 
