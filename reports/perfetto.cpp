@@ -151,7 +151,7 @@ void PerfettoWriter::finish() {
   if (!cut_at_)
     for (std::uint32_t r = 0; r < counters_.size(); ++r)
       if (counters_[r].changed) write_counters(r);
-  sink_("\n]}\n");
+  sink_("\n]\n}\n");
 }
 
 }  // namespace sextant

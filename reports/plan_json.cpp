@@ -245,6 +245,7 @@ std::string metrics_json(const Scenario& scenario, const std::vector<SimulatedRu
   for (const MetricSpread& s : spread_over(runs))
     json["spread"][s.metric] = {{"mean", finite(s.mean)},
                                 {"deviation", finite(s.deviation)},
+                                {"margin_95", finite(s.margin)},
                                 {"low", finite(s.low)},
                                 {"high", finite(s.high)}};
   return text_of(json);

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <vector>
 
 #include "models/cost/cost.hpp"
 #include "sim/kernel/time.hpp"
@@ -40,6 +41,39 @@ class RunObserver {
   virtual void finished(const RequestTimes&) {}
   virtual void pass(const ObservedPass&) {}
   virtual void load(std::uint32_t /*replica*/, Time, const ReplicaLoad&) {}  ///< after every change
+};
+
+/// Several observers as one, told in order.
+class RunObservers final : public RunObserver {
+ public:
+  /// `observer` outlives this.
+  void add(RunObserver& observer) { observers_.push_back(&observer); }
+  bool empty() const { return observers_.empty(); }
+
+  void arrived(std::uint64_t id, std::uint32_t replica, Time now) override {
+    for (RunObserver* observer : observers_) observer->arrived(id, replica, now);
+  }
+  void rejected(std::uint64_t id, Time now) override {
+    for (RunObserver* observer : observers_) observer->rejected(id, now);
+  }
+  void admitted(std::uint64_t id, Time now) override {
+    for (RunObserver* observer : observers_) observer->admitted(id, now);
+  }
+  void preempted(std::uint64_t id, Time now) override {
+    for (RunObserver* observer : observers_) observer->preempted(id, now);
+  }
+  void finished(const RequestTimes& request) override {
+    for (RunObserver* observer : observers_) observer->finished(request);
+  }
+  void pass(const ObservedPass& pass) override {
+    for (RunObserver* observer : observers_) observer->pass(pass);
+  }
+  void load(std::uint32_t replica, Time now, const ReplicaLoad& load) override {
+    for (RunObserver* observer : observers_) observer->load(replica, now, load);
+  }
+
+ private:
+  std::vector<RunObserver*> observers_;
 };
 
 }  // namespace sextant
