@@ -80,6 +80,12 @@ Json metrics_object(const ServingMetrics& m) {
   json["stages"] = Json::array();
   for (const StageShares& shares : m.stages) json["stages"].push_back(shares_json(shares));
   json["overloaded"] = m.overloaded;
+  json["overload"] = nullptr;
+  if (m.overloaded)
+    json["overload"] = {{"from_s", finite(m.overload.from_s)},
+                        {"arrival_rate", finite(m.overload.arrival_rate)},
+                        {"capacity", finite(m.overload.capacity)},
+                        {"waiting", m.overload.waiting}};
   json["events"] = m.events;
   json["fingerprint"] = m.fingerprint;
   return json;
@@ -240,6 +246,7 @@ std::string metrics_json(const Scenario& scenario, const std::vector<SimulatedRu
   for (const MetricSpread& s : spread_over(runs))
     json["spread"][s.metric] = {{"mean", finite(s.mean)},
                                 {"deviation", finite(s.deviation)},
+                                {"margin_95", finite(s.margin)},
                                 {"low", finite(s.low)},
                                 {"high", finite(s.high)}};
   return text_of(json);

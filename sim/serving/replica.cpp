@@ -79,7 +79,7 @@ void Replica::submit(const Request& request) {
   }
   if (output < 1 || blocks_for(request.prompt_tokens + output - 1) > cache_.blocks()) {
     recorder_.rejected();
-    listener_.request_done(queue_.now());
+    listener_.request_done(queue_.now(), request.id);
     return;
   }
   std::uint32_t slot;
@@ -94,6 +94,7 @@ void Replica::submit(const Request& request) {
   State& state = states_[slot] = State{};
   state.epoch = epoch;
   state.arrival = queue_.now();
+  state.id = request.id;
   state.prompt = state.to_prefill = request.prompt_tokens;
   state.output = output;
   state.priority = request.priority;
@@ -168,6 +169,7 @@ void Replica::start_pass(int stage) {
   server.queue.pop_front();
   server.busy = true;
   const PassTime time = pipeline_.pass(stage, batches_[b].shape);
+  recorder_.pass({id_, stage, b, queue_.now(), queue_.now() + time.total, &batches_[b].shape});
   ReplicaTotals::Stage& total = totals_.stages[static_cast<std::size_t>(stage)];
   total.busy += time.total;
   total.communication += time.communication;
@@ -236,9 +238,10 @@ void Replica::finish(std::uint32_t slot) {
     cache_.release(state.held);
   state.prompt_blocks = {};
   unlink_running(slot);
-  recorder_.finished({state.arrival, state.first_token, queue_.now(), state.prompt, state.output});
+  recorder_.finished({state.arrival, state.first_token, queue_.now(), state.prompt, state.output, state.id});
+  const std::uint64_t id = state.id;
   free_slots_.push_back(slot);
-  listener_.request_done(queue_.now());
+  listener_.request_done(queue_.now(), id);
 }
 
 void Replica::link_running(std::uint32_t slot) {

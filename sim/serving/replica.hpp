@@ -22,8 +22,8 @@ namespace sextant {
 class ReplicaListener {
  public:
   virtual ~ReplicaListener() = default;
-  /// A request left the replica (a closed loop sends the next one).
-  virtual void request_done(Time now) = 0;
+  /// The request of this id left the replica, finished or rejected (a closed loop sends the next one).
+  virtual void request_done(Time now, std::uint64_t id) = 0;
 };
 
 /// Kinds of events a replica schedules for itself; `target` is the replica, `data` a batch and stage. A wake
@@ -75,6 +75,7 @@ class Replica {
   }
   std::int64_t waiting() const { return static_cast<std::int64_t>(waiting_.size()); }
   std::int64_t kv_blocks() const { return cache_.blocks(); }
+  std::int64_t used_blocks() const { return cache_.blocks() - cache_.free(); }
   const ReplicaTotals& totals();
   /// "4 waiting for KV blocks, 2 running": who waits for what, when nothing can move.
   std::string state() const;
@@ -86,6 +87,7 @@ class Replica {
 
   struct State {
     Time arrival, first_token, last_token;
+    std::uint64_t id = 0;      // of the request, over all replicas
     std::uint64_t number = 0;  // counts the requests of this replica in order of arrival
     std::int64_t prompt = 0, output = 0;
     std::int64_t generated = 0;   // tokens yielded so far (kept up to date while not in a decode group)

@@ -145,6 +145,7 @@ bool Replica::admit(Batch& batch, std::uint32_t slot) {
   totals_.admitted_tokens += state.to_prefill;
   totals_.cached_tokens += cached;
   allocate_chunk(state, tokens);
+  recorder_.admitted(state.id, queue_.now());
   link_running(slot);
   prefilling_.push_back(slot);
   add_chunk(batch, slot, tokens);
@@ -215,7 +216,7 @@ void Replica::preempt(std::uint32_t slot) {
   waiting_.come_back(rank(slot));
   preempted_in_fill_ = true;
   limit_ = kv_blocks_short;
-  recorder_.preempted();
+  recorder_.preempted(state.id, queue_.now());
 }
 
 }  // namespace sextant
