@@ -13,6 +13,7 @@ struct WeightFormat {
   std::string name = "bf16";      ///< "awq-int4"
   double bits = 16;               ///< per weight
   std::int64_t group = 0;         ///< weights that share one scale (and zero) along the input; 0: none
+  std::int64_t group_rows = 1;    ///< outputs that share a group's scale: more than one where scales are per block
   double scale_bits = 0;          ///< per group
   double zero_bits = 0;           ///< per group
   double channel_scale_bits = 0;  ///< per output channel
