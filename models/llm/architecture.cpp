@@ -50,8 +50,8 @@ std::int64_t Architecture::active_parameters() const {
     if (!moe) continue;
     const std::int64_t width = moe->latent > 0 ? moe->latent : hidden;
     const std::int64_t biases = moe->expert_bias ? (moe->gated ? 2 : 1) * moe->intermediate + width : 0;
-    idle += (moe->experts - moe->experts_per_token) *
-            ((moe->gated ? 3 : 2) * moe->intermediate * width + biases);
+    idle +=
+        (moe->experts - moe->experts_per_token) * ((moe->gated ? 3 : 2) * moe->intermediate * width + biases);
   }
   return parameters() - encoder.cut - encoder.whole - idle;
 }

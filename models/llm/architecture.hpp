@@ -29,10 +29,11 @@ struct GroupedQueryAttention {
 /// and of a token only `kv_rank + rope_dim` values are cached, on every GPU of the group alike.
 struct LatentAttention {
   std::int64_t heads = 0;
-  std::int64_t query_rank = 0;  ///< width of the queries' latent vector; 0: queries straight from the hidden state
-  std::int64_t kv_rank = 0;     ///< width of the latent vector of keys and values
-  std::int64_t nope_dim = 0;    ///< of a head's query and key, without positions
-  std::int64_t rope_dim = 0;    ///< of a head's query and key, turned by their position; the key's is shared
+  std::int64_t query_rank =
+      0;  ///< width of the queries' latent vector; 0: queries straight from the hidden state
+  std::int64_t kv_rank = 0;   ///< width of the latent vector of keys and values
+  std::int64_t nope_dim = 0;  ///< of a head's query and key, without positions
+  std::int64_t rope_dim = 0;  ///< of a head's query and key, turned by their position; the key's is shared
   std::int64_t value_dim = 0;
   bool operator==(const LatentAttention&) const = default;
 };
@@ -85,7 +86,8 @@ struct MixtureOfExperts {
   bool router_bias = false;
   bool expert_bias = false;  ///< on all matrices of every routed expert
   bool gated = true;         ///< three matrices an expert, else two (up, down)
-  std::int64_t latent = 0;   ///< width in which routed experts work, between a projection down and one up; 0: hidden
+  std::int64_t latent =
+      0;  ///< width in which routed experts work, between a projection down and one up; 0: hidden
   bool operator==(const MixtureOfExperts&) const = default;
 };
 

@@ -45,9 +45,9 @@ GatedMlp read_gated_mlp(const JsonObject& config);
 /// would take more than there are.
 MixtureOfExperts read_experts(const JsonObject& config, const std::string& count_key,
                               const std::string& intermediate_key);
-/// The experts of families that write n_routed_experts, n_shared_experts and moe_intermediate_size: the shared
-/// ones are one as wide as all of them; routed ones have a bias that balances their load, unless topk_method is
-/// another than noaux_tc.
+/// The experts of families that write n_routed_experts, n_shared_experts and moe_intermediate_size: the
+/// shared ones are one as wide as all of them; routed ones have a bias that balances their load, unless
+/// topk_method is another than noaux_tc.
 MixtureOfExperts read_routed_experts(const JsonObject& config);
 /// For each layer of a `layer_types` list whether it is "full_attention" rather than "sliding_attention".
 /// Throws InputError for other types, naming these, and unless there is one for each layer.

@@ -31,7 +31,8 @@ Architecture read_deepseek(const JsonObject& config) {
   const std::int64_t first = config.integer_or("first_k_dense_replace", 0, {0, 4096});
   const std::int64_t step = config.integer_or("moe_layer_freq", 1, {1, 4096});
   if (first > layers)
-    config.at("first_k_dense_replace").fail(fmt::format("found {}, expected at most the {} layers", first, layers));
+    config.at("first_k_dense_replace")
+        .fail(fmt::format("found {}, expected at most the {} layers", first, layers));
   for (int i = 0; i < layers; ++i) {
     LayerKind kind{attention, dense};
     if (i >= first && i % step == 0) kind.feed_forward = experts;

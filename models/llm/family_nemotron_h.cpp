@@ -18,9 +18,10 @@ constexpr std::array<std::pair<std::string_view, Block>, 4> block_names = {
 Block block_of(const JsonValue& value, const std::string& name, int layer) {
   for (const auto& [word, block] : block_names)
     if (name == word || (name.size() == 1 && name.front() == static_cast<char>(block))) return block;
-  value.fail(fmt::format("found the unknown layer type \"{}\" at layer {}, expected M (mamba), E (moe), * "
-                         "(attention) or - (mlp)",
-                         name, layer));
+  value.fail(
+      fmt::format("found the unknown layer type \"{}\" at layer {}, expected M (mamba), E (moe), * "
+                  "(attention) or - (mlp)",
+                  name, layer));
 }
 
 /// hybrid_override_pattern, one letter a layer, or layers_block_type, a list of words.
@@ -53,8 +54,9 @@ Mamba2 read_mamba(const JsonObject& config) {
   mamba.conv_bias = config.boolean_or("use_conv_bias", true);
   mamba.projection_bias = config.boolean_or("mamba_proj_bias", false);
   if (mamba.heads % mamba.groups != 0)
-    config.at("n_groups").fail(fmt::format("found {}, expected a divisor of the {} heads of the state-space mixer",
-                                           mamba.groups, mamba.heads));
+    config.at("n_groups")
+        .fail(fmt::format("found {}, expected a divisor of the {} heads of the state-space mixer",
+                          mamba.groups, mamba.heads));
   // Absent, vLLM keeps the state in the model's own 16 bit (mamba_ssm_cache_dtype "auto").
   const std::string type = config.text_or("mamba_ssm_cache_dtype", "auto");
   if (type != "float32" && type != "float16" && type != "bfloat16" && type != "auto")

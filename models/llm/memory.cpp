@@ -160,9 +160,8 @@ SequenceCache sequence_cache(const Architecture& architecture, const KvFormat& f
       cache.bytes_per_token += bytes;
       continue;
     }
-    const auto same = std::find_if(cache.windows.begin(), cache.windows.end(), [&](const auto& window) {
-      return window.tokens == *attention->window;
-    });
+    const auto same = std::find_if(cache.windows.begin(), cache.windows.end(),
+                                   [&](const auto& window) { return window.tokens == *attention->window; });
     if (same == cache.windows.end())
       cache.windows.push_back({*attention->window, bytes});
     else
@@ -217,8 +216,7 @@ std::int64_t MemoryBudget::kv_tokens(std::int64_t block_size) const {
   // Tokens come in until each window is full of them, one length of window after another; from there on its
   // layers need no more.
   std::vector<SequenceCache::Window> windows = sequence.windows;
-  std::sort(windows.begin(), windows.end(),
-            [](const auto& a, const auto& b) { return a.tokens < b.tokens; });
+  std::sort(windows.begin(), windows.end(), [](const auto& a, const auto& b) { return a.tokens < b.tokens; });
   for (const SequenceCache::Window& window : windows) {
     const auto full = static_cast<double>(sequences * (window.tokens - 1 + block_size) + pass_tokens);
     if (left < (full - tokens) * per_token) break;

@@ -45,9 +45,9 @@ struct SequenceCache {
     std::int64_t tokens = 0;
     double bytes_per_token = 0;
   };
-  double bytes_per_token = 0;    ///< of layers that keep every token
-  std::vector<Window> windows;   ///< one for each length of window
-  double state = 0;              ///< constant, whatever the length: state-space mixers
+  double bytes_per_token = 0;   ///< of layers that keep every token
+  std::vector<Window> windows;  ///< one for each length of window
+  double state = 0;             ///< constant, whatever the length: state-space mixers
 
   /// All of it, of a sequence of so many tokens.
   double bytes(std::int64_t tokens) const;
@@ -83,9 +83,7 @@ struct MemoryBudget {
   SequenceCache sequence;         ///< where layers that slide keep their window only
   std::int64_t sequences = 0;     ///< that may run at once
   std::int64_t pass_tokens = 0;   ///< of the largest pass: layers that slide drop tokens after it
-  double for_kv() const {
-    return usable - weights - activations - context - communication - engine - states;
-  }
+  double for_kv() const { return usable - weights - activations - context - communication - engine - states; }
   bool fits() const { return for_kv() > 0; }
   /// Whole KV tokens that fit however they are spread over the sequences (0 if weights do not). Layers that
   /// slide keep at most their window of each sequence, and the tokens of the pass under way

@@ -82,9 +82,9 @@ void add_mixer(StageOperators& operators, const Context& context, const LatentAt
   const LatentAttention local = local_latent_attention(attention, context.stage.tensor_parallel);
   const bool plain = stays_sixteen_bit(context.architecture, context.weights, Part::attention);
   add(operators.elementwise, residual_norm(context.architecture.hidden));
-  add(operators.latents, {local.heads, context.architecture.hidden, local.query_rank, local.kv_rank,
-                          local.nope_dim, local.rope_dim, local.value_dim,
-                          plain ? "bf16" : context.weights.gemm_type, context.kv.name});
+  add(operators.latents,
+      {local.heads, context.architecture.hidden, local.query_rank, local.kv_rank, local.nope_dim,
+       local.rope_dim, local.value_dim, plain ? "bf16" : context.weights.gemm_type, context.kv.name});
   add_all_reduce(operators, context);
 }
 
@@ -133,8 +133,8 @@ void add_feed_forward(StageOperators& operators, const Context& context, const G
   add_all_reduce(operators, context);
 }
 
-/// Where experts are spread over more GPUs than share the attention, each token's vector goes to every GPU with
-/// one of its experts and a sum comes back. Of `ranks` GPUs a token's experts, met by chance, stand on
+/// Where experts are spread over more GPUs than share the attention, each token's vector goes to every GPU
+/// with one of its experts and a sum comes back. Of `ranks` GPUs a token's experts, met by chance, stand on
 /// ranks (1 - C(experts - experts / ranks, taken) / C(experts, taken)); an all-to-all's size counts what one
 /// GPU sends, of its 1 / tensor_parallel of the group's tokens.
 void add_expert_exchange(StageOperators& operators, const Context& context, const MixtureOfExperts& moe) {
@@ -147,8 +147,7 @@ void add_expert_exchange(StageOperators& operators, const Context& context, cons
   const std::int64_t width = moe.latent > 0 ? moe.latent : context.architecture.hidden;
   const double bytes = ranks * (1 - missed) * static_cast<double>(width) * bytes_16_bit /
                        static_cast<double>(cut.tensor_parallel);
-  for (int way = 0; way < 2; ++way)
-    add(operators.collectives, {"alltoall", bytes, cut.expert_parallel});
+  for (int way = 0; way < 2; ++way) add(operators.collectives, {"alltoall", bytes, cut.expert_parallel});
 }
 
 // The all-reduce sums what the GPUs' shares of routed and shared experts have given, at once.
@@ -208,9 +207,11 @@ void add_head(StageOperators& operators, const Context& context) {
 
 double LatentAttentionShape::shared_weights() const {
   const double queries = product(heads, nope_dim + rope_dim);
-  const double first = query_rank > 0 ? product(query_rank, hidden) + queries * static_cast<double>(query_rank)
-                                      : queries * static_cast<double>(hidden);
-  return first + product(kv_rank + rope_dim, hidden) + product(heads, value_dim) * static_cast<double>(hidden);
+  const double first = query_rank > 0
+                           ? product(query_rank, hidden) + queries * static_cast<double>(query_rank)
+                           : queries * static_cast<double>(hidden);
+  return first + product(kv_rank + rope_dim, hidden) +
+         product(heads, value_dim) * static_cast<double>(hidden);
 }
 
 StageOperators stage_operators(const Architecture& architecture, const WeightFormat& weights,

@@ -50,22 +50,24 @@ struct MoeShape {
   }
 };
 
-/// Latent attention of one layer on one GPU, one operator: the projections into and out of the latent vectors,
-/// norms and positions inside, attention itself. Prompts are expanded to keys and values of each head; decodes
-/// work on the latent vectors, with those projections absorbed. The all-reduce is not in it.
+/// Latent attention of one layer on one GPU, one operator: the projections into and out of the latent
+/// vectors, norms and positions inside, attention itself. Prompts are expanded to keys and values of each
+/// head; decodes work on the latent vectors, with those projections absorbed. The all-reduce is not in it.
 struct LatentAttentionShape {
-  std::int64_t heads = 0;   ///< on this GPU
+  std::int64_t heads = 0;  ///< on this GPU
   std::int64_t hidden = 0;
-  std::int64_t query_rank = 0, kv_rank = 0, nope_dim = 0, rope_dim = 0, value_dim = 0;  ///< as LatentAttention
-  std::string projections;  ///< profile dtype of the projections' weights
-  std::string kv_type;      ///< bf16, fp8
+  std::int64_t query_rank = 0, kv_rank = 0, nope_dim = 0, rope_dim = 0,
+               value_dim = 0;  ///< as LatentAttention
+  std::string projections;     ///< profile dtype of the projections' weights
+  std::string kv_type;         ///< bf16, fp8
   bool operator==(const LatentAttentionShape&) const = default;
 
   /// Of the projections that every pass streams once: all but the one between latent vector and heads.
   double shared_weights() const;
   /// Between latent vector and heads: expanded for prompts, absorbed for decodes.
   double latent_weights() const {
-    return static_cast<double>(heads) * static_cast<double>(kv_rank) * static_cast<double>(nope_dim + value_dim);
+    return static_cast<double>(heads) * static_cast<double>(kv_rank) *
+           static_cast<double>(nope_dim + value_dim);
   }
 };
 
@@ -120,7 +122,8 @@ struct StageOperators {
 /// as serving engines fuse them.
 StageOperators stage_operators(const Architecture&, const WeightFormat&, const KvFormat&, const StageShape&);
 
-/// FLOPs of GEMMs, routed experts and latent projections per token (2 per weight that a token meets), for reports.
+/// FLOPs of GEMMs, routed experts and latent projections per token (2 per weight that a token meets), for
+/// reports.
 double flops_per_token(const StageOperators&);
 
 }  // namespace sextant

@@ -112,7 +112,8 @@ std::optional<Quantisation> read_quantisation(const JsonObject& config) {
   const auto found = config.find("quantization_config");
   if (!found) return std::nullopt;
   const JsonObject object = found->object();
-  const std::size_t method = object.choice("quant_method", {"compressed-tensors", "mxfp4", "awq", "gptq", "fp8"});
+  const std::size_t method =
+      object.choice("quant_method", {"compressed-tensors", "mxfp4", "awq", "gptq", "fp8"});
   const char* left_out = method == 0 ? "ignore" : "modules_to_not_convert";
   Quantisation quantisation;
   if (method == 0) quantisation.format = compressed_format(object);

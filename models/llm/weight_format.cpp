@@ -69,9 +69,10 @@ double WeightFormat::matrix_bytes(std::int64_t rows, std::int64_t columns) const
   const auto outputs = static_cast<double>(rows);
   const std::int64_t groups = group > 0 ? (columns + group - 1) / group : 0;
   const std::int64_t scale_rows = (rows + group_rows - 1) / group_rows;
-  const double total_bits = outputs * static_cast<double>(columns) * bits +
-                            static_cast<double>(scale_rows) * static_cast<double>(groups) * (scale_bits + zero_bits) +
-                            outputs * channel_scale_bits + tensor_scale_bits;
+  const double total_bits =
+      outputs * static_cast<double>(columns) * bits +
+      static_cast<double>(scale_rows) * static_cast<double>(groups) * (scale_bits + zero_bits) +
+      outputs * channel_scale_bits + tensor_scale_bits;
   return total_bits / 8;
 }
 

@@ -152,17 +152,19 @@ std::string forward_text(const SquareMatrix&) {
 }
 
 std::string forward_text(const MixtureOfExperts& moe) {
-  std::string text = fmt::format("{} of {} experts of {}", moe.experts_per_token, moe.experts,
-                                 count_text(moe.intermediate));
+  std::string text =
+      fmt::format("{} of {} experts of {}", moe.experts_per_token, moe.experts, count_text(moe.intermediate));
   if (moe.latent > 0) text += fmt::format(" in {} values", count_text(moe.latent));
-  if (moe.shared_intermediate > 0) text += fmt::format(", shared one of {}", count_text(moe.shared_intermediate));
+  if (moe.shared_intermediate > 0)
+    text += fmt::format(", shared one of {}", count_text(moe.shared_intermediate));
   return text;
 }
 
 /// A layer's two parts; of one that has only one, that one.
 std::string layer_text(const LayerKind& kind) {
   const std::string mixer = std::visit([](const auto& part) { return mixer_text(part); }, kind.mixer);
-  const std::string forward = std::visit([](const auto& part) { return forward_text(part); }, kind.feed_forward);
+  const std::string forward =
+      std::visit([](const auto& part) { return forward_text(part); }, kind.feed_forward);
   const bool mixes = !std::holds_alternative<std::monostate>(kind.mixer);
   const bool feeds = !std::holds_alternative<std::monostate>(kind.feed_forward);
   if (mixes == feeds) return mixes ? fmt::format("{}; {}", mixer, forward) : "nothing";

@@ -45,13 +45,14 @@ std::string list_models(TextStyle style) {
     for (const SequenceCache::Window& window : cache.windows) sliding += window.bytes_per_token;
     table.add({name, number_text(static_cast<double>(model.parameters()) / 1e9),
                number_text(static_cast<double>(model.active_parameters()) / 1e9),
-               std::to_string(model.layer_count()),
-               count_text(model.max_position), number_text(cache.bytes_per_token / kibibyte),
+               std::to_string(model.layer_count()), count_text(model.max_position),
+               number_text(cache.bytes_per_token / kibibyte),
                sliding > 0 ? number_text(sliding / kibibyte) : "",
                cache.state > 0 ? number_text(cache.state / mebibyte) : "", model.family});
   }
   return table.text(style) +
-         "  KV in 16 bit, all layers, tp 1: of layers that keep every token, and of those that keep a window\n";
+         "  KV in 16 bit, all layers, tp 1: of layers that keep every token, and of those that keep a "
+         "window\n";
 }
 
 std::string list_gpus(TextStyle style) {

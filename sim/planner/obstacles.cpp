@@ -41,13 +41,15 @@ std::optional<std::string> obstacle(const Mamba2& mamba, const ServedModel& mode
   if (mamba.heads % tp != 0)
     return fmt::format("{} heads of the state-space mixer are not divisible by {}", mamba.heads, tp);
   if (mamba.groups % tp != 0 && tp % mamba.groups != 0)
-    return fmt::format("{} groups of the state-space mixer can neither be divided nor replicated evenly {} ways",
-                       mamba.groups, tp);
+    return fmt::format(
+        "{} groups of the state-space mixer can neither be divided nor replicated evenly {} ways",
+        mamba.groups, tp);
   const std::int64_t group = scale_group(model, Part::mamba);
   if (group > 0 && mamba.inner() / tp % group != 0)
-    return fmt::format("{} inputs of the state-space mixer's output projection per GPU do not hold whole groups "
-                       "of {} weights",
-                       mamba.inner() / tp, group);
+    return fmt::format(
+        "{} inputs of the state-space mixer's output projection per GPU do not hold whole groups "
+        "of {} weights",
+        mamba.inner() / tp, group);
   return std::nullopt;
 }
 

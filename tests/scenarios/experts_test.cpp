@@ -12,10 +12,11 @@ namespace {
 
 using testing::HasSubstr;
 
-Plan planned(const std::string& cluster, const std::string& model) {
+Plan planned(const std::string& cluster, const std::string& model, const std::string& weights = "bf16") {
   setenv("SEXTANT_PROFILES", SEXTANT_SOURCE_DIR "/tests/fixtures/profiles", 1);
   const std::string text = R"({"name": "experts", "cluster": {"nodes": [)" + cluster +
-                           R"(]}, "model": {"name": ")" + model + R"("}, "deployment": "search",
+                           R"(]}, "model": {"name": ")" + model + R"(", "weights": ")" + weights +
+                           R"("}, "deployment": "search",
       "workload": {"request_rate": 4, "num_prompts": 20, "prompt": {"fixed": 100}, "output": {"fixed": 10}}})";
   PlanOptions options;
   options.intervals = false;
@@ -33,11 +34,11 @@ TEST(Experts, ArePlannedAndCountedAsAFamily) {
 
 TEST(Experts, RuleALayoutOutWhereTheProfileLacksThem) {
   try {
-    planned(R"({"node": "workstation", "gpus": {"rtx-pro-6000-workstation": 1}})", "qwen3-30b-a3b");
+    planned(R"({"node": "workstation", "gpus": {"rtx-pro-6000-workstation": 1}})", "qwen3-30b-a3b", "int8");
     FAIL() << "planned without a profile of routed experts";
   } catch (const InfeasibleError& error) {
     EXPECT_THAT(error.what(),
-                HasSubstr("profile rtx-pro-6000-workstation has no routed experts of type bf16/power_law"));
+                HasSubstr("profile rtx-pro-6000-workstation has no routed experts of type int8/power_law"));
   }
 }
 
