@@ -12,14 +12,16 @@
 namespace sextant {
 namespace {
 
-const OperatorModel& find_latent(const GpuProfile& profile, const std::map<std::string, OperatorModel>& models,
+const OperatorModel& find_latent(const GpuProfile& profile,
+                                 const std::map<std::string, OperatorModel>& models,
                                  const LatentAttentionShape& shape, const char* phase) {
   const std::string key = fmt::format("{}/{}", shape.projections, shape.kv_type);
   const auto found = models.find(key);
   if (found != models.end()) return found->second;
   std::vector<std::string> known;
   for (const auto& [name, model] : models) known.push_back(name);
-  throw InputError(fmt::format("profile {} has no {} latent attention of type {}, {}", profile.gpu, phase, key,
+  throw InputError(fmt::format("profile {} has no {} latent attention of type {}, {}", profile.gpu, phase,
+                               key,
                                known.empty() ? std::string("it has none at all")
                                              : fmt::format("expected one of {}", fmt::join(known, ", "))));
 }
@@ -43,7 +45,8 @@ OperatorWork latent_prefill_work(const LatentAttentionShape& shape, double bytes
   const auto value = static_cast<double>(shape.value_dim);
   double fresh = 0, past = 0, pairs = 0;
   for (const PrefillChunk& chunk : chunks) {
-    const auto tokens = static_cast<double>(chunk.new_tokens), cached = static_cast<double>(chunk.past_tokens);
+    const auto tokens = static_cast<double>(chunk.new_tokens),
+               cached = static_cast<double>(chunk.past_tokens);
     fresh += tokens;
     past += cached;
     pairs += tokens * cached + tokens * (tokens + 1) / 2;

@@ -6,18 +6,19 @@
 
 namespace sextant {
 
-/// The latent attention module of DeepSeek-V3, whose `heads` stand on one GPU: the one that kernel tables time.
+/// The latent attention module of DeepSeek-V3, whose `heads` stand on one GPU: the one that kernel tables
+/// time.
 LatentAttentionShape deepseek_v3_attention(std::int64_t heads, const std::string& projections,
                                            const std::string& kv_type);
 
 /// Prompts: every projection at all new tokens; keys and values of new and cached tokens expanded from their
 /// latent vectors (past ones are read, expanded and written once for each chunk); 2 heads (nope + rope +
 /// value) FLOPs for each query-key pair.
-OperatorWork latent_prefill_work(const LatentAttentionShape&, double bytes_per_weight, double kv_element_bytes,
-                                 std::span<const PrefillChunk>);
+OperatorWork latent_prefill_work(const LatentAttentionShape&, double bytes_per_weight,
+                                 double kv_element_bytes, std::span<const PrefillChunk>);
 
-/// Decodes on the latent vectors: 2 heads (2 kv_rank + rope) FLOPs for each cached token, whose kv_rank + rope
-/// values are read once for all heads.
+/// Decodes on the latent vectors: 2 heads (2 kv_rank + rope) FLOPs for each cached token, whose kv_rank +
+/// rope values are read once for all heads.
 OperatorWork latent_decode_work(const LatentAttentionShape&, double bytes_per_weight, double kv_element_bytes,
                                 double batch, double context);
 

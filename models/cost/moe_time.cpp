@@ -24,7 +24,14 @@ OperatorTime moe_time(const GpuProfile& profile, const MoeShape& shape, double t
   const bool few = tokens * static_cast<double>(shape.topk) <= static_cast<double>(shape.experts);
   const double largest = few ? few_pairs_ratio : std::max(1.0, rule.largest_share.value * tokens);
   const double fullest = fullest_rank(shape.experts, shape.expert_parallel, rule.exponent.value, largest);
-  return operator_time(model, moe_work(shape, skewed_routing, model.bytes_per_weight, tokens, fullest));
+  OperatorTime time =
+      operator_time(model, moe_work(shape, skewed_routing, model.bytes_per_weight, tokens, fullest));
+  if (shape.expert_parallel <= 1) return time;
+  const Spread spread = spread_of(rule.time);
+  time.seconds *= rule.time.figure.value;
+  time.grade = weakest(time.grade, rule.time.figure.grade);
+  time.spread = {std::min(time.spread.low, spread.low), std::max(time.spread.high, spread.high)};
+  return time;
 }
 
 }  // namespace sextant

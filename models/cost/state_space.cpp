@@ -46,8 +46,9 @@ OperatorWork state_space_decode_work(const StateSpaceShape& shape, double batch)
   const Sizes size = sizes_of(shape);
   OperatorWork work;
   work.flops = batch * (6 * size.values + 2 * size.taps * size.channels);
-  work.bytes = batch * (2 * size.values * shape.state_bytes +
-                        (2 * (size.taps - 1) + 2) * size.channels * output_bytes + 2 * size.inner * output_bytes);
+  work.bytes =
+      batch * (2 * size.values * shape.state_bytes +
+               (2 * (size.taps - 1) + 2) * size.channels * output_bytes + 2 * size.inner * output_bytes);
   work.streamed_bytes = batch * 2 * size.values * shape.state_bytes;
   return work;
 }

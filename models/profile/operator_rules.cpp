@@ -33,7 +33,8 @@ StateSpaceRule read_state_space(const JsonObject& object) {
 
 RoutingRule read_routing(const JsonObject& object) {
   RoutingRule rule{read_figure(object.at("exponent"), {0, 10}),
-                   read_figure(object.at("largest_share"), {0.01, 1})};
+                   read_figure(object.at("largest_share"), {0.01, 1}),
+                   read_bounded_figure(object.at("time"))};
   object.finish();
   return rule;
 }
@@ -124,12 +125,14 @@ void add_operators_by_rule(GpuProfile& profile, const OperatorRules& rules) {
 
 namespace {
 
-OperatorModel state_space_model(const GpuProfile& profile, const StateSpaceRule& rule, const Figure& kernels) {
+OperatorModel state_space_model(const GpuProfile& profile, const StateSpaceRule& rule,
+                                const Figure& kernels) {
   const auto gemm = profile.gemm.find("bf16");
   if (gemm == profile.gemm.end())
-    throw InputError(fmt::format("profile {} has no gemm of type bf16, which the rate of a state-space mixer "
-                                 "is taken from",
-                                 profile.gpu));
+    throw InputError(
+        fmt::format("profile {} has no gemm of type bf16, which the rate of a state-space mixer "
+                    "is taken from",
+                    profile.gpu));
   OperatorModel model;
   model.grade = Grade::assumed;
   model.source = fmt::format("{}; {}", rule.tensor.figure.source, rule.memory.figure.source);

@@ -18,6 +18,7 @@ struct StateSpaceRule {
 struct RoutingRule {
   Figure exponent;
   Figure largest_share;  ///< of the tokens, that one expert may get
+  BoundedFigure time;    ///< true over predicted, of the fullest GPU
 };
 
 /// Rules for operators that a GPU's profile lacks, calibrate/profiles/operator-rules.json.

@@ -201,6 +201,22 @@ void add_neighbours(std::set<std::vector<int>>& all, const std::vector<int>& cou
   }
 }
 
+/// Splits on the way from one to another, closer to each other at its beginning: where balance by work leaves
+/// too little room for KV and balance by KV is slow, the best lies between.
+void add_between(std::set<std::vector<int>>& all, const std::vector<int>& from, const std::vector<int>& to) {
+  for (const double share : {1.0 / 16, 1.0 / 8, 3.0 / 16, 1.0 / 4, 3.0 / 8, 1.0 / 2, 3.0 / 4}) {
+    std::vector<int> counts = from;
+    int moved = 0;
+    for (std::size_t s = 0; s + 1 < counts.size(); ++s) {
+      const int change = static_cast<int>(std::lround(share * (to[s] - from[s])));
+      counts[s] += change;
+      moved += change;
+    }
+    counts.back() -= moved;
+    if (*std::min_element(counts.begin(), counts.end()) >= 1) all.insert(counts);
+  }
+}
+
 }  // namespace
 
 double group_seconds(const SearchContext& context, const GpuGroup& group, int tp) {
@@ -236,6 +252,7 @@ std::vector<std::vector<int>> splits_worth_trying(const SearchContext& context,
   });
   std::set<std::vector<int>> all = {even, by_work, by_kv};
   add_neighbours(all, by_work, stages <= 4 ? 2 : 1);
+  add_between(all, by_work, by_kv);
 
   std::vector<Score> scores;
   for (const std::vector<int>& counts : all) scores.push_back(score(loads, counts));

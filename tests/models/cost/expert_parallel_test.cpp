@@ -37,6 +37,16 @@ TEST(FullestRank, FollowsFromMeanAndDeviation) {
   EXPECT_NEAR(fullest_rank(8, 2, 0, 3), 1.060162, 1e-5);
 }
 
+// One expert on each of four ranks, loads uniform between 1 and 3: quantile(3.625 / 4.25) = 1.0491 x
+// sqrt(3/4) x 0.288675 = 0.2623 above 1. The busiest lies at 1 + 4/5 x 2 = 2.6: 4 x 2.6 / (2.6 + 3 x 2)
+// = 1.2093 is less. Heavy tails, exponent 1 between 1 and e^10, on 128 ranks: mean (e^10 - 1) / 10 = 2202.55,
+// the busiest at e^(10 x 128 / 129) = 20383.7: 128 x 20383.7 / (20383.7 + 127 x 2202.55) = 8.694, where the
+// normal says 6.15.
+TEST(FullestRank, IsAtLeastTheOneWithTheBusiestExpert) {
+  EXPECT_NEAR(fullest_rank(4, 4, 0, 3), 1.2623, 1e-4);
+  EXPECT_NEAR(fullest_rank(128, 128, 1, std::exp(10)), 8.694, 0.01);
+}
+
 // More skew, more ranks and fewer experts on each make it worse; never more than everything on one.
 TEST(FullestRank, GrowsWithSkewAndRanks) {
   EXPECT_GT(fullest_rank(128, 8, 1.2, 800), fullest_rank(128, 8, 1.01, 800) * 0.9);
