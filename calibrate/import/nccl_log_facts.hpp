@@ -21,6 +21,10 @@ struct NcclLogFacts {
   std::string first_warning;
   std::optional<bool> stated_gdr;  ///< "use ring PXN 0 GDR 1"
   bool nvls_set_up = false;
+  std::map<std::string, std::string> environment;  ///< "NCCL_IB_HCA" -> "mlx5_0", as NCCL says it was set
+  std::map<std::string, bool> adapter_gdr;         ///< "mlx5_0" -> "GPU Direct RDMA Enabled"
+  std::map<std::string, double> adapter_gbps;      ///< "mlx5_0" -> line rate, Gbit/s, as NCCL found it
+  std::string gdr_refused;                         ///< "GPU ca000 / HCA 0 (distance 7 > 4)"
 
   /// Takes a line if it is one of NCCL's; false if it is not.
   bool read(std::string_view line);

@@ -16,5 +16,6 @@ int run_catalog(const Arguments&);
 int run_fit(const Arguments&);
 int run_import(const Arguments&);
 int run_validate(const Arguments&);
+int run_doctor(const Arguments&);
 
 }  // namespace sextant

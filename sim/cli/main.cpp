@@ -28,6 +28,7 @@ constexpr Command commands[] = {
     {"catalog", "shows models, GPUs, NICs, switches, nodes, profiles, or a scenario's cluster", run_catalog},
     {"fit", "turns measurements into a profile", run_fit},
     {"validate", "predicts measured rows and says how far off the predictions are", run_validate},
+    {"doctor", "says what is wrong with a fabric, what it costs and what mends it", run_doctor},
     {"import", "turns other tools' files into measurements", run_import},
 };
 

@@ -50,7 +50,7 @@ expect 0 help
 says "catalog"
 expect 0 --version
 says "sextant "
-for command in plan simulate catalog validate; do
+for command in plan simulate catalog validate doctor; do
   expect 0 "$command" --help
   says "  sextant $command "
   quiet
@@ -102,6 +102,30 @@ expect 0 catalog scenarios/part1-405b.json --dot
 says "graph"
 expect 0 catalog scenarios/part1-405b.json --json
 is_json
+
+# ---- doctor: the first example of its help, a clean log, this machine, a folder without anything, bad input
+logs=tests/calibrate/doctor/logs
+expect 4 doctor scenarios/part1-405b.json --nccl-log $logs/half-rate.txt --set workload.num_prompts=8
+says "200 Gbit/s (the scenario's connectx-7-200)"
+says "cluster.nodes[*].nic=connectx-5-100"
+quiet
+expect 4 doctor --nccl-log $logs/p2p-disabled.txt --json -
+is_json
+expect 0 doctor --nccl-log $logs/nvlink-p2p.txt
+says "0 wrong, 0 doubtful"
+mkdir -p "$scratch/empty"
+expect 0 doctor --root "$scratch/empty"
+says "could not check: RDMA"
+expect 2 doctor --root "$scratch/out"
+complains "found no folder"
+expect 2 doctor --nccl-log README.md
+complains "found no line of NCCL's"
+expect 2 doctor --ibstat no-such-file
+complains "no-such-file"
+expect 2 doctor --nccl-logs x
+complains "did you mean '--nccl-log'"
+expect 2 doctor --rate-gbps -3 --nccl-log $logs/nvlink-p2p.txt
+complains "--rate-gbps"
 
 # ---- bad usage: exit code 2, one line that names what is nearest
 expect 2 plna
