@@ -12,7 +12,7 @@ namespace {
 
 using testing::HasSubstr;
 
-Plan planned(const std::string& cluster, const std::string& model, const std::string& weights = "bf16") {
+Plan planned(const std::string& cluster, const std::string& model) {
   setenv("SEXTANT_PROFILES", SEXTANT_SOURCE_DIR "/tests/fixtures/profiles", 1);
   const std::string text = R"({"name": "experts", "cluster": {"nodes": [)" + cluster +
                            R"(]}, "model": {"name": ")" + model + R"(", "weights": ")" + weights +
@@ -34,11 +34,11 @@ TEST(Experts, ArePlannedAndCountedAsAFamily) {
 
 TEST(Experts, RuleALayoutOutWhereTheProfileLacksThem) {
   try {
-    planned(R"({"node": "workstation", "gpus": {"rtx-pro-6000-workstation": 1}})", "qwen3-30b-a3b", "int8");
+    planned(R"({"node": "server-pcie", "gpus": {"rtx-pro-6000-server": 1}})", "qwen3-30b-a3b");
     FAIL() << "planned without a profile of routed experts";
   } catch (const InfeasibleError& error) {
     EXPECT_THAT(error.what(),
-                HasSubstr("profile rtx-pro-6000-workstation has no routed experts of type int8/power_law"));
+                HasSubstr("profile rtx-pro-6000-server has no routed experts of type bf16/power_law"));
   }
 }
 
