@@ -15,8 +15,7 @@ using testing::HasSubstr;
 Plan planned(const std::string& cluster, const std::string& model) {
   setenv("SEXTANT_PROFILES", SEXTANT_SOURCE_DIR "/tests/fixtures/profiles", 1);
   const std::string text = R"({"name": "experts", "cluster": {"nodes": [)" + cluster +
-                           R"(]}, "model": {"name": ")" + model + R"(", "weights": ")" + weights +
-                           R"("}, "deployment": "search",
+                           R"(]}, "model": {"name": ")" + model + R"("}, "deployment": "search",
       "workload": {"request_rate": 4, "num_prompts": 20, "prompt": {"fixed": 100}, "output": {"fixed": 10}}})";
   PlanOptions options;
   options.intervals = false;
