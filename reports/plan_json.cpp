@@ -96,7 +96,8 @@ Json budget_json(const MemoryBudget& b, std::int64_t kv_tokens) {
           {"weights", finite(b.weights)}, {"activations", finite(b.activations)},
           {"context", finite(b.context)}, {"communication", finite(b.communication)},
           {"engine", finite(b.engine)},   {"kv_bytes_per_token", finite(b.kv_bytes_per_token)},
-          {"for_kv", finite(b.for_kv())}, {"kv_tokens", kv_tokens}};
+          {"states", finite(b.states)},   {"for_kv", finite(b.for_kv())},
+          {"kv_tokens", kv_tokens}};
 }
 
 Json stage_json(const Cluster* cluster, const StageReport& stage) {

@@ -9,6 +9,7 @@
 #include "models/llm/operators.hpp"
 #include "models/profile/gpu_profile.hpp"
 #include "models/profile/link_profile.hpp"
+#include "models/profile/operator_rules.hpp"
 
 namespace sextant {
 
@@ -21,9 +22,10 @@ enum class Family {
   elementwise,
   collective,
   point_to_point,
-  host
+  host,
+  state_space
 };
-inline constexpr std::size_t family_count = 8;
+inline constexpr std::size_t family_count = 9;
 std::string to_string(Family);
 
 /// Seconds by family.
@@ -74,6 +76,8 @@ OperatorTime gemm_time(const GpuProfile&, const std::string& type, double m, dou
 OperatorTime moe_time(const GpuProfile&, const MoeShape&, double tokens);
 /// The same where the router spreads tokens as `routing` says (operator_work.hpp).
 OperatorTime moe_time(const GpuProfile&, const MoeShape&, double tokens, const std::string& routing);
+/// The same on the fullest of the GPUs that share the experts, which the others wait for.
+OperatorTime moe_time(const GpuProfile&, const MoeShape&, double tokens, const RoutingRule&);
 /// One layer's causal attention of one chunk, `heads` on this GPU. Each query sees itself and what is before
 /// it, at most `window` tokens, or only its own chunk: flops = 4 x heads x head_dim x pairs; bytes = keys and
 /// values once, queries and outputs.

@@ -36,6 +36,9 @@ struct GemmLeftOut {
   Figure times_fastest;  ///< smallest shapes slower than so many times those of the fastest type
 };
 
+/// {"value", "low", "high", "grade", "source", "note"?}. Throws InputError.
+BoundedFigure read_bounded_figure(const JsonValue&);
+
 /// Rules for what no kernel table tells: operators relative to others, and how far figures are believed.
 struct Assumptions {
   /// Dense GEMM with 4-bit weights dequantised to 16 bit on the way (Marlin class), relative to the bf16
