@@ -90,7 +90,7 @@ void Doctor::look_inside_nodes(const NcclLogFacts& facts, const std::string& whe
   const Ways shared = ways(facts, [](const std::string& by) { return by.starts_with("SHM"); });
   const Ways peers = ways(facts, [](const std::string& by) { return by.starts_with("P2P"); });
   const Ways network = ways(facts, [](const std::string& by) { return by.starts_with("NET/"); });
-  if (facts.nodes == 1 && network.pairs > 0)
+  if (facts.node_count() == 1 && network.pairs > 0)
     find("network-inside-node", "inside the node", pairs_text(network, where), {},
          {{"cluster.nodes[*].peer_to_peer", "false"}});
   if (shared.pairs > 0) {
@@ -109,7 +109,7 @@ void Doctor::look_inside_nodes(const NcclLogFacts& facts, const std::string& whe
 }
 
 void Doctor::look_between_nodes(const NcclLogFacts& facts, const std::string& where) {
-  if (facts.nodes == 1) return;
+  if (facts.node_count() == 1) return;
   const Ways sockets = ways(facts, [](const std::string& by) { return by.starts_with("NET/Socket"); });
   const Ways staged = ways(facts, [](const std::string& by) {
     return by.starts_with("NET/IB") && by.find("GDRDMA") == std::string::npos;
@@ -117,7 +117,7 @@ void Doctor::look_between_nodes(const NcclLogFacts& facts, const std::string& wh
   const Ways direct =
       ways(facts, [](const std::string& by) { return by.find("GDRDMA") != std::string::npos; });
   if (sockets.pairs + staged.pairs + direct.pairs == 0)
-    return facts.nodes > 1
+    return facts.node_count() > 1
                ? could_not_check("network between nodes", where + " names no transfer between them")
                : void();
   const bool gpudirect = sockets.pairs + staged.pairs == 0;

@@ -160,6 +160,8 @@ void Doctor::look_at_tcp(const std::vector<const TcpRow*>& rows, const std::stri
   const double share = best->gbps / *line;
   const std::string found =
       fmt::format("{:.1f} Gbit/s of {:g}, {:.0f} % ({})", best->gbps, *line, 100 * share, where);
+  if (share > 1)
+    return could_not_check(subject, found + ": more than the line carries; is the line's rate another?");
   if (best->streams < symptoms_.threshold("tcp_streams") && share < symptoms_.threshold("tcp_share"))
     return could_not_check(
         subject,

@@ -112,6 +112,9 @@ void read_message(std::string_view message, NcclLogFacts& facts) {
     facts.nvls_set_up = true;
   for (const std::string_view key : {"nRanks ", "nranks "})
     facts.ranks = std::max(facts.ranks, number_after(message, key));
+  if (message.starts_with("comm ") || message.starts_with("ncclCommInitRank "))
+    if (const long long rank = number_after(message, " rank "); rank >= 0)
+      facts.ranks_that_speak.insert(rank);
   facts.nodes = std::max(facts.nodes, number_after(message, "nNodes "));
   if (const long long gdr = number_after(message, " GDR "); gdr >= 0 && message.starts_with("Connected all"))
     facts.stated_gdr = facts.stated_gdr.value_or(true) && gdr > 0;
@@ -120,6 +123,11 @@ void read_message(std::string_view message, NcclLogFacts& facts) {
 }
 
 }  // namespace
+
+long long NcclLogFacts::node_count() const {
+  const bool complete = ranks > 0 && static_cast<long long>(ranks_that_speak.size()) == ranks;
+  return complete && !hosts.empty() ? std::min(nodes, static_cast<long long>(hosts.size())) : nodes;
+}
 
 bool NcclLogFacts::read(std::string_view raw) {
   const std::string line = detail::plain_line(raw);

@@ -142,12 +142,14 @@ void StageCost::visit_attention(const PassShape& pass, Visit&& visit) const {
             attention_prefill_time(*attention.prefill, attention.shape, attention.kv_element_bytes,
                                    pass.chunks),
             attention.count, attention.prefill_factor);
-    if (pass.decodes > 0)
-      visit(Family::attention_decode,
-            attention_decode_time(*attention.decode, attention.shape, attention.kv_element_bytes,
-                                  static_cast<double>(pass.decodes),
-                                  static_cast<double>(pass.decode_context_sum)),
-            attention.count, attention.decode_factor);
+    if (pass.decodes == 0) continue;
+    OperatorTime time = attention_decode_time(*attention.decode, attention.shape, attention.kv_element_bytes,
+                                              static_cast<double>(pass.decodes),
+                                              static_cast<double>(pass.decode_context_sum));
+    if (!pass.chunks.empty() && pass.mixed_tile.rows > 0)
+      time.seconds = std::max(time.seconds, attention_tiles_seconds(*attention.prefill, attention.shape,
+                                                                    attention.kv_element_bytes, pass));
+    visit(Family::attention_decode, time, attention.count, attention.decode_factor);
   }
   for (const StageLatent& latent : inputs_->latents) {
     if (!pass.chunks.empty())
@@ -270,7 +272,7 @@ std::int64_t token_count(const PassShape& pass) {
 FamilySeconds StageCost::cost(const PassShape& pass) const {
   const std::int64_t tokens = token_count(pass);
   if (tokens <= 0) return {};
-  FamilySeconds result = dense(tokens);
+  FamilySeconds result = dense(tokens + pass.padding);
   if (pass.samples > 0) result += sampling(pass.samples);
   visit_attention(pass, [&](Family family, const OperatorTime& time, double count, double factor) {
     result[family] += time.seconds * count * factor;
@@ -291,7 +293,7 @@ double StageCost::memory_bound_share(const PassShape& pass) const {
     add(time,
         time.seconds * static_cast<double>(count) * spread_factor(time.spread, inputs_->level.of(family)));
   };
-  visit_dense(tokens, add_at_level);
+  visit_dense(tokens + pass.padding, add_at_level);
   if (pass.samples > 0) visit_sampling(pass.samples, add_at_level);
   visit_attention(pass, [&](Family, const OperatorTime& time, double count, double factor) {
     add(time, time.seconds * count * factor);

@@ -93,6 +93,8 @@ TEST(DoctorRows, TcpIsAPropertyOfItsOwn) {
   EXPECT_EQ(test::symptoms_of(diagnosis_of({tcp(8, 198)})), Keys{});
   EXPECT_EQ(test::symptoms_of(diagnosis_of({tcp(8, 120)})), Keys{"tcp-low"});
   EXPECT_TRUE(test::unchecked(diagnosis_of({tcp(1, 40)}), "TCP, 1 stream"));  // one stream is no fabric
+  EXPECT_TRUE(
+      test::unchecked(diagnosis_of({tcp(8, 398)}), "TCP, 8 streams"));  // 398 of 200: the line is another
 }
 
 // Two nodes of four on 200GbE: 20 to 24 GB/s; 70 % of 20 are 14.
