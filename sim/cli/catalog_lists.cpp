@@ -35,8 +35,7 @@ std::string list_models(TextStyle style) {
                {"context\ntokens"},
                {"KV\nKiB/token"},
                {"sliding\nKiB/token"},
-               {"state\nMiB/seq."},
-               {"architecture", Align::left, true}});
+               {"state\nMiB/seq."}});
   for (const std::string& name : model_names()) {
     const Architecture model = find_model(name).architecture;
     const SequenceCache cache =
@@ -48,7 +47,7 @@ std::string list_models(TextStyle style) {
                std::to_string(model.layer_count()), count_text(model.max_position),
                number_text(cache.bytes_per_token / kibibyte),
                sliding > 0 ? number_text(sliding / kibibyte) : "",
-               cache.state > 0 ? number_text(cache.state / mebibyte) : "", model.family});
+               cache.state > 0 ? number_text(cache.state / mebibyte) : ""});
   }
   return table.text(style) +
          "  KV in 16 bit, all layers, tp 1: of layers that keep every token, and of those that keep a "
