@@ -77,7 +77,7 @@ void StageCost::visit_dense(std::int64_t tokens, Visit&& visit) const {
   for (const auto& [shape, count] : operators.moes)
     visit(Family::moe, moe_time(*inputs_->profile, shape, m), count);
   for (const auto& [shape, count] : operators.elementwise)
-    visit(Family::elementwise, elementwise_time(*inputs_->profile, shape.bytes_per_token * m), count);
+    visit(Family::elementwise, elementwise_time(*inputs_->profile, shape, m), count);
   if (inputs_->tensor_parallel <= 1) return;
   for (const auto& [shape, count] : operators.collectives)
     visit(Family::collective,
@@ -95,7 +95,7 @@ void StageCost::visit_sampling(std::int64_t samples, Visit&& visit) const {
                     static_cast<double>(shape.k)),
           count);
   for (const auto& [shape, count] : operators.sample_elementwise)
-    visit(Family::elementwise, elementwise_time(*inputs_->profile, shape.bytes_per_token * m), count);
+    visit(Family::elementwise, elementwise_time(*inputs_->profile, shape, m), count);
   if (inputs_->tensor_parallel <= 1) return;
   for (const auto& [shape, count] : operators.sample_collectives)
     visit(Family::collective,

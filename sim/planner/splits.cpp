@@ -52,7 +52,7 @@ std::vector<StageLine> stage_lines(const SearchContext& context, const std::vect
   for (std::size_t s = 0; s < pipeline.size(); ++s) {
     const bool first = s == 0, last = s + 1 == pipeline.size();
     const GpuGroup& group = pipeline[s];
-    const LinkProfile joined = tp > 1 ? group_link(context.machine.topology(), group.gpus) : LinkProfile{};
+    const LinkProfile joined = tp > 1 ? context.machine.group_link(group.gpus) : LinkProfile{};
     const LinkProfile* link = tp > 1 ? &joined : nullptr;
     StageLine line;
     for (const int device : group.gpus) {
@@ -130,7 +130,7 @@ void add_neighbours(std::set<std::vector<int>>& all, const std::vector<int>& cou
 double group_seconds(const SearchContext& context, const GpuGroup& group, int tp) {
   const int layers = context.scenario.model.architecture.layer_count();
   try {
-    const LinkProfile link = tp > 1 ? group_link(context.machine.topology(), group.gpus) : LinkProfile{};
+    const LinkProfile link = tp > 1 ? context.machine.group_link(group.gpus) : LinkProfile{};
     double slowest = 0;
     for (const int device : group.gpus)
       slowest = std::max(
