@@ -83,6 +83,7 @@ void StageModel::prepare(const StepCase& item) {
                item.batch,  item.context + 1, part_.fp8_kv ? Element::fp8 : Element::bf16};
     splits_ = decode_splits(decode_, multiprocessors_);
     attention_workspace_ = arena.take(std::max<std::size_t>(decode_workspace_bytes(decode_, splits_), 1));
+    prepare_decode_workspace(decode_, splits_, attention_workspace_, stream_);
   }
   take_cache(arena);
   SEXTANT_CUDA(cudaStreamSynchronize(stream_));
@@ -141,6 +142,7 @@ void StageModel::take_cache(Arena& arena) {
 
 void StageModel::multiply(const void* input, const void* weight, void* output, std::int64_t m, std::int64_t n,
                           std::int64_t k, bool fp8) {
+  if (!runs(StageFamily::gemm)) return;
   std::unique_ptr<Gemm>& gemm = gemms_[{fp8, m, n, k}];
   if (!gemm)
     gemm = std::make_unique<Gemm>(blas_, fp8 ? GemmType::fp8 : GemmType::bf16, m, n, k, workspace_.at());
@@ -148,13 +150,14 @@ void StageModel::multiply(const void* input, const void* weight, void* output, s
 }
 
 void StageModel::all_reduce(void* data) {
-  if (part_.tp == 1) return;
+  if (part_.tp == 1 || !runs(StageFamily::collective)) return;
   nccl_->check(nccl_->all_reduce(data, data, static_cast<std::size_t>(state_values()), ncclBfloat16, ncclSum,
                                  tensor_group_, stream_),
                "ncclAllReduce");
 }
 
 void StageModel::norm(const void* input, int slot, bool fp8) {
+  if (!runs(StageFamily::elementwise)) return;
   residual_rmsnorm({input, residual_[slot], norm_weight_, normed_, fp8, case_.tokens(), part_.hidden},
                    stream_);
 }
@@ -176,9 +179,11 @@ void StageModel::attention(int layer) {
   rope.kv_heads = part_.kv_heads;
   rope.head_dim = part_.head_dim;
   rope.fp8_cache = part_.fp8_kv;
-  if (part_.qk_norm)
+  const bool small = runs(StageFamily::elementwise);
+  if (part_.qk_norm && small)
     normalize_heads(qkv_, norm_weight_, case_.tokens(), part_.heads, part_.kv_heads, part_.head_dim, stream_);
-  rope_and_cache(rope, stream_);
+  if (small) rope_and_cache(rope, stream_);
+  if (!runs(StageFamily::attention)) return;
   if (case_.prefill)
     prefill_->run(*cudnn_, {query_, keys, cached_values, attended_}, attention_workspace_, stream_);
   else
@@ -188,37 +193,39 @@ void StageModel::attention(int layer) {
 }
 
 void StageModel::layer(int layer, int slot) {
-  const bool fp8 = part_.fp8_weights;
+  const bool fp8 = part_.fp8_weights, small = runs(StageFamily::elementwise);
   const std::int64_t tokens = case_.tokens(), attention_width = part_.heads * part_.head_dim;
   const LayerWeights weights = layer_weights(layer);
   // The first layer of all has no earlier output to add: the embedding is the residual.
   norm(part_.first && layer == 0 ? nullptr : hidden_[slot], slot, fp8);
   multiply(normed_, weights.qkv, qkv_, tokens, part_.qkv_width(), part_.hidden, fp8);
   attention(layer);
-  if (fp8) quantize_fp8(attended_, narrow_, tokens * attention_width, stream_);
+  if (fp8 && small) quantize_fp8(attended_, narrow_, tokens * attention_width, stream_);
   multiply(fp8 ? narrow_ : attended_, weights.output, hidden_[slot], tokens, part_.hidden, attention_width,
            fp8);
   all_reduce(hidden_[slot]);
   norm(hidden_[slot], slot, fp8);
   multiply(normed_, weights.gate_up, gate_up_, tokens, 2 * part_.intermediate, part_.hidden, fp8);
-  silu_multiply(gate_up_, activated_, fp8, tokens, part_.intermediate, stream_);
+  if (small) silu_multiply(gate_up_, activated_, fp8, tokens, part_.intermediate, stream_);
   multiply(activated_, weights.down, hidden_[slot], tokens, part_.hidden, part_.intermediate, fp8);
   all_reduce(hidden_[slot]);
 }
 
 void StageModel::head(int slot) {
   norm(hidden_[slot], slot, false);
+  const bool small = runs(StageFamily::elementwise);
   const void* rows = normed_;
   if (case_.prefill) {
-    gather_last(normed_, last_, case_.batch, case_.context, part_.hidden, stream_);
+    if (small) gather_last(normed_, last_, case_.batch, case_.context, part_.hidden, stream_);
     rows = last_;
   }
   const std::byte* weight = vocabulary_.at<std::byte>(part_.first ? vocabulary_.bytes() / 2 : 0);
   multiply(rows, weight, logits_, case_.batch, part_.vocabulary, part_.hidden, false);
-  if (part_.tp > 1)
+  if (part_.tp > 1 && runs(StageFamily::collective))
     nccl_->check(nccl_->all_gather(logits_, all_logits_, values(case_.batch, part_.vocabulary), ncclBfloat16,
                                    tensor_group_, stream_),
                  "ncclAllGather");
+  if (!small) return;
   // Every GPU of the group samples all logits. They lie group member by member: each part of a row gets its
   // maximum, and the first member's stand for the row's; comparing tp numbers a row would not be seen in the
   // time.
@@ -229,7 +236,8 @@ void StageModel::head(int slot) {
 
 void StageModel::enqueue(int slot) {
   if (part_.first) {
-    embed(vocabulary_.at(), ids_, residual_[slot], case_.tokens(), part_.hidden, part_.vocabulary, stream_);
+    if (runs(StageFamily::elementwise))
+      embed(vocabulary_.at(), ids_, residual_[slot], case_.tokens(), part_.hidden, part_.vocabulary, stream_);
     all_reduce(residual_[slot]);
   }
   for (int i = 0; i < part_.layers; ++i) layer(i, slot);

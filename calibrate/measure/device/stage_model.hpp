@@ -29,6 +29,9 @@ struct StagePart {
   std::size_t kv_bytes(std::int64_t tokens) const;  ///< of one layer's keys and values, whole pages
 };
 
+/// Parts of a stage's work, to time each without the others.
+enum class StageFamily { all, gemm, attention, elementwise, collective };
+
 /// One GPU's share of a model with random weights, on the current device: puts a stage's kernels into a
 /// stream. Weights or KV that do not fit are shared by several layers, over several times the L2.
 class StageModel {
@@ -40,6 +43,8 @@ class StageModel {
   void prepare(const StepCase&);
   /// One pass over the activations of slot 0 or 1.
   void enqueue(int slot);
+  /// From now on enqueue only this family's kernels, in their order and with their operands.
+  void restrict_to(StageFamily family) { only_ = family; }
   /// Hidden state (what the stage before, or this one, leaves to the next) and residual.
   void* hidden(int slot) const { return hidden_[slot]; }
   void* residual(int slot) const { return residual_[slot]; }
@@ -65,7 +70,9 @@ class StageModel {
   void head(int slot);
   void all_reduce(void* data);
   void norm(const void* input, int slot, bool fp8);
+  bool runs(StageFamily family) const { return only_ == StageFamily::all || only_ == family; }
 
+  StageFamily only_ = StageFamily::all;
   StagePart part_;
   const Blas& blas_;
   const Cudnn* cudnn_;

@@ -15,8 +15,9 @@ class StageRunner {
  public:
   StageRunner(const StagePart&, const Blas&, const Cudnn*, const NcclLibrary*, const StepComms&);
   void prepare(const StepCase&);
-  /// Runs the stage once without a graph, then captures it for both sets of activations.
-  void capture();
+  /// Runs the stage once without a graph, then captures it for both sets of activations; or one family of its
+  /// operators.
+  void capture(StageFamily = StageFamily::all);
   /// Every microbatch goes through every stage that often. All GPUs of the layout must call it alike.
   void run(int rounds, int microbatches);
   /// Of the last run, on the last stage: times between ends of rounds, without the first ones, in which the
