@@ -92,6 +92,7 @@ void set_apart(GpuProfile& profile, const HarnessKernels& rule, const GpuProfile
   move("gemm", profile.gemm, rest.gemm, set.gemm);
   move("attention_prefill", profile.attention_prefill, rest.attention_prefill, set.attention_prefill);
   move("attention_decode", profile.attention_decode, rest.attention_decode, set.attention_decode);
+  move("moe", profile.moe, rest.moe, set.moe);
 }
 
 }  // namespace

@@ -140,6 +140,7 @@ void LinkFit::add_rest(LinkProfile& profile) const {
     if (!known) profile.collectives.push_back(other);
   }
   if (!profile.staged) profile.staged = options_.rest->staged;
+  profile.ring = options_.rest->ring;
 }
 
 LinkProfile LinkFit::fit(const Assumptions& assumptions) const {
@@ -157,7 +158,7 @@ LinkProfile LinkFit::fit(const Assumptions& assumptions, LinkFitReport& report) 
   add_nccl_curves(assumptions.link, profile, report);
   const std::size_t own = profile.collectives.size();
   add_rest(profile);
-  if (options_.compute_capability > 0) {
+  if (options_.compute_capability > 0 && !profile.ring) {
     profile.ring = fit_ring(shipped_nccl_tuning(), profile, options_.compute_capability, report.ring);
     if (profile.ring)
       profile.ring->source = fmt::format(

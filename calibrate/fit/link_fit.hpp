@@ -20,7 +20,8 @@ struct LinkFitOptions {
   std::string provenance;
   std::string dtype = "fp16";     ///< of the NCCL rows to take; empty: any
   double compute_capability = 0;  ///< ten times major.minor, for NCCL's tables; 0: no ring model
-  /// Gives the curves of groups, operations and kernels that the rows do not have; null: nothing does.
+  /// Gives the curves of groups, operations and kernels that the rows do not have, and the ring model of
+  /// larger groups; null: nothing does.
   const LinkProfile* rest = nullptr;
 };
 

@@ -58,6 +58,7 @@ KernelSet read_kernel_set(const JsonValue& value) {
     set.attention_prefill = read_models(*prefill, prefill_axes, false);
   if (const auto decode = object.find("attention_decode"))
     set.attention_decode = read_models(*decode, decode_axes, false);
+  if (const auto moe = object.find("moe")) set.moe = read_models(*moe, moe_axes, true);
   object.finish();
   return set;
 }
@@ -67,6 +68,7 @@ nlohmann::ordered_json kernel_set_json(const KernelSet& set) {
   if (!set.gemm.empty()) json["gemm"] = models_json(set.gemm);
   if (!set.attention_prefill.empty()) json["attention_prefill"] = models_json(set.attention_prefill);
   if (!set.attention_decode.empty()) json["attention_decode"] = models_json(set.attention_decode);
+  if (!set.moe.empty()) json["moe"] = models_json(set.moe);
   return json;
 }
 
@@ -159,6 +161,7 @@ void for_each_model(GpuProfile& profile,
   untyped(profile.elementwise_ops);
   for (auto& [name, set] : profile.kernels) {
     typed(set.gemm);
+    typed(set.moe);
     untyped(set.attention_prefill);
     untyped(set.attention_decode);
   }
@@ -174,6 +177,7 @@ GpuProfile with_kernels(const GpuProfile& profile, const std::string& name) {
   result.gemm = joined(set.gemm, profile.gemm);
   result.attention_prefill = joined(set.attention_prefill, profile.attention_prefill);
   result.attention_decode = joined(set.attention_decode, profile.attention_decode);
+  result.moe = joined(set.moe, profile.moe);
   return result;
 }
 

@@ -45,7 +45,7 @@ using OperatorModels = std::map<std::string, OperatorModel>;
 
 /// Other kernels for the same work than those serving engines use; keys as in GpuProfile.
 struct KernelSet {
-  OperatorModels gemm, attention_prefill, attention_decode;
+  OperatorModels gemm, attention_prefill, attention_decode, moe;
 };
 
 /// What a fit knows about one GPU.
