@@ -17,7 +17,7 @@ namespace {
 // next (tiles, waves of tiles), and least with the depth k, along which the same tiles only work longer: a
 // hole is filled from there. The numbers of values keep a profile within half a megabyte.
 constexpr std::size_t all_gemm_values = 36'000, all_prefill_values = 14'000, all_decode_values = 16'000,
-                      all_moe_values = 14'000, least_moe_values = 300;
+                      all_moe_values = 14'000, least_moe_values = 300, all_latent_values = 2'800;
 constexpr std::size_t most_values = 12'000,
                       most_attention_values = 4'000;                    // of one grid: more follow the noise
 const std::vector<FitAxis> gemm_axes = {{1, 0.01}, {1, 0.05}, {1, 1}};  // m, n, k
@@ -33,6 +33,9 @@ const std::vector<FitAxis> elementwise_axes = {{1.5, 1}};           // bytes
 constexpr double gemm_bending = 0.1, prefill_bending = 0.01, decode_bending = 3e-4, moe_bending = 0.01,
                  elementwise_bending = 0.01;
 constexpr std::size_t most_elementwise_values = 500, elementwise_folds = 5;
+const std::vector<FitAxis> latent_axes = {
+    {1, 1}, {1, 1}, {1, 1}};  // length or batch, prompts or context, heads
+constexpr double latent_bending = 1e-3;
 constexpr std::size_t gemm_folds = 5, attention_folds = 7;  // above the number of what tells shapes apart
 const std::set<std::int64_t> fitted_head_sizes = {64, 128};
 
@@ -122,6 +125,12 @@ void GpuFit::add(const Measurement& measurement) {
     const bool balanced = moe->distribution == balanced_routing;
     if (balanced || moe->ep == 1)
       keep(moe_, "moe", moe->dtype + "/" + (balanced ? balanced_routing : skewed_routing), *moe);
+  } else if (const auto* latent = std::get_if<MlaPrefillRow>(&measurement.row)) {
+    if (latent->module && latent->dtype == "bf16")
+      keep(latent_prefill_, "latent_prefill", latent->projections + "/" + latent->kv_dtype, *latent);
+  } else if (const auto* token = std::get_if<MlaDecodeRow>(&measurement.row)) {
+    if (token->module && token->dtype == "bf16")
+      keep(latent_decode_, "latent_decode", token->projections + "/" + token->kv_dtype, *token);
   }
 }
 
@@ -213,6 +222,19 @@ GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& opti
     model.bytes_per_weight = element_bytes(key.substr(0, key.find('/')));
     profile.moe[key] = std::move(model);
   }
+  const auto fit_latent = [&](const std::string& family, const Families& families,
+                              std::map<std::string, OperatorModel>& models) {
+    for (const auto& [key, samples] : families) {
+      const OperatorFitOptions how = with_memory(
+          memory_gbps,
+          grid_options(latent_axes, latent_bending, all_latent_values / families.size(), attention_folds));
+      OperatorModel model = fit_family(family, key, samples, how);
+      model.bytes_per_weight = element_bytes(key.substr(0, key.find('/')));
+      models[key] = std::move(model);
+    }
+  };
+  fit_latent("latent_prefill", latent_prefill_, profile.latent_prefill);
+  fit_latent("latent_decode", latent_decode_, profile.latent_decode);
   if (const auto bf16 = profile.gemm.find("bf16"); bf16 != profile.gemm.end())
     profile.gemm["w4a16"] = assumed_w4a16(bf16->second, assumptions);
   std::vector<FitSample> small;  // all operations alike, by the bytes they move

@@ -35,7 +35,7 @@ class GpuFit {
   std::string source(const std::string& what) const;
 
   std::string gpu_;
-  Families gemm_, prefill_, decode_, moe_, elementwise_;
+  Families gemm_, prefill_, decode_, moe_, latent_prefill_, latent_decode_, elementwise_;
   std::map<std::string, std::vector<std::string>> sources_;  ///< by family, each named once
 };
 

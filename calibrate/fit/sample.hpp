@@ -22,4 +22,8 @@ FitSample sample_of(const AttentionDecodeRow&);
 std::optional<FitSample> sample_of(const ElementwiseRow&);
 FitSample sample_of(const MoeRow&);  ///< shape: all but the tokens
 
+/// Whole modules only; rows do not name the model: the tables time DeepSeek-V3's. shape: all coordinates.
+FitSample sample_of(const MlaPrefillRow&);
+FitSample sample_of(const MlaDecodeRow&);
+
 }  // namespace sextant

@@ -61,8 +61,10 @@ inline constexpr auto skewed_routing = "power_law";
 /// each token's experts stand here. Reads the weights of those experts that some token meets; 2 FLOPs for
 /// each weight and token-expert pair.
 /// Small kernels gather the tokens of each expert, apply the activation and sum the experts' outputs: they
-/// move the hidden state of each pair in and out, and three times its width.
-OperatorWork moe_work(const MoeShape&, const std::string& routing, double bytes_per_weight, double tokens);
+/// move the hidden state of each pair in and out, and three times its width (twice, where there is no gate).
+/// `fullest`: how many times its equal share of the pairs this GPU gets (expert_parallel.hpp).
+OperatorWork moe_work(const MoeShape&, const std::string& routing, double bytes_per_weight, double tokens,
+                      double fullest = 1);
 
 /// Seconds of the work at the roofline's rates, without latency and efficiency.
 double roofline_seconds(const Roofline&, const OperatorWork&);

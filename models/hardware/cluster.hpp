@@ -18,13 +18,22 @@ struct Device {
   int node = -1;      ///< index in Cluster::nodes; -1 for network switches
   std::string model;  ///< catalogue name of the GPU, NIC or switch; empty for the rest
   std::optional<double> power_limit_watts = std::nullopt;  ///< of a GPU; nullopt: its default
+  std::optional<double> port_gbits = std::nullopt;  ///< of a NIC whose port came up slower; nullopt: its rate
 };
+
+/// How far two devices of a node are apart over PCIe, as `nvidia-smi topo -m` and NCCL_P2P_LEVEL name it,
+/// nearest first: one PCIe switch, several, a host bridge, the link between sockets. `loc`: never peer to
+/// peer.
+enum class PathLevel { loc, pix, pxb, phb, sys };
+std::string to_string(PathLevel);  ///< LOC, PIX, PXB, PHB, SYS
+/// Throws InputError at the value.
+PathLevel read_path_level(const JsonValue&);
 
 /// An edge of the cluster graph, full duplex.
 struct Link {
   int from = 0;  ///< index in Cluster::devices
   int to = 0;
-  std::string kind;  ///< nvlink, pcie (or the chip-to-chip link in its place), ethernet, infiniband
+  std::string kind;  ///< nvlink, pcie (or the chip-to-chip link in its place), socket, ethernet, infiniband
   double gbps = 0;   ///< 10^9 B/s each way
   double latency_us = 0;
 };
@@ -35,13 +44,23 @@ struct Node {
   bool peer_to_peer = true;
   std::vector<int> gpus;  ///< device indices
   std::vector<int> nics;
+  std::string cpu = "";  ///< amd, intel or other, by which NCCL's rules go; empty: not said
+  std::optional<PathLevel> p2p_level = std::nullopt;  ///< NCCL_P2P_LEVEL; nullopt: not set
+  std::string rack = "";                              ///< of the leaf switch it hangs on; empty: none
+
+  /// The farthest that GPUs exchange data directly: p2p_level; else, where the processor is said, NCCL's rule
+  /// (PXB; SYS for one or two GPUs on AMD); else everywhere, or nowhere without peer_to_peer.
+  PathLevel peer_level() const;
 };
 
 /// How nodes talk: one network for the data plane.
 struct Network {
-  std::string transport = "roce";  ///< roce, ib, tcp
-  bool gpudirect = true;           ///< GPUs and NICs exchange data without staging in host memory
-  int mtu = 9000;                  ///< bytes
+  std::string transport = "roce";        ///< roce, ib, tcp
+  bool gpudirect = true;                 ///< GPUs and NICs exchange data without staging in host memory
+  int mtu = 9000;                        ///< bytes
+  PathLevel gdr_level = PathLevel::sys;  ///< NCCL_NET_GDR_LEVEL: GPUDirect up to this distance of GPU and NIC
+  int cross_nic = 2;  ///< NCCL_CROSS_NIC: 0 stay on the rail, 1 free, 2 on the rail where that works
+  bool pxn = true;    ///< reach another rail by the NVLink neighbour on it (NCCL_PXN_DISABLE=0)
 };
 
 /// GPUs, switches and NICs joined by links: what a scenario's "cluster" expands to.
@@ -59,15 +78,9 @@ struct Cluster {
   const Gpu& gpu(int device) const { return find_gpu(devices[static_cast<std::size_t>(device)].model); }
 };
 
-/// Reads a scenario's "cluster":
-///   {"nodes": [{"node": "workstation", "name": "a", "gpus": {"rtx-pro-6000-workstation": 2,
-///               "rtx-pro-6000-max-q": {"count": 1, "power_limit_watts": 275}}, "nic":
-///   "connectx-7-200",
-///               "count": 1, "peer_to_peer": true}],
-///    "network": {"transport": "roce", "switch": "…", "gpudirect": true, "mtu": 9000}}
-/// and expands it to the full graph. Node names default to node-a, node-b, …; "nics" (a list) stands for
-/// several cards; a power limit must be one the card can be set to. Throws InputError for unknown parts, two
-/// nodes of one name, more GPUs than the node type holds, several nodes of which one has no NIC.
+/// Reads a scenario's "cluster" (its keys: scenarios/README.md) and expands it to the full graph. Node names
+/// default to node-a, node-b, …. Throws InputError for unknown parts, two nodes of one name, more GPUs than
+/// the node type holds, several nodes of which one has no NIC, a port faster than its card.
 Cluster read_cluster(const JsonValue&);
 
 /// The graph in Graphviz' language.

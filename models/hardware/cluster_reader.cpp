@@ -68,12 +68,53 @@ void read_gpus(const JsonObject& object, NodeSpecification& node) {
                           node.type->name));
 }
 
+/// "NAME" or {"nic": "NAME", "count": 8, "port_gbits": 200}.
+void read_nic_group(const JsonValue& value, NodeSpecification& node) {
+  NicSpecification nic;
+  std::int64_t count = 1;
+  if (value.is_object()) {
+    const JsonObject group = value.object();
+    const JsonValue name = group.at("nic");
+    nic.nic = find_at(name, name.text(), find_nic);
+    count = group.integer_or("count", 1, {1, 1024});
+    if (const auto rate = group.find("port_gbits")) {
+      nic.port_gbits = rate->number({1e-3, 1e6});
+      if (*nic.port_gbits > nic.nic->rate_gbits.value)
+        rate->fail(fmt::format("found {} Gbit/s, expected at most the {} Gbit/s of {}", *nic.port_gbits,
+                               nic.nic->rate_gbits.value, nic.nic->name));
+    }
+    group.finish();
+  } else {
+    nic.nic = find_at(value, value.text(), find_nic);
+  }
+  node.nics.insert(node.nics.end(), static_cast<std::size_t>(count), nic);
+}
+
 void read_nics(const JsonObject& object, NodeSpecification& node) {
   const auto one = object.find("nic"), several = object.find("nics");
   if (one && several) several->fail("found both 'nic' and 'nics', expected one of them");
-  if (one) node.nics.push_back(find_at(*one, one->text(), find_nic));
+  if (one) read_nic_group(*one, node);
   if (!several) return;
-  for (const JsonValue& item : several->array()) node.nics.push_back(find_at(item, item.text(), find_nic));
+  for (const JsonValue& item : several->array()) read_nic_group(item, node);
+}
+
+/// {"switches": 4, "sockets": 2, "socket_gbps": 40, "cpu": "amd"}
+PcieSpecification read_pcie(const JsonObject& object) {
+  static const std::vector<std::string> vendors = {"amd", "intel", "other"};
+  PcieSpecification pcie;
+  pcie.switches = static_cast<int>(object.integer_or("switches", 0, {0, 64}));
+  pcie.sockets = static_cast<int>(object.integer_or("sockets", 1, {1, 8}));
+  if (pcie.sockets > 1)
+    pcie.socket_gbps = object.number("socket_gbps", {1e-3, 1e5});
+  else if (object.has("socket_gbps"))
+    object.at("socket_gbps").fail("found a link between sockets, expected 'sockets' to be 2 or more with it");
+  if (pcie.switches % pcie.sockets != 0)
+    object.at("switches")
+        .fail(
+            fmt::format("found {} switches, expected a multiple of {} sockets", pcie.switches, pcie.sockets));
+  if (object.has("cpu")) pcie.cpu = vendors[object.choice("cpu", vendors)];
+  object.finish();
+  return pcie;
 }
 
 NodeSpecification read_node(const JsonValue& value) {
@@ -87,6 +128,8 @@ NodeSpecification read_node(const JsonValue& value) {
   read_gpus(object, node);
   read_nics(object, node);
   node.peer_to_peer = object.boolean_or("peer_to_peer", node.type->peer_to_peer);
+  if (const auto level = object.find("p2p_level")) node.p2p_level = read_path_level(*level);
+  if (const auto pcie = object.find("pcie")) node.pcie = read_pcie(pcie->object());
   node.count = object.integer_or("count", 1, {1, most_gpus});
   object.finish();
   return node;
@@ -97,6 +140,22 @@ const Gpu* gpu_without_gpudirect(const std::vector<NodeSpecification>& nodes) {
     for (const Gpu* gpu : node.gpus)
       if (!gpu->gpudirect_rdma) return gpu;
   return nullptr;
+}
+
+/// {"nodes_per_leaf": 32, "rails": 8, "spines": 16, "spines_of": "rail", "uplink_gbits": 400,
+/// "oversubscription": 2}
+LeafSpineSpecification read_leaf_spine(const JsonObject& object) {
+  LeafSpineSpecification fabric;
+  fabric.nodes_per_leaf = static_cast<int>(object.integer("nodes_per_leaf", {1, most_gpus}));
+  fabric.rails = static_cast<int>(object.integer_or("rails", 1, {1, 64}));
+  fabric.spines = static_cast<int>(object.integer("spines", {1, 4096}));
+  if (object.has("spines_of")) fabric.spines_of_rail = object.choice("spines_of", {"all", "rail"}) == 1;
+  fabric.uplink_gbits = object.number("uplink_gbits", {1e-3, 1e6});
+  fabric.oversubscription = object.number_or("oversubscription", 1, {0.1, 1000});
+  if (const auto name = object.find("leaf")) fabric.leaf = find_at(*name, name->text(), find_switch);
+  if (const auto name = object.find("spine")) fabric.spine = find_at(*name, name->text(), find_switch);
+  object.finish();
+  return fabric;
 }
 
 void read_network(const JsonObject& object, ClusterSpecification& cluster) {
@@ -112,6 +171,14 @@ void read_network(const JsonObject& object, ClusterSpecification& cluster) {
   cluster.network.mtu = static_cast<int>(object.integer_or("mtu", cluster.network.mtu, {256, 65536}));
   if (const auto name = object.find("switch"))
     cluster.network_switch = find_at(*name, name->text(), find_switch);
+  cluster.network.cross_nic =
+      static_cast<int>(object.integer_or("cross_nic", cluster.network.cross_nic, {0, 2}));
+  if (const auto level = object.find("gdr_level")) cluster.network.gdr_level = read_path_level(*level);
+  cluster.network.pxn = object.boolean_or("pxn", cluster.network.pxn);
+  if (const auto fabric = object.find("leaf_spine")) {
+    if (cluster.network_switch) fabric->fail("found 'switch' beside it, expected one of them");
+    cluster.leaf_spine = read_leaf_spine(fabric->object());
+  }
   object.finish();
 }
 

@@ -45,6 +45,9 @@ struct HarnessKernels {
   std::vector<std::string> families;  ///< "attention_decode", "gemm/fp8"
 };
 
+/// {"value", "low", "high", "grade", "source", "note"?}. Throws InputError.
+BoundedFigure read_bounded_figure(const JsonValue&);
+
 /// Rules for what no kernel table tells: operators relative to others, and how far figures are believed.
 struct Assumptions {
   /// Dense GEMM with 4-bit weights dequantised to 16 bit on the way (Marlin class), relative to the bf16

@@ -30,6 +30,14 @@ struct LargeGpuDefaults {
   BatchLimitDefaults batch;
 };
 
+/// On GPUs of these compute capabilities (the part before the point) a step's prompts and decodes share one
+/// attention kernel, in which a decode's query fills a whole tile.
+struct SharedAttentionKernel {
+  std::vector<int> compute_capability_majors;
+  std::int64_t query_tile_rows = 64;
+  bool packs_query_heads = false;  ///< heads of one key-value head share a tile
+};
+
 /// An engine's own time, apart from its kernels: host work that no kernel hides.
 struct EngineProfile {
   std::string name;  ///< "bare", "vllm-0.19"
@@ -37,6 +45,13 @@ struct EngineProfile {
   Figure step_us;              ///< per scheduler step, exposed
   Figure step_us_per_request;  ///< per request in the step, exposed
   Spread host_spread;          ///< of both, 90 % interval of true / stated
+  Figure front_end_us;  ///< a request's way to and from the scheduler: HTTP, tokeniser, streaming, client
+  Figure front_end_us_per_prompt_token;
+  Spread front_end_spread;
+  std::vector<SharedAttentionKernel> shared_attention_kernels;
+  /// Token counts of its CUDA graphs, rising: a step of fewer tokens computes the next such number. Empty: no
+  /// graphs, or none that pad.
+  std::vector<std::int64_t> cudagraph_capture_sizes;
   EngineMemory memory;
   double gpu_memory_utilization = 0.9;
   std::int64_t block_size = 16;         ///< tokens per KV block

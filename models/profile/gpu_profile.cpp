@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/profile/json_text.hpp"
+#include "models/profile/operator_rules.hpp"
 #include "models/profile/power.hpp"
 #include "models/profile/profile_file.hpp"
 #include "models/profile/scaled_profile.hpp"
@@ -15,7 +16,7 @@ namespace {
 constexpr auto format_name = "sextant gpu profile";
 constexpr std::int64_t format_version = 1;
 constexpr std::size_t gemm_axes = 3, prefill_axes = 4, decode_axes = 4, elementwise_axes = 1,
-                      elementwise_op_axes = 2, moe_axes = 4;
+                      elementwise_op_axes = 2, moe_axes = 4, latent_axes = 3;
 
 using Models = OperatorModels;
 
@@ -31,6 +32,7 @@ std::string twin_before(const Models& models, const std::string& key) {
   const Grid& grid = models.at(key).efficiency;
   for (const auto& [other, model] : models) {
     if (other == key) break;
+    if (model.by_rule) continue;
     if (grid.values().size() > 1 && model.efficiency.axes() == grid.axes() &&
         model.efficiency.values() == grid.values())
       return other;
@@ -40,7 +42,8 @@ std::string twin_before(const Models& models, const std::string& key) {
 
 nlohmann::ordered_json models_json(const Models& models) {
   auto json = nlohmann::ordered_json::object();
-  for (const auto& [key, model] : models) json[key] = operator_model_json(model, twin_before(models, key));
+  for (const auto& [key, model] : models)
+    if (!model.by_rule) json[key] = operator_model_json(model, twin_before(models, key));
   return json;
 }
 
@@ -83,6 +86,8 @@ GpuProfile read_families(const JsonObject& object) {
   profile.attention_prefill = models("attention_prefill", prefill_axes, false);
   profile.attention_decode = models("attention_decode", decode_axes, false);
   profile.moe = models("moe", moe_axes, true);
+  profile.latent_prefill = models("latent_prefill", latent_axes, true);
+  profile.latent_decode = models("latent_decode", latent_axes, true);
   if (const auto elementwise = object.find("elementwise"))
     profile.elementwise = read_operator_model(*elementwise, elementwise_axes, false);
   profile.elementwise_ops = models("elementwise_ops", elementwise_op_axes, false);
@@ -108,6 +113,8 @@ GpuProfile read_completed(const JsonObject& object, const GpuProfileFinder& base
   profile.attention_prefill = joined(std::move(profile.attention_prefill), rest.attention_prefill);
   profile.attention_decode = joined(std::move(profile.attention_decode), rest.attention_decode);
   profile.moe = joined(std::move(profile.moe), rest.moe);
+  profile.latent_prefill = joined(std::move(profile.latent_prefill), rest.latent_prefill);
+  profile.latent_decode = joined(std::move(profile.latent_decode), rest.latent_decode);
   if (!object.has("elementwise")) profile.elementwise = rest.elementwise;
   profile.elementwise_ops = joined(std::move(profile.elementwise_ops), rest.elementwise_ops);
   profile.kernels.insert(rest.kernels.begin(), rest.kernels.end());
@@ -156,6 +163,8 @@ void for_each_model(GpuProfile& profile,
   };
   typed(profile.gemm);
   typed(profile.moe);
+  typed(profile.latent_prefill);
+  typed(profile.latent_decode);
   untyped(profile.attention_prefill);
   untyped(profile.attention_decode);
   untyped(profile.elementwise_ops);
@@ -194,6 +203,8 @@ std::string write_gpu_profile(const GpuProfile& profile, const std::string& rest
   json["attention_prefill"] = models_json(profile.attention_prefill);
   json["attention_decode"] = models_json(profile.attention_decode);
   if (!profile.moe.empty()) json["moe"] = models_json(profile.moe);
+  if (!profile.latent_prefill.empty()) json["latent_prefill"] = models_json(profile.latent_prefill);
+  if (!profile.latent_decode.empty()) json["latent_decode"] = models_json(profile.latent_decode);
   json["elementwise"] = operator_model_json(profile.elementwise);
   if (!profile.elementwise_ops.empty()) json["elementwise_ops"] = models_json(profile.elementwise_ops);
   for (const auto& [name, set] : profile.kernels) json["kernels"][name] = kernel_set_json(set);
@@ -204,6 +215,7 @@ std::string write_gpu_profile(const GpuProfile& profile, const std::string& rest
 GpuProfile find_gpu_profile(const std::string& gpu) {
   GpuProfile profile = read_gpu_profile(profile_document("gpu", gpu));
   if (!profile.power) profile.power = find_power_model(gpu);
+  add_operators_by_rule(profile, shipped_operator_rules());
   return profile;
 }
 

@@ -38,7 +38,9 @@ struct OperatorModel {
   Spread spread;                              ///< of single operators, on shapes that a fit did not see
   std::optional<double> median_error;         ///< of the same, relative
   std::vector<RegionError> cross_validation;  ///< of shapes that a fit did not see, over serving sizes
-  double bytes_per_weight = 0;  ///< GEMM and MoE: weight bytes streamed per element, scales included
+  double bytes_per_weight =
+      0;                 ///< GEMM, MoE, latent attention: weight bytes streamed per element, scales included
+  bool by_rule = false;  ///< from other operators by a rule (operator_rules.hpp): no part of the file
 };
 
 using OperatorModels = std::map<std::string, OperatorModel>;
@@ -64,6 +66,10 @@ struct GpuProfile {
   /// Routed experts, by "type/routing" ("fp8/power_law"). Efficiency over (token-expert pairs for each
   /// expert, experts on the GPU, their width after tensor parallel, hidden size). Empty: not known.
   OperatorModels moe;
+  /// Latent attention with its projections, prompts and decodes, by "type of the projections/kv type"
+  /// ("fp8_block/bf16"). Efficiency over (tokens of a prompt, prompts, heads) and (batch, mean context,
+  /// heads). Empty: not known.
+  OperatorModels latent_prefill, latent_decode;
   /// Memory-bound small kernels that `elementwise_ops` does not name. Efficiency over (bytes moved).
   OperatorModel elementwise;
   /// Those measured by themselves, by operation (rmsnorm, activation, rope, embedding, sampling). Efficiency
@@ -87,8 +93,8 @@ GpuProfile with_kernels(const GpuProfile&, const std::string& name);
 /// Finds the profile that a scaled one leans on.
 using GpuProfileFinder = std::function<GpuProfile(const std::string& gpu)>;
 
-/// The shipped profile of a GPU, with the shipped power model if it has none of its own. Throws InputError
-/// naming the known ones.
+/// The shipped profile of a GPU, with the shipped power model if it has none of its own and the operators
+/// that the shipped rules give. Throws InputError naming the known ones.
 GpuProfile find_gpu_profile(const std::string& gpu);
 
 /// {"format": "sextant gpu profile", "version": 1, …}; strict. A file with "scaled_from" holds ratios instead

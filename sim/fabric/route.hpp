@@ -28,13 +28,14 @@ struct Route {
 };
 
 /// Routes over the cluster graph, as NCCL takes them:
-///  - inside a node NVLink where it joins the two GPUs, else PCIe: directly if the node's GPUs are peers,
-///  else through
-///    host memory (up to the root complex and down again);
+///  - inside a node NVLink where it joins the two GPUs, else PCIe: directly as far as Node::peer_level(),
+///  else
+///    through host memory (up to the root complex and down again);
 ///  - between nodes by the NIC nearest to each GPU (fewest links; of equally near ones GPU i takes the i-th,
-///  round and
-///    round), directly if network and both GPUs do GPUDirect RDMA, else through host memory. NICs that cannot
-///    reach each other (separate rails or cables) are passed over for the next nearest pair that can.
+///    round and round), directly if network and both GPUs do GPUDirect RDMA, else through host memory. NICs
+///    that cannot reach each other (separate rails or cables) are passed over for the next nearest pair that
+///    can.
+/// NcclPaths has the rules that matter where flows meet: rails, PXN, equal paths.
 /// Each part of the way is the path of least latency, then fewest links (PathGraph). Building costs O(devices
 /// + links), a route a few microseconds; profiles are read when first needed. Safe to use from several
 /// threads.
@@ -54,6 +55,7 @@ class Topology {
   Route inside_route(int from, int to) const;
   Route network_route(int from, int to) const;
   std::vector<int> to_nic(int gpu, int nic, bool direct) const;
+  static Nic port_of(const Device&);  ///< the NIC at the rate its port came up with
   const Device& device(int index) const { return cluster_.devices[static_cast<std::size_t>(index)]; }
   double narrowest(const std::vector<int>& links) const;
 

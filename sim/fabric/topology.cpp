@@ -10,6 +10,7 @@
 
 #include "models/base/error.hpp"
 #include "sim/fabric/link_class.hpp"
+#include "sim/fabric/nccl_paths.hpp"
 #include "sim/fabric/path_graph.hpp"
 #include "sim/fabric/route.hpp"
 
@@ -170,8 +171,12 @@ Route Topology::inside_route(int from, int to) const {
   route.links = paths.nvlink.path(from, to);
   route.kind = RouteKind::nvlink;
   if (route.links.empty()) {
-    route.kind = node.peer_to_peer ? RouteKind::pcie_peer : RouteKind::pcie_staged;
-    route.links = node.peer_to_peer ? paths.pcie.path(from, to) : through_host(paths, from, to);
+    route.links = paths.pcie.path(from, to);
+    route.kind = RouteKind::pcie_peer;
+    if (route.links.empty() || path_level(cluster_, route.links) > node.peer_level()) {
+      route.kind = RouteKind::pcie_staged;
+      route.links = through_host(paths, from, to);
+    }
   }
   if (route.links.empty()) throw InputError("found no links that join them, expected nvlink or pcie");
   route.bottleneck_gbps = narrowest(route.links);
@@ -181,6 +186,12 @@ Route Topology::inside_route(int from, int to) const {
   route.profile = paths_->profile(link.profile);
   route.medium = std::move(link.words);
   return route;
+}
+
+Nic Topology::port_of(const Device& device) {
+  Nic nic = find_nic(device.model);
+  if (device.port_gbits) nic.rate_gbits.value = *device.port_gbits;
+  return nic;
 }
 
 std::vector<int> Topology::to_nic(int gpu, int nic, bool direct) const {
@@ -200,20 +211,26 @@ Route Topology::network_route(int from, int to) const {
 
   const bool direct =
       cluster_.network.gpudirect && cluster_.gpu(from).gpudirect_rdma && cluster_.gpu(to).gpudirect_rdma;
+  const auto near = [&](int gpu, int nic) {
+    return path_level(cluster_, to_nic(gpu, nic, true)) <= cluster_.network.gdr_level;
+  };
   for (const Pair& pair : pairs) {
     const std::vector<int> wire = paths_->network.path(pair.from, pair.to);
     if (wire.empty()) continue;
     Route route;
-    route.kind = direct ? RouteKind::network_gpudirect : RouteKind::network_staged;
-    route.links = to_nic(from, pair.from, direct);
-    const std::vector<int> arrival = to_nic(to, pair.to, direct);
+    const bool leaves_directly = direct && near(from, pair.from),
+               arrives_directly = direct && near(to, pair.to);
+    const bool both = leaves_directly && arrives_directly;
+    route.kind = both ? RouteKind::network_gpudirect : RouteKind::network_staged;
+    route.links = to_nic(from, pair.from, leaves_directly);
+    const std::vector<int> arrival = to_nic(to, pair.to, arrives_directly);
     if (route.links.empty() || arrival.empty())
       throw InputError("found no root complex on the way, expected one to stage through");
     join(route.links, wire);
     join(route.links, reversed(arrival));
     route.bottleneck_gbps = narrowest(route.links);
-    LinkClass link = network_class(cluster_.network.transport, find_nic(device(pair.from).model),
-                                   find_nic(device(pair.to).model));
+    LinkClass link =
+        network_class(cluster_.network.transport, port_of(device(pair.from)), port_of(device(pair.to)));
     route.profile = paths_->profile(link.profile);
     route.medium = std::move(link.words);
     return route;

@@ -10,6 +10,8 @@
 #include "sim/serving/layout.hpp"
 #include "sim/serving/metrics.hpp"
 #include "sim/serving/replica_model.hpp"
+#include "sim/scenario/uplink.hpp"
+#include "sim/serving/router.hpp"
 #include "sim/serving/workload.hpp"
 
 namespace sextant {
@@ -48,7 +50,7 @@ struct FixedDeployment {
       placement;  ///< GPU names, replica by replica, stage by stage, rank by rank; empty: in order
 };
 
-/// cluster + model + deployment + workload + slo + economics + variants.
+/// cluster + model + deployment + engine + router + workload + slo + economics + variants.
 struct Scenario {
   std::string name;
   std::string description;
@@ -56,11 +58,13 @@ struct Scenario {
   ServedModel model;
   std::optional<FixedDeployment> deployment;  ///< nullopt: search
   EngineOptions engine;
+  RouterOptions router;  ///< where dp > 1
   Workload workload;
   std::vector<ServiceLevel> slo;
   RequestBounds goodput;
   std::optional<Economics> economics;
   std::vector<Variant> variants;
+  std::optional<Uplink> uplink;
 };
 
 /// Reads a scenario document; strict. Throws InputError.

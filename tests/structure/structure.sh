@@ -24,14 +24,15 @@ allowed_for() {
     models/*) echo '^models/' ;;
     calibrate/*) echo '^(models|calibrate)/' ;;
     sim/kernel/*) echo '^(models/base|sim/kernel)/' ;;
-    sim/fabric/*) echo '^(models/(base|hardware|profile)|sim/(kernel|fabric))/' ;;
+    sim/fabric/*) echo '^(models/(base|hardware|profile|cost)|sim/(kernel|fabric))/' ;;
     sim/serving/*) echo '^(models|sim/(kernel|fabric|serving))/' ;;
     sim/scenario/*) echo '^(models|sim/(kernel|fabric|serving|scenario))/' ;;
     sim/planner/*) echo '^(models|sim/(kernel|fabric|serving|scenario|planner))/' ;;
     sim/validation/*) echo '^(models|sim/(kernel|fabric|serving|scenario|planner|validation))/' ;;
-    reports/*) echo '^(models|reports|sim/(kernel|fabric|serving|scenario|planner|validation))/' ;;
+    sim/sweep/*) echo '^(models|sim/(kernel|fabric|serving|scenario|planner|sweep))/' ;;
+    reports/*) echo '^(models|reports|sim/(kernel|fabric|serving|scenario|planner|sweep|validation))/' ;;
     sim/cli/* | tests/sim/cli/*) echo '^' ;;
-    tests/*) echo '^(models|calibrate|sim/(kernel|fabric|serving|scenario|planner|validation)|reports|tests)/' ;;
+    tests/*) echo '^(models|calibrate|sim/(kernel|fabric|serving|scenario|planner|sweep|validation)|reports|tests)/' ;;
     *) echo '^$' ;;
   esac
 }

@@ -26,6 +26,7 @@ class StageRunner {
   /// Of the last run: times of the stage's graph.
   const std::vector<double>& pass_us() const { return pass_us_; }
   std::string note() const { return model_.note(); }
+  bool has_experts() const { return model_.part().experts > 0; }
   bool output_is_finite() const { return model_.output_is_finite(0); }
 
  private:

@@ -73,8 +73,10 @@ void time_operators(Shared& shared, StageRunner& runner, const StepCase& item, i
   std::string text;
   for (const Family& each :
        {Family{StageFamily::gemm, "gemm"}, Family{StageFamily::attention, "attention"},
-        Family{StageFamily::elementwise, "elementwise"}, Family{StageFamily::collective, "collective"}}) {
+        Family{StageFamily::experts, "experts"}, Family{StageFamily::elementwise, "elementwise"},
+        Family{StageFamily::collective, "collective"}}) {
     if (each.family == StageFamily::collective && shared.layout.tp == 1) continue;
+    if (each.family == StageFamily::experts && !runner.has_experts()) continue;
     runner.capture(each.family);
     shared.gate.arrive_and_wait();
     runner.run(std::min(shared.rounds, shared.options.most_operator_rounds), item.microbatches);

@@ -1,0 +1,198 @@
+#include "sim/fabric/flow_engine.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "models/base/error.hpp"
+
+namespace sextant {
+namespace {
+
+void check_capacity(std::size_t link, double capacity) {
+  if (!(capacity > 0) || !std::isfinite(capacity))
+    throw InputError(fmt::format(
+        "fabric: link direction {}: found a capacity of {} GB/s, expected more than 0", link, capacity));
+}
+
+}  // namespace
+
+FlowEngine::FlowEngine(std::vector<double> capacities)
+    : capacities_(std::move(capacities)), members_(capacities_.size()), filling_(capacities_.size()) {
+  for (std::size_t i = 0; i < capacities_.size(); ++i) check_capacity(i, capacities_[i]);
+}
+
+void FlowEngine::check_path(std::span<const int> path, double limit) const {
+  if (path.size() > UINT16_MAX)
+    throw InputError(
+        fmt::format("fabric: flow: found a path of {} links, expected at most {}", path.size(), UINT16_MAX));
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (path[i] < 0 || static_cast<std::size_t>(path[i]) >= capacities_.size())
+      throw InputError(fmt::format("fabric: flow: found link direction {}, expected 0 to {}", path[i],
+                                   static_cast<std::ptrdiff_t>(capacities_.size()) - 1));
+    for (std::size_t j = 0; j < i; ++j)
+      if (path[j] == path[i])
+        throw InputError(fmt::format(
+            "fabric: flow: found a cycle, its path takes link direction {} twice, expected once", path[i]));
+  }
+  if (!(limit > 0))
+    throw InputError(fmt::format("fabric: flow: found a limit of {} GB/s, expected more than 0", limit));
+  if (path.empty() && !std::isfinite(limit))
+    throw InputError("fabric: flow: found neither links nor a limit, expected one of them");
+}
+
+FlowId FlowEngine::free_slot() {
+  if (free_.empty()) {
+    flows_.emplace_back();
+    paces_.emplace_back();
+    return static_cast<FlowId>(flows_.size() - 1);
+  }
+  const FlowId id = free_.back();
+  free_.pop_back();
+  return id;
+}
+
+/// A flow keeps its stretch of hops for the flows that take its name after it; a longer path gets a new one.
+void FlowEngine::set_path(FlowId id, std::span<const int> path) {
+  Pace& pace = paces_[id];
+  pace.hops = static_cast<std::uint16_t>(path.size());
+  if (pace.hops > flows_[id].room) {
+    pace.first_hop = static_cast<std::uint32_t>(hop_links_.size());
+    flows_[id].room = pace.hops;
+    hop_links_.resize(hop_links_.size() + pace.hops);
+    hop_positions_.resize(hop_links_.size());
+  }
+  for (std::size_t hop = 0; hop < path.size(); ++hop)
+    hop_links_[pace.first_hop + hop] = static_cast<std::uint32_t>(path[hop]);
+}
+
+FlowId FlowEngine::start(Time now, std::span<const int> path, double bytes, double limit, Time latency) {
+  check_path(path, limit);
+  if (!(bytes >= 0) || !std::isfinite(bytes) || latency.ns < 0)
+    throw InputError(fmt::format("fabric: flow: found {} bytes after {} ns, expected 0 or more of both",
+                                 bytes, latency.ns));
+  move_clock(now);
+  const FlowId id = free_slot();
+  Flow& flow = flows_[id];
+  paces_[id].rate = 0;
+  paces_[id].limited = limit != no_limit;
+  flow.remaining = bytes;
+  flow.limit = limit;
+  flow.since_ns = now.ns;
+  flow.bottleneck = own_limit;
+  flow.moving = false;
+  set_path(id, path);
+  if (latency.ns > 0 || bytes == 0)
+    calendar_.set(id, now.ns + latency.ns);
+  else
+    begin_moving(now, id);
+  return id;
+}
+
+void FlowEngine::begin_moving(Time now, FlowId id) {
+  Flow& flow = flows_[id];
+  flow.moving = true;
+  flow.since_ns = now.ns;
+  Pace& pace = paces_[id];
+  pace.rate = no_limit;  // until settled: above every level
+  calendar_.set(id, now.ns);
+  if (pace.hops == 0) alone_.push_back(id);
+  for (std::uint32_t hop = pace.first_hop; hop < pace.first_hop + pace.hops; ++hop) {
+    std::vector<Member>& members = members_[hop_links_[hop]];
+    hop_positions_[hop] = static_cast<std::uint32_t>(members.size());
+    members.push_back({id, hop});
+    touched_.push_back(hop_links_[hop]);
+  }
+}
+
+void FlowEngine::leave_links(FlowId id) {
+  const Pace& pace = paces_[id];
+  for (std::uint32_t hop = pace.first_hop; hop < pace.first_hop + pace.hops; ++hop) {
+    std::vector<Member>& members = members_[hop_links_[hop]];
+    const Member last = members.back();
+    members[hop_positions_[hop]] = last;
+    hop_positions_[last.hop] = hop_positions_[hop];
+    members.pop_back();
+    touched_.push_back(hop_links_[hop]);
+  }
+  if (pace.hops > 0) lowest_left_ = std::min(lowest_left_, paces_[id].rate);
+}
+
+double FlowEngine::stop(Time now, FlowId id) {
+  move_clock(now);
+  const double left = remaining(now, id);
+  if (flows_[id].moving) leave_links(id);
+  calendar_.erase(id);
+  free_.push_back(id);
+  return left;
+}
+
+void FlowEngine::set_capacity(Time now, int link, double capacity) {
+  check_capacity(static_cast<std::size_t>(link), capacity);
+  move_clock(now);
+  capacities_[static_cast<std::size_t>(link)] = capacity;
+  touched_.push_back(static_cast<std::uint32_t>(link));
+  lowest_left_ = 0;  // fills everything connected with it again
+}
+
+/// Changes of an earlier instant are settled as of then.
+void FlowEngine::move_clock(Time now) {
+  if (now.ns == now_ns_) return;
+  settle();
+  if (now.ns < now_ns_ || (!calendar_.empty() && calendar_.first_ns() < now.ns))
+    throw std::logic_error("fabric: the clock of the flows was moved back, or past a change");
+  now_ns_ = now.ns;
+}
+
+Time FlowEngine::next_change() {
+  settle();
+  return calendar_.empty() ? Time::max() : Time{calendar_.first_ns()};
+}
+
+const std::vector<FlowId>& FlowEngine::advance(Time now) {
+  move_clock(now);
+  ended_.clear();
+  settle();
+  while (!calendar_.empty() && calendar_.first_ns() <= now.ns) {
+    const FlowId id = calendar_.first_flow();
+    Flow& flow = flows_[id];
+    if (!flow.moving && flow.remaining > 0) {
+      begin_moving(now, id);
+      calendar_.set(id, std::numeric_limits<std::int64_t>::max());  // settled below
+      continue;
+    }
+    calendar_.erase(id);
+    if (flow.moving) leave_links(id);
+    ended_.push_back(id);
+  }
+  for (const FlowId id : ended_) free_.push_back(id);
+  return ended_;
+}
+
+double FlowEngine::rate(FlowId id) {
+  settle();
+  return flows_[id].moving ? paces_[id].rate : 0;
+}
+
+double FlowEngine::remaining(Time now, FlowId id) {
+  settle();
+  const Flow& flow = flows_[id];
+  if (!flow.moving) return flow.remaining;
+  return std::max(0.0, flow.remaining - paces_[id].rate * static_cast<double>(now.ns - flow.since_ns));
+}
+
+int FlowEngine::bottleneck(FlowId id) {
+  settle();
+  return flows_[id].bottleneck;
+}
+
+double FlowEngine::load(int link) {
+  settle();
+  double sum = 0;
+  for (const Member& member : members_[static_cast<std::size_t>(link)]) sum += paces_[member.flow].rate;
+  return sum;
+}
+
+}  // namespace sextant

@@ -1,0 +1,131 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "sim/fabric/flow_calendar.hpp"
+#include "sim/kernel/time.hpp"
+
+namespace sextant {
+
+/// Names a flow until advance() has reported its end and the next start() may take the name again.
+using FlowId = std::uint32_t;
+
+/// Flows that share the capacity of the links on their way max-min fairly: no flow's rate can rise without
+/// that of a flow no faster falling. One direction of a link is a capacity of its own. 10^9 B/s is one byte
+/// per nanosecond, the unit of every rate here.
+///
+/// A change (a flow begins or ends, a capacity differs) touches only the flows it can reach: in the order in
+/// which links fill up everything below the rate of the flow that left, or below the level the new flow
+/// finds, stays as it was; the rest is filled again over the links connected with the change. Changes of one
+/// instant are settled together. A value: copy it, run thousands side by side.
+class FlowEngine {
+ public:
+  static constexpr double no_limit = std::numeric_limits<double>::infinity();
+  static constexpr int own_limit = -1;
+
+  /// Capacities by link direction. Throws InputError for one that is not above zero.
+  explicit FlowEngine(std::vector<double> capacities);
+
+  /// A flow of `bytes` over `path` (indices of capacities) that begins to move `latency` after `now` and
+  /// takes no more than `limit`. A path without links moves at `limit`. Throws InputError for a path with
+  /// unknown links or the same one twice, bytes below zero, a limit that is not above zero, or no bound at
+  /// all.
+  FlowId start(Time now, std::span<const int> path, double bytes, double limit = no_limit, Time latency = {});
+  /// Takes a flow away before its end. Returns the bytes it had left.
+  double stop(Time now, FlowId);
+  /// From `now` on a link direction carries so much. Throws InputError unless it is above zero.
+  void set_capacity(Time now, int link, double capacity);
+
+  /// When the next flow begins to move or ends; Time::max() if none does.
+  Time next_change();
+  /// Moves the clock to `now`, at most next_change(); like every function here it throws std::logic_error for
+  /// a time before the last or past a change. The flows that ended at `now`, in the order of their ids; valid
+  /// until the next call.
+  const std::vector<FlowId>& advance(Time now);
+
+  double rate(FlowId);                 ///< bytes per nanosecond; 0 while it waits for its latency
+  double remaining(Time now, FlowId);  ///< bytes
+  /// The link direction that holds a moving flow back, or own_limit.
+  int bottleneck(FlowId);
+  double load(int link);  ///< bytes per nanosecond that cross it now
+  double capacity(int link) const { return capacities_[static_cast<std::size_t>(link)]; }
+  std::size_t flows() const { return calendar_.size(); }
+  /// Flows whose rate was worked out so far, as a measure of work.
+  std::uint64_t flows_visited() const { return flows_visited_; }
+
+ private:
+  struct Flow {
+    double remaining = 0;
+    double limit = no_limit;
+    std::int64_t since_ns = 0;  ///< `remaining` is as of then
+    std::uint32_t room = 0;     ///< hops that its stretch can hold
+    int bottleneck = own_limit;
+    bool moving = false;
+  };
+  /// What a settlement reads of each flow, apart from the rest so that it stays in the first-level cache.
+  struct Pace {
+    double rate = 0;              ///< infinite until settled
+    std::uint32_t mark = 0;       ///< the settlement that has it in its set, not yet at its rate
+    std::uint32_t first_hop = 0;  ///< in hop_links_ and hop_positions_
+    std::uint16_t hops = 0;
+    bool limited = false;
+  };
+  /// A moving flow as its links list it.
+  struct Member {
+    std::uint32_t flow = 0;
+    std::uint32_t hop = 0;
+  };
+  struct Filling {
+    double left = 0;  ///< capacity not yet given away
+    std::uint32_t open = 0;
+    std::uint32_t mark = 0;
+    std::uint32_t first = 0, end = 0;  ///< the stretch of its flows in open_members_
+  };
+  struct Share {
+    double rate = 0;
+    std::uint32_t link = 0;
+    bool operator>(const Share& other) const { return rate > other.rate; }
+  };
+
+  void move_clock(Time now);
+  void begin_moving(Time now, FlowId);
+  void leave_links(FlowId);
+  void settle();
+  double undisturbed_level() const;
+  double level_of(std::uint32_t link) const;
+  void gather(double level);
+  void fill();
+  void replace_least(const Share&);
+  void stop_flows(std::uint32_t link, double rate);
+  void fix(FlowId, double rate, int bottleneck);
+  FlowId free_slot();
+  void set_path(FlowId, std::span<const int> path);
+  std::span<const std::uint32_t> links_of(const Pace& pace) const {
+    return {hop_links_.data() + pace.first_hop, pace.hops};
+  }
+  void check_path(std::span<const int> path, double limit) const;
+
+  std::vector<double> capacities_;
+  std::vector<std::vector<Member>> members_;  ///< by link
+  std::vector<Filling> filling_;              ///< by link
+  std::vector<Flow> flows_;
+  std::vector<Pace> paces_;                   ///< by flow
+  std::vector<std::uint32_t> hop_links_;      ///< a stretch for each flow: the links of its path
+  std::vector<std::uint32_t> hop_positions_;  ///< and its place in each link's list
+  std::vector<FlowId> free_, ended_;
+  FlowCalendar calendar_;
+
+  std::vector<std::uint32_t> touched_;  ///< links changed since the last settlement
+  std::vector<std::uint32_t> alone_;    ///< flows without links that began since
+  double lowest_left_ = no_limit;       ///< rate of the slowest flow that left since
+  std::uint32_t mark_ = 0;
+  std::vector<std::uint32_t> links_in_set_, limited_in_set_, open_members_, new_members_;
+  std::vector<Share> shares_;
+  std::int64_t now_ns_ = 0;
+  std::uint64_t flows_visited_ = 0;
+};
+
+}  // namespace sextant
