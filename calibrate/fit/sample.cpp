@@ -49,6 +49,17 @@ FitSample sample_of(const AttentionDecodeRow& row) {
   return sample;
 }
 
+std::optional<FitSample> sample_of(const ElementwiseRow& row) {
+  const std::optional<ElementwiseMoves> moves = elementwise_moves(row.op);
+  if (!moves) return std::nullopt;
+  const auto tokens = static_cast<double>(row.tokens), width = static_cast<double>(row.width);
+  FitSample sample;
+  sample.work = elementwise_work(width * moves->bytes_per_value / moves->kernels, tokens);
+  sample.us = row.us / moves->kernels;
+  sample.shape = {tokens, width};
+  return sample;
+}
+
 FitSample sample_of(const MoeRow& row) {
   const MoeShape shape{row.hidden, row.intermediate, row.experts, row.topk, row.tp, row.ep, row.dtype, true};
   FitSample sample;

@@ -89,9 +89,11 @@ OperatorTime attention_prefill_time(const GpuProfile&, const AttentionShape&, st
 /// are longer than one.
 OperatorTime attention_decode_time(const GpuProfile&, const AttentionShape&, double batch,
                                    double context_sum);
-OperatorTime elementwise_time(const GpuProfile&, double bytes);
-/// `bytes` as nccl-tests' size; an engine's own kernel where one was measured up to that size and is faster
-/// than NCCL. A group without a curve has the link's ring model (group_curve.hpp). ranks 1: zero.
+/// A small kernel over so many tokens: that operation's own model where the profile has one, else what the
+/// profile says of small kernels by the bytes they move.
+OperatorTime elementwise_time(const GpuProfile&, const ElementwiseShape&, double tokens);
+/// `bytes` as nccl-tests' size; an engine's own kernel where the link has one up to that size and it is
+/// faster than NCCL (by_nccl_alone takes them out for engines without). A group without a curve has the link's ring model (group_curve.hpp). ranks 1: zero.
 /// Throws InputError naming the measured groups if there is neither.
 OperatorTime collective_time(const LinkProfile&, const std::string& op, int ranks, double bytes);
 /// One message, one way. Throws InputError if `staged` is asked of a link that has no such curve.

@@ -164,7 +164,11 @@ OperatorTime attention_decode_time(const GpuProfile& profile, const AttentionSha
                                batch, context_sum);
 }
 
-OperatorTime elementwise_time(const GpuProfile& profile, double bytes) {
+OperatorTime elementwise_time(const GpuProfile& profile, const ElementwiseShape& shape, double tokens) {
+  const auto own = profile.elementwise_ops.find(shape.op);
+  if (own != profile.elementwise_ops.end())
+    return operator_time(own->second, elementwise_work(shape.bytes_per_token, tokens));
+  const double bytes = shape.bytes_per_token * tokens;
   return operator_time(profile.elementwise, {0, bytes, 0, bytes, {{bytes}, 1}});
 }
 

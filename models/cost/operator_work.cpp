@@ -87,6 +87,22 @@ OperatorWork attention_decode_work(const AttentionShape& shape, double kv_elemen
   return work;
 }
 
+OperatorWork elementwise_work(double bytes_per_token, double tokens) {
+  const double bytes = bytes_per_token * tokens;
+  return {0, bytes, 0, bytes, {{tokens, bytes_per_token}, 2}};
+}
+
+std::optional<ElementwiseMoves> elementwise_moves(const std::string& op) {
+  constexpr double bytes_16_bit = 2, bytes_fp32 = 4;
+  if (op == "rmsnorm") return ElementwiseMoves{4 * bytes_16_bit, 1};  // input and residual, read and written
+  if (op == "activation") return ElementwiseMoves{3 * bytes_16_bit, 1};  // gate and up read, product written
+  if (op == "rope" || op == "residual" || op == "embedding" || op == "copy")
+    return ElementwiseMoves{2 * bytes_16_bit, 1};  // read, written
+  // 16-bit logits read, fp32 written and read again.
+  if (op == "sampling") return ElementwiseMoves{bytes_16_bit + 2 * bytes_fp32, 2};
+  return std::nullopt;
+}
+
 OperatorWork moe_work(const MoeShape& shape, const std::string& routing, double bytes_per_weight,
                       double tokens, double fullest) {
   const auto hidden = static_cast<double>(shape.hidden), here = static_cast<double>(shape.local_experts());

@@ -1,6 +1,7 @@
 #pragma once
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -38,6 +39,18 @@ OperatorWork attention_prefill_work(const AttentionShape&, double kv_element_byt
 /// Attention of `batch` decodes over `context` tokens each on average, the new ones included.
 OperatorWork attention_decode_work(const AttentionShape&, double kv_element_bytes, double batch,
                                    double context);
+
+/// A small kernel that reads and writes so many bytes for each token.
+OperatorWork elementwise_work(double bytes_per_token, double tokens);
+
+/// What a measured row of a small kernel's operation stands for.
+struct ElementwiseMoves {
+  double bytes_per_value = 0;
+  int kernels = 1;  ///< one after another, timed together
+};
+/// As stage_operators counts them (models/llm/operators.cpp), over the width of a row: rmsnorm adds to the
+/// residual and norms; sampling turns the logits to fp32 and takes the highest. nullopt: no such operation.
+std::optional<ElementwiseMoves> elementwise_moves(const std::string& op);
 
 /// How a router spreads tokens over experts. Balanced: every expert gets its share as exactly as whole tokens
 /// allow, so that few tokens touch as many experts as they can. Any other: experts are met by chance.

@@ -106,7 +106,7 @@ void StageCost::visit_dense(std::int64_t tokens, Visit&& visit) const {
                                     : moe_time(*inputs_->profile, shape, m),
           count);
   for (const auto& [shape, count] : operators.elementwise)
-    visit(Family::elementwise, elementwise_time(*inputs_->profile, shape.bytes_per_token * m), count);
+    visit(Family::elementwise, elementwise_time(*inputs_->profile, shape, m), count);
   for (const auto& [shape, count] : operators.collectives) {
     const int ranks = shape.ranks > 0 ? static_cast<int>(shape.ranks) : inputs_->tensor_parallel;
     if (ranks > 1)
@@ -125,7 +125,7 @@ void StageCost::visit_sampling(std::int64_t samples, Visit&& visit) const {
                     static_cast<double>(shape.k)),
           count);
   for (const auto& [shape, count] : operators.sample_elementwise)
-    visit(Family::elementwise, elementwise_time(*inputs_->profile, shape.bytes_per_token * m), count);
+    visit(Family::elementwise, elementwise_time(*inputs_->profile, shape, m), count);
   if (inputs_->tensor_parallel <= 1) return;
   for (const auto& [shape, count] : operators.sample_collectives)
     visit(Family::collective,

@@ -50,6 +50,16 @@ GemmLeftOut read_gemm_left_out(const JsonObject& object) {
   return rules;
 }
 
+HarnessKernels read_harness_kernels(const JsonObject& object) {
+  HarnessKernels kernels{object.text("name"), {}};
+  for (const auto& [family, why] : object.at("families").object().entries()) {
+    why.text();
+    kernels.families.push_back(family);
+  }
+  object.finish();
+  return kernels;
+}
+
 }  // namespace
 
 BoundedFigure read_bounded_figure(const JsonValue& value) {
@@ -79,6 +89,7 @@ Assumptions read_assumptions(const JsonValue& value) {
   assumptions.link = read_link(object.at("link").object());
   assumptions.custom_all_reduce = read_custom_all_reduce(object.at("custom_all_reduce").object());
   assumptions.gemm_left_out = read_gemm_left_out(object.at("gemm_left_out").object());
+  assumptions.harness_kernels = read_harness_kernels(object.at("harness_kernels").object());
   assumptions.structural = read_bounded_figure(object.at("structural"));
   object.finish();
   return assumptions;

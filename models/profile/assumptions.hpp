@@ -1,4 +1,7 @@
 #pragma once
+#include <string>
+#include <vector>
+
 #include "models/profile/gpu_profile.hpp"
 
 namespace sextant {
@@ -36,6 +39,12 @@ struct GemmLeftOut {
   Figure times_fastest;  ///< smallest shapes slower than so many times those of the fastest type
 };
 
+/// Kernels of our measuring harness that serving engines do not run.
+struct HarnessKernels {
+  std::string name;                   ///< of the set in a GPU profile
+  std::vector<std::string> families;  ///< "attention_decode", "gemm/fp8"
+};
+
 /// {"value", "low", "high", "grade", "source", "note"?}. Throws InputError.
 BoundedFigure read_bounded_figure(const JsonValue&);
 
@@ -51,6 +60,7 @@ struct Assumptions {
   LinkRules link;
   CustomAllReduceRules custom_all_reduce;
   GemmLeftOut gemm_left_out;
+  HarnessKernels harness_kernels;
   /// What no operator's interval covers (overlap, jitter, order of batches), as a ratio of any time of a run.
   BoundedFigure structural;
 };

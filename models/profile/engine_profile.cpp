@@ -87,6 +87,8 @@ EngineProfile read_engine_profile(const JsonValue& value) {
   read_batch_defaults(object.at("batch_defaults"), profile);
   profile.scheduler_reserve_full_isl = object.at("scheduler_reserve_full_isl").boolean();
   profile.async_scheduling = object.at("async_scheduling").boolean();
+  profile.custom_all_reduce = object.at("custom_all_reduce").boolean();
+  if (const auto kernels = object.find("kernels")) profile.kernels = kernels->text();
   object.finish();
   return profile;
 }

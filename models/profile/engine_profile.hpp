@@ -62,6 +62,11 @@ struct EngineProfile {
   bool scheduler_reserve_full_isl = false;
   /// Without a pipeline a step is scheduled while the one before it runs.
   bool async_scheduling = false;
+  /// Reduces with its own kernel over peer access where that is faster than NCCL (a link's custom curves).
+  bool custom_all_reduce = false;
+  /// Whose kernels it runs where a GPU profile has more than one set (GpuProfile::kernels): empty, those that
+  /// serving engines use; a name, that set where the profile has it.
+  std::string kernels;
 };
 
 EngineProfile read_engine_profile(const JsonValue&);

@@ -79,7 +79,7 @@ StageLoad stage_load(const SearchContext& context, const std::vector<GpuGroup>& 
   const Architecture& architecture = scenario.model.architecture;
   const int layers = architecture.layer_count();
   const GpuGroup& group = pipeline[s];
-  const LinkProfile joined = tp > 1 ? group_link(context.machine.topology(), group.gpus) : LinkProfile{};
+  const LinkProfile joined = tp > 1 ? context.machine.group_link(group.gpus) : LinkProfile{};
   const StageShape whole{{0, layers}, tp, s == 0, s + 1 == pipeline.size()};
   StageLoad load;
   std::vector<double> seconds;
@@ -222,7 +222,7 @@ void add_between(std::set<std::vector<int>>& all, const std::vector<int>& from, 
 double group_seconds(const SearchContext& context, const GpuGroup& group, int tp) {
   const int layers = context.scenario.model.architecture.layer_count();
   try {
-    const LinkProfile link = tp > 1 ? group_link(context.machine.topology(), group.gpus) : LinkProfile{};
+    const LinkProfile link = tp > 1 ? context.machine.group_link(group.gpus) : LinkProfile{};
     double slowest = 0;
     for (const int device : group.gpus)
       slowest = std::max(

@@ -27,7 +27,7 @@ Machine::Machine(const Cluster& cluster, const std::string& engine_profile,
     const std::string kind = cluster.kind(device);
     if (profiles_.find(kind) != profiles_.end()) continue;
     const Device& gpu = cluster.devices[static_cast<std::size_t>(device)];
-    GpuProfile profile = find_profile(gpu.model);
+    GpuProfile profile = with_kernels(find_profile(gpu.model), engine_.kernels);
     if (!profile.power) profile.power = find_power_model(gpu.model);
     if (gpu.power_limit_watts) profile = at_power_limit(profile, *gpu.power_limit_watts);
     profiles_.emplace(kind, std::make_shared<const GpuProfile>(std::move(profile)));
@@ -77,6 +77,11 @@ LinkProfile group_link(const Topology& topology, const std::vector<int>& gpus) {
   const LinkProfile link =
       one_node ? with_group_curves(slowest.profile, static_cast<int>(gpus.size())) : slowest.profile;
   return staged(slowest) ? through_host_memory(link) : link;
+}
+
+LinkProfile Machine::group_link(const std::vector<int>& gpus) const {
+  LinkProfile link = sextant::group_link(topology_, gpus);
+  return engine_.custom_all_reduce ? link : by_nccl_alone(std::move(link));
 }
 
 const std::shared_ptr<const GpuProfile>& Machine::profile(int device) const {
@@ -144,7 +149,7 @@ ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine,
         stage_operators(model.architecture, model.weights, model.kv, shape_of(stages, s, tp));
     Stage stage;
     stage.hop_bytes_per_token = s + 1 < stages.size() ? operators.hop_bytes_per_token : bytes_per_token_id;
-    const LinkProfile group = tp > 1 ? group_link(machine.topology(), stages[s].gpus) : LinkProfile{};
+    const LinkProfile group = tp > 1 ? machine.group_link(stages[s].gpus) : LinkProfile{};
     std::vector<std::string> kinds;
     for (const int device : stages[s].gpus) {
       const std::string kind = cluster.kind(device);

@@ -31,6 +31,8 @@ class Machine {
   const Topology& topology() const { return topology_; }
   const Cluster& cluster() const { return topology_.cluster(); }
   const EngineProfile& engine() const { return engine_; }
+  /// What a tensor-parallel group's collectives cost with the engine's own kernels, if it has any.
+  LinkProfile group_link(const std::vector<int>& gpus) const;
   /// The GPU profile of a device.
   const std::shared_ptr<const GpuProfile>& profile(int device) const;
 

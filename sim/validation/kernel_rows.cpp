@@ -16,8 +16,6 @@ namespace sextant {
 namespace {
 
 constexpr double us_per_second = 1e6;
-constexpr double bytes_16_bit = 2;
-constexpr double bytes_fp32 = 4;
 /// More sequences in one kernel are no measurement of this world.
 constexpr std::int64_t most_sequences = 1 << 20;
 
@@ -57,19 +55,16 @@ Outcome predict(const AttentionDecodeRow& row, const GpuProfile& profile) {
 }
 
 Outcome predict(const ElementwiseRow& row, const GpuProfile& profile) {
-  const double elements = static_cast<double>(row.tokens) * static_cast<double>(row.width);
-  const auto moving = [&](double bytes_per_element) {
-    return prediction_of(elementwise_time(profile, elements * bytes_per_element));
-  };
-  if (row.op == "rmsnorm") return moving(4 * bytes_16_bit);     // input and residual, read and written
-  if (row.op == "activation") return moving(3 * bytes_16_bit);  // gate and up read, their product written
-  if (row.op == "rope" || row.op == "residual" || row.op == "embedding" || row.op == "copy")
-    return moving(2 * bytes_16_bit);                    // read, written
-  if (row.op == "sampling") return moving(bytes_fp32);  // logits read for their maximum
-  return NotPredicted{
-      fmt::format("element-wise operation \"{}\" is none of rmsnorm, activation, rope, residual, embedding, "
-                  "copy, sampling",
-                  row.op)};
+  const std::optional<ElementwiseMoves> moves = elementwise_moves(row.op);
+  if (!moves)
+    return NotPredicted{
+        fmt::format("element-wise operation \"{}\" is none of rmsnorm, activation, rope, residual, embedding, "
+                    "copy, sampling",
+                    row.op)};
+  const double per_token = static_cast<double>(row.width) * moves->bytes_per_value / moves->kernels;
+  OperatorTime time = elementwise_time(profile, {row.op, per_token}, static_cast<double>(row.tokens));
+  time.seconds *= moves->kernels;
+  return prediction_of(time);
 }
 
 namespace {
