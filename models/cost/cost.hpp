@@ -93,8 +93,9 @@ OperatorTime attention_decode_time(const GpuProfile&, const AttentionShape&, dou
 /// profile says of small kernels by the bytes they move.
 OperatorTime elementwise_time(const GpuProfile&, const ElementwiseShape&, double tokens);
 /// `bytes` as nccl-tests' size; an engine's own kernel where the link has one up to that size and it is
-/// faster than NCCL (by_nccl_alone takes them out for engines without). A group without a curve has the link's ring model (group_curve.hpp). ranks 1: zero.
-/// Throws InputError naming the measured groups if there is neither.
+/// faster than NCCL (by_nccl_alone takes them out for engines without). A group without a curve has the
+/// link's ring model (group_curve.hpp). ranks 1: zero. Throws InputError naming the measured groups if there
+/// is neither.
 OperatorTime collective_time(const LinkProfile&, const std::string& op, int ranks, double bytes);
 /// One message, one way. Throws InputError if `staged` is asked of a link that has no such curve.
 OperatorTime send_time(const LinkProfile&, double bytes, bool staged);

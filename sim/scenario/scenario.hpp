@@ -6,11 +6,11 @@
 
 #include "models/base/json_reader.hpp"
 #include "models/hardware/cluster.hpp"
+#include "sim/scenario/uplink.hpp"
 #include "sim/serving/engine_options.hpp"
 #include "sim/serving/layout.hpp"
 #include "sim/serving/metrics.hpp"
 #include "sim/serving/replica_model.hpp"
-#include "sim/scenario/uplink.hpp"
 #include "sim/serving/router.hpp"
 #include "sim/serving/workload.hpp"
 

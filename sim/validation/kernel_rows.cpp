@@ -57,10 +57,10 @@ Outcome predict(const AttentionDecodeRow& row, const GpuProfile& profile) {
 Outcome predict(const ElementwiseRow& row, const GpuProfile& profile) {
   const std::optional<ElementwiseMoves> moves = elementwise_moves(row.op);
   if (!moves)
-    return NotPredicted{
-        fmt::format("element-wise operation \"{}\" is none of rmsnorm, activation, rope, residual, embedding, "
-                    "copy, sampling",
-                    row.op)};
+    return NotPredicted{fmt::format(
+        "element-wise operation \"{}\" is none of rmsnorm, activation, rope, residual, embedding, "
+        "copy, sampling",
+        row.op)};
   const double per_token = static_cast<double>(row.width) * moves->bytes_per_value / moves->kernels;
   OperatorTime time = elementwise_time(profile, {row.op, per_token}, static_cast<double>(row.tokens));
   time.seconds *= moves->kernels;

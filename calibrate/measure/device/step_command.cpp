@@ -34,7 +34,7 @@ options::options_description known_options() {
       "steps.jsonl");
   add_common(known);
   known.add_options()("gpus", options::value<int>(), "GPUs of this host to use (default: all)")            //
-      ("model", options::value<std::string>(), "catalogue names of models")                          //
+      ("model", options::value<std::string>(), "catalogue names of models")                                //
       ("weights", options::value<std::string>()->default_value("bf16"), "bf16, fp8")                       //
       ("kv", options::value<std::string>()->default_value("bf16"), "bf16, fp8")                            //
       ("tp", options::value<std::string>()->default_value("1"), "tensor-parallel degrees")                 //

@@ -14,9 +14,9 @@ namespace {
 
 constexpr int completions_a_poll = 16;
 constexpr int usual_latency_inline = 236;  // perftest's for send and write latency
-constexpr int retries = 6;  // Soft-RoCE takes 7 for "for ever"
-constexpr int wait_for_receiver = 7;  // for ever: silence is noticed elsewhere
-constexpr int receiver_pause = 12;    // 0.64 ms
+constexpr int retries = 6;                 // Soft-RoCE takes 7 for "for ever"
+constexpr int wait_for_receiver = 7;       // for ever: silence is noticed elsewhere
+constexpr int receiver_pause = 12;         // 0.64 ms
 constexpr int hop_limit = 64;
 
 [[noreturn]] void fail(const std::string& what, int code) {

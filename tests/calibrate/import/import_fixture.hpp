@@ -55,9 +55,9 @@ inline std::string edited(std::string text, const std::string& from, const std::
 }
 
 inline Imported import_text(ForeignImport import, const std::string& text, const ForeignOrigin& origin = {}) {
-  const std::string path = (std::filesystem::path(testing::TempDir()) /
-                            testing::UnitTest::GetInstance()->current_test_info()->name())
-                               .string();
+  const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
+  const std::string name = std::string(test.test_suite_name()) + "." + test.name();
+  const std::string path = (std::filesystem::path(testing::TempDir()) / name).string();
   std::ofstream(path) << text;
   Imported imported = import_file(import, path, origin);
   std::filesystem::remove(path);

@@ -22,8 +22,17 @@ TEST(MoeRows, ArePredictedForTheirRouting) {
   EXPECT_NEAR(std::get<Prediction>(skewed).value, 34.036, 1e-6);
 }
 
-TEST(MoeRows, OfSkewedRoutingOverSeveralGpusAreNot) {
-  EXPECT_TRUE(std::holds_alternative<NotPredicted>(predict(row("power_law_1.01", 2), toy())));
+// No row of the profile has skewed routing over several GPUs: the fullest of them is reckoned by a rule,
+// which is assumed and says so. It has more than half of the work and less than all of it, and the token's
+// experts are touched wherever they lie.
+TEST(MoeRows, OfSkewedRoutingOverSeveralGpusAreAssumed) {
+  const Outcome split = predict(row("power_law_1.01", 2), toy()),
+                whole = predict(row("power_law_1.01", 1), toy());
+  ASSERT_TRUE(std::holds_alternative<Prediction>(split));
+  const Prediction& prediction = std::get<Prediction>(split);
+  EXPECT_EQ(prediction.grade, Grade::assumed);
+  EXPECT_LE(prediction.value, std::get<Prediction>(whole).value);
+  EXPECT_GE(prediction.value, 10 + (std::get<Prediction>(whole).value - 10) / 2);
 }
 
 }  // namespace
