@@ -206,8 +206,8 @@ std::string text_of(const Json& json) {
 
 }  // namespace
 
-std::string plan_json(const Scenario& scenario, const Plan& plan,
-                      const std::vector<VariantResult>& variants) {
+std::string plan_json(const Scenario& scenario, const Plan& plan, const std::vector<VariantResult>& variants,
+                      const JsonValue* document) {
   Json json = header("sextant plan", scenario);
   json.update(plan_object(&scenario.cluster, plan));
   json["variants"] = Json::array();
@@ -220,6 +220,7 @@ std::string plan_json(const Scenario& scenario, const Plan& plan,
                                 {"infeasible", variant.infeasible},
                                 {"verdict", variant.verdict}});
   }
+  if (document != nullptr) json["scenario_document"] = document->json();
   return text_of(json);
 }
 

@@ -8,8 +8,11 @@
 namespace sextant {
 
 /// {"format": "sextant plan", "version": 1, …}: every field of the plan under its own name
-/// (reports/README.md). Numbers are finite; what is not is null.
-std::string plan_json(const Scenario&, const Plan&, const std::vector<VariantResult>&);
+/// (reports/README.md). Numbers are finite; what is not is null. `document` is the scenario as read, with
+/// every
+/// --set, so that the plan alone can be launched.
+std::string plan_json(const Scenario&, const Plan&, const std::vector<VariantResult>&,
+                      const JsonValue* document = nullptr);
 
 /// {"format": "sextant metrics", "version": 1, …}: the runs of a fixed deployment and their spread.
 std::string metrics_json(const Scenario&, const std::vector<SimulatedRun>&);

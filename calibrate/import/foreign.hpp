@@ -14,6 +14,8 @@ struct ForeignOrigin {
   std::string operation;  ///< of nccl-tests before 2.17, which do not name theirs
   double rate_gbps = 0;   ///< line rate of a port, Gbit/s
   double bytes = 0;       ///< nvbandwidth's buffer
+  std::string scenario;   ///< file: what was deployed when vLLM was measured
+  std::string details;    ///< where files of single requests go, up to their ending; empty: nowhere
 };
 
 // One reader for each tool. Each tells text from JSON by the first character, passes its rows on and counts

@@ -28,7 +28,7 @@ Json context(const NcclLogFacts& facts, const std::string& source, const std::st
   if (!facts.version.empty()) json["nccl"] = facts.version;
   if (!facts.network.empty()) json["network"] = facts.network;
   if (facts.ranks > 0) json["ranks"] = facts.ranks;
-  if (facts.nodes > 0) json["nodes"] = facts.nodes;
+  if (facts.node_count() > 0) json["nodes"] = facts.node_count();
   json["hosts"] = facts.hosts;
   if (!facts.adapters.empty()) json["adapters"] = facts.adapters;
   if (!facts.channels.empty()) json["channels"] = facts.channels;

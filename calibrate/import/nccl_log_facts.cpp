@@ -57,7 +57,51 @@ void read_adapters(std::string_view message, NcclLogFacts& facts) {
   }
 }
 
+/// "NCCL_IB_HCA set to mlx5_0", "NCCL_IB_DISABLE set by environment to 0."
+void read_variable(std::string_view message, NcclLogFacts& facts) {
+  if (!message.starts_with("NCCL_")) return;
+  for (const std::string_view words : {" set by environment to ", " set to "}) {
+    const std::size_t at = message.find(words);
+    if (at == std::string_view::npos) continue;
+    std::string_view value = message.substr(at + words.size());
+    if (value.ends_with('.')) value.remove_suffix(1);
+    facts.environment[std::string(message.substr(0, at))] = value;
+    return;
+  }
+}
+
+/// "NET/IB : GPU Direct RDMA Enabled for HCA 0 'mlx5_0'", "GPU Direct RDMA Disabled for GPU ca000 / HCA 0
+/// (distance 7 > 4)"
+void read_gdr(std::string_view message, NcclLogFacts& facts) {
+  constexpr std::string_view enabled = "GPU Direct RDMA Enabled for ",
+                             disabled = "GPU Direct RDMA Disabled for ";
+  const std::size_t yes = message.find(enabled), no = message.find(disabled);
+  if (yes == std::string_view::npos && no == std::string_view::npos) return;
+  const std::string_view rest =
+      message.substr(yes != std::string_view::npos ? yes + enabled.size() : no + disabled.size());
+  const std::size_t open = rest.find('\''),
+                    close = rest.find('\'', open == std::string_view::npos ? open : open + 1);
+  if (rest.starts_with("HCA") && close != std::string_view::npos && message.starts_with("NET/IB"))
+    facts.adapter_gdr[std::string(rest.substr(open + 1, close - open - 1))] = yes != std::string_view::npos;
+  if (rest.starts_with("GPU") && no != std::string_view::npos && facts.gdr_refused.empty())
+    facts.gdr_refused = rest;
+}
+
+/// "NET/IB: [0] mlx5_0:uverbs0:1/RoCE provider=Mlx5 speed=200000 context=… pciPath=… ar=0", speed in Mbit/s.
+void read_adapter_rate(std::string_view message, NcclLogFacts& facts) {
+  if (!message.starts_with("NET/IB: [")) return;
+  constexpr double mbits_per_gbit = 1000;
+  const long long speed = number_after(message, " speed=");
+  const auto words = detail::words_of(message);
+  if (speed <= 0 || words.size() < 3) return;
+  facts.adapter_gbps[std::string(words[2].substr(0, words[2].find(':')))] =
+      static_cast<double>(speed) / mbits_per_gbit;
+}
+
 void read_message(std::string_view message, NcclLogFacts& facts) {
+  read_variable(message, facts);
+  read_gdr(message, facts);
+  read_adapter_rate(message, facts);
   if (const std::size_t at = message.find("NCCL version "); at != std::string_view::npos) {
     const auto words = detail::words_of(message.substr(at + 13));
     if (!words.empty()) facts.version = words.front();
@@ -68,6 +112,9 @@ void read_message(std::string_view message, NcclLogFacts& facts) {
     facts.nvls_set_up = true;
   for (const std::string_view key : {"nRanks ", "nranks "})
     facts.ranks = std::max(facts.ranks, number_after(message, key));
+  if (message.starts_with("comm ") || message.starts_with("ncclCommInitRank "))
+    if (const long long rank = number_after(message, " rank "); rank >= 0)
+      facts.ranks_that_speak.insert(rank);
   facts.nodes = std::max(facts.nodes, number_after(message, "nNodes "));
   if (const long long gdr = number_after(message, " GDR "); gdr >= 0 && message.starts_with("Connected all"))
     facts.stated_gdr = facts.stated_gdr.value_or(true) && gdr > 0;
@@ -76,6 +123,11 @@ void read_message(std::string_view message, NcclLogFacts& facts) {
 }
 
 }  // namespace
+
+long long NcclLogFacts::node_count() const {
+  const bool complete = ranks > 0 && static_cast<long long>(ranks_that_speak.size()) == ranks;
+  return complete && !hosts.empty() ? std::min(nodes, static_cast<long long>(hosts.size())) : nodes;
+}
 
 bool NcclLogFacts::read(std::string_view raw) {
   const std::string line = detail::plain_line(raw);

@@ -94,11 +94,13 @@ struct RdmaRow {
   std::string device;
   int mtu = 0;
   double rate_gbps = 0;
-  std::optional<bool> gdr;
+  std::optional<bool> gdr, both_ways;
+  std::string pair;  ///< the two ports, "a/mlx5_0-b/mlx5_0"; empty: any
 };
 struct TcpRow {
   int streams = 1;
   double gbps = 0;
+  std::string pair;  ///< the two hosts, sender first; empty: any
 };
 struct PowerRow {
   double watts_limit = 0;

@@ -168,12 +168,15 @@ void rdma_fields(Visitor& v, Row& row) {
   v.count("mtu", row.mtu, 1);
   v.positive("rate_gbps", row.rate_gbps);
   v.flag("gdr", row.gdr);
+  v.flag("both_ways", row.both_ways);
+  v.optional_text("pair", row.pair, {});
 }
 
 template <class Visitor, class Row>
 void tcp_fields(Visitor& v, Row& row) {
   v.count("streams", row.streams, 1);
   v.positive("gbps", row.gbps);
+  v.optional_text("pair", row.pair, {});
 }
 
 template <class Visitor, class Row>

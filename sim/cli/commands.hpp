@@ -17,5 +17,8 @@ int run_fit(const Arguments&);
 int run_import(const Arguments&);
 int run_uplink(const Arguments&);
 int run_validate(const Arguments&);
+int run_doctor(const Arguments&);
+int run_sweep(const Arguments&);
+int run_export(const Arguments&);
 
 }  // namespace sextant

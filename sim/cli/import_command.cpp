@@ -7,6 +7,8 @@
 
 #include "calibrate/import/foreign.hpp"
 #include "calibrate/import/kernel_tables.hpp"
+#include "calibrate/import/vllm_bench.hpp"
+#include "calibrate/import/vllm_log.hpp"
 #include "models/base/error.hpp"
 #include "models/base/text_file.hpp"
 #include "models/hardware/catalogue.hpp"
@@ -38,7 +40,7 @@ struct ImportKind {
   const char* what;
 };
 
-constexpr std::array<ImportKind, 8> kinds = {
+constexpr std::array<ImportKind, 10> kinds = {
     {{"kernel-tables", import_folder, true, "a folder of kernel tables (gemm_perf.csv.gz and its like)"},
      {"nccl-tests", import_nccl_tests, true, "output of all_reduce_perf and its like, text or -J"},
      {"perftest", import_perftest, false,
@@ -47,6 +49,9 @@ constexpr std::array<ImportKind, 8> kinds = {
      {"nvbandwidth", import_nvbandwidth, true, "output of nvbandwidth, text or -j"},
      {"topo", import_topology, false, "output of nvidia-smi topo -m"},
      {"nccl-log", import_nccl_log, false, "log of a run with NCCL_DEBUG=INFO"},
+     {"bench", import_vllm_bench, false,
+      "JSON of vllm bench serve --save-result --save-detailed; needs --scenario"},
+     {"vllm-log", import_vllm_log, false, "log of vllm serve; needs --scenario"},
      {"measurements", import_measurements, false, "measurement files, to be checked and put into one"}}};
 
 options::options_description import_options() {
@@ -60,6 +65,8 @@ options::options_description import_options() {
       "rate-gbps", options::value<double>()->value_name("N"),
       "line rate of the port that perftest used, Gbit/s")("bytes", options::value<double>()->value_name("N"),
                                                           "size of the buffer that nvbandwidth copied")(
+      "scenario", options::value<std::string>()->value_name("FILE"),
+      "what was deployed when vLLM was measured: a scenario with a fixed deployment")(
       "output,o", options::value<std::string>()->value_name("FILE")->default_value("-"),
       "where the measurements go; - is stdout")("help,h", "this text");
   return description;
@@ -76,7 +83,9 @@ void print_help(const options::options_description& description) {
   print(text + "\n" + list.str() +
         "\nExamples:\n  sextant import kernel-tables tables/h200_sxm --gpu h200-sxm -o h200.jsonl\n"
         "  sextant import nccl-tests all_reduce.txt --gpu h100-sxm --link ib -o nccl.jsonl\n"
-        "  sextant import perftest ib_send_bw.txt --rate-gbps 100 -o rdma.jsonl\n");
+        "  sextant import perftest ib_send_bw.txt --rate-gbps 100 -o rdma.jsonl\n"
+        "  sextant import bench result.json --scenario deployed.json -o served.jsonl && sextant validate "
+        "served.jsonl\n");
 }
 
 const ImportKind& find_kind(const std::string& name) {
@@ -116,6 +125,10 @@ ForeignOrigin origin_of(const ParsedWords& parsed, const ImportKind& kind) {
   origin.operation = choice_option(parsed, "op", detail::collective_operations());
   origin.rate_gbps = positive_option(parsed, "rate-gbps");
   origin.bytes = positive_option(parsed, "bytes");
+  origin.scenario = parsed.text("scenario").value_or("");
+  const std::string output = parsed.text("output").value_or("-");
+  if (output != "-")
+    origin.details = output.ends_with(".jsonl") ? output.substr(0, output.size() - 6) : output;
   return origin;
 }
 

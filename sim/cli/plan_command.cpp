@@ -76,7 +76,7 @@ int run_plan(const Arguments& words) {
     variants = plan_variants(input.document, input.scenario, plan, settings);
   }
   if (settings.stop->load()) throw Interrupted();
-  write_result(json, json ? plan_json(input.scenario, plan, variants) : "");
+  write_result(json, json ? plan_json(input.scenario, plan, variants, &input.document) : "");
   write_result(csv, csv ? plan_csv(input.scenario, plan) : "");
   if (!to_stdout) print(plan_text(input.scenario, plan, variants, stdout_style()));
   return 0;

@@ -132,7 +132,7 @@ Plan make_plan(const Scenario& given, const PlanOptions& options) {
   Scenario scenario = given;
   if (options.seed) scenario.workload.seed = *options.seed;
   load_trace(scenario.workload);
-  const Machine machine(scenario.cluster, scenario.engine.profile);
+  const Machine machine(scenario.cluster, scenario.engine.profile, options.find_profile);
   const SearchContext context{scenario, machine, summarise_workload(scenario.workload)};
 
   Plan plan;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "models/profile/gpu_profile.hpp"
 #include "sim/planner/energy.hpp"
 #include "sim/scenario/scenario.hpp"
 
@@ -88,6 +89,9 @@ struct PlanOptions {
   std::optional<std::uint64_t> seed;  ///< replaces the workload's
   const std::atomic<bool>* stop = nullptr;
   std::function<void(int done, int total)> progress;  ///< called between simulations
+  /// Where profiles come from; a caller of many plans keeps what it has read. Called from the caller's
+  /// thread.
+  GpuProfileFinder find_profile = find_gpu_profile;
 };
 
 /// Searches (or takes the fixed) deployment, simulates, ranks, explains. Throws InfeasibleError, with the

@@ -50,7 +50,7 @@ expect 0 help
 says "catalog"
 expect 0 --version
 says "sextant "
-for command in plan simulate catalog validate; do
+for command in plan simulate catalog validate doctor sweep export; do
   expect 0 "$command" --help
   says "  sextant $command "
   quiet
@@ -102,6 +102,62 @@ expect 0 catalog scenarios/part1-405b.json --dot
 says "graph"
 expect 0 catalog scenarios/part1-405b.json --json
 is_json
+
+# ---- doctor: the first example of its help, a clean log, this machine, a folder without anything, bad input
+logs=tests/calibrate/doctor/logs
+expect 4 doctor scenarios/part1-405b.json --nccl-log $logs/half-rate.txt --set workload.num_prompts=8
+says "200 Gbit/s (the scenario's connectx-7-200)"
+says "cluster.nodes[*].nic=connectx-5-100"
+quiet
+expect 4 doctor --nccl-log $logs/p2p-disabled.txt --json -
+is_json
+expect 0 doctor --nccl-log $logs/nvlink-p2p.txt
+says "0 wrong, 0 doubtful"
+mkdir -p "$scratch/empty"
+expect 0 doctor --root "$scratch/empty"
+says "could not check: RDMA"
+expect 2 doctor --root "$scratch/out"
+complains "found no folder"
+expect 2 doctor --nccl-log README.md
+complains "found no line of NCCL's"
+expect 2 doctor --ibstat no-such-file
+complains "no-such-file"
+expect 2 doctor --nccl-logs x
+complains "did you mean '--nccl-log'"
+expect 2 doctor --rate-gbps -3 --nccl-log $logs/nvlink-p2p.txt
+complains "--rate-gbps"
+# ---- sweep: size, one path once, misspelt keys, shards
+grid=(sweep scenarios/h200-node-70b.json --set 'deployment={"tp":4}' --set workload.num_prompts=10)
+expect 2 "${grid[@]}" --axis workload.seed=1..1000000 --axis workload.request_rate=1..1000
+complains "1,000,000,000 points"
+complains "--yes"
+expect 2 "${grid[@]}" --axis workload.seed=1,2 --axis workload.seed=3
+complains "another axis on the same path"
+expect 2 "${grid[@]}" --axis workload.sed=1,2
+complains "did you mean 'seed'"
+expect 2 "${grid[@]}"
+complains "found no axis"
+expect 2 "${grid[@]}" --axis workload.seed=1..9 --shard 4/3
+complains "expected K/N"
+expect 2 "${grid[@]}" --axis workload.seed=1..9 --shard 1/3
+complains "--rows"
+expect 2 "${grid[@]}" --axis workload.seed=1..9 --shard auto --rows "$scratch/rows"
+complains "SLURM_ARRAY_TASK_ID"
+expect 0 "${grid[@]}" --axis workload.seed=1..9 --json -
+is_json
+cp "$scratch/out" "$scratch/threads.json"
+for task in 0 1 2; do
+  SLURM_ARRAY_TASK_ID=$task SLURM_ARRAY_TASK_COUNT=3 expect 0 "${grid[@]}" --axis workload.seed=1..9 --rows "$scratch/rows" -q
+  if [ "$task" = 1 ]; then
+    expect 1 sweep --merge --rows "$scratch/rows"
+    complains "3 of 9 points are missing"
+  fi
+done
+expect 0 sweep --merge --rows "$scratch/rows" --json -
+cmp -s "$scratch/out" "$scratch/threads.json" || fail "three shards differ from threads"
+JOB_COMPLETION_INDEX=1 JOB_COMPLETIONS=2 expect 0 "${grid[@]}" --axis workload.seed=1..8 --rows "$scratch/rows" -q
+expect 2 sweep --merge --rows "$scratch/rows"
+complains "different grids, which differ in axes[0].values"
 
 # ---- bad usage: exit code 2, one line that names what is nearest
 expect 2 plna

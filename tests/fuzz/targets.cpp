@@ -8,6 +8,7 @@
 
 #include "calibrate/import/foreign.hpp"
 #include "calibrate/import/kernel_tables.hpp"
+#include "calibrate/import/rdma_facts.hpp"
 #include "models/base/error.hpp"
 #include "models/base/json_reader.hpp"
 #include "models/profile/engine_profile.hpp"
@@ -79,6 +80,21 @@ void kernel_tables(std::string_view bytes) {
   (void)report.text();
 }
 
+/// ibstat, ibv_devinfo, mlnx_qos, lspci: each may refuse.
+void rdma_tools(std::string_view bytes) {
+  const MemoryFile file(bytes);
+  const auto attempt = [&](auto read) {
+    try {
+      (void)read(file.path());
+    } catch (const InputError&) {
+    }
+  };
+  attempt(read_ibstat);
+  attempt(read_ibv_devinfo);
+  attempt(read_mlnx_qos);
+  attempt(read_lspci);
+}
+
 void json(std::string_view bytes) {
   const std::string text = JsonValue::parse(bytes, "file").dump();
   if (JsonValue::parse(text, "file").dump() != text)
@@ -117,7 +133,8 @@ const std::vector<Target>& targets() {
       {"iperf3", foreign<import_iperf3>, {{examples, "iperf3"}}},
       {"nvbandwidth", foreign<import_nvbandwidth>, {{examples, "nvbandwidth"}}},
       {"topology", foreign<import_topology>, {{examples, "topo"}}},
-      {"nccl_log", foreign<import_nccl_log>, {{examples, "nccl"}}},
+      {"nccl_log", foreign<import_nccl_log>, {{examples, "nccl"}, {"tests/calibrate/doctor/logs", ""}}},
+      {"rdma_tools", rdma_tools, {{examples, "rdma-"}}},
       {"measurements", foreign<import_measurements>, {}},
       {"measurement", measurement, {}},
       {"json", json, {{examples, "iperf3"}}},

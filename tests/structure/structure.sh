@@ -29,9 +29,10 @@ allowed_for() {
     sim/scenario/*) echo '^(models|sim/(kernel|fabric|serving|scenario))/' ;;
     sim/planner/*) echo '^(models|sim/(kernel|fabric|serving|scenario|planner))/' ;;
     sim/validation/*) echo '^(models|sim/(kernel|fabric|serving|scenario|planner|validation))/' ;;
-    reports/*) echo '^(models|reports|sim/(kernel|fabric|serving|scenario|planner|validation))/' ;;
+    sim/sweep/*) echo '^(models|sim/(kernel|fabric|serving|scenario|planner|sweep))/' ;;
+    reports/*) echo '^(models|reports|sim/(kernel|fabric|serving|scenario|planner|sweep|validation))/' ;;
     sim/cli/* | tests/sim/cli/*) echo '^' ;;
-    tests/*) echo '^(models|calibrate|sim/(kernel|fabric|serving|scenario|planner|validation)|reports|tests)/' ;;
+    tests/*) echo '^(models|calibrate|sim/(kernel|fabric|serving|scenario|planner|sweep|validation)|reports|tests)/' ;;
     *) echo '^$' ;;
   esac
 }

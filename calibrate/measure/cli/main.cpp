@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "calibrate/measure/fabric/fabric_command.hpp"
+#include "calibrate/measure/tcp/tcp_command.hpp"
 #include "models/base/error.hpp"
 #include "models/base/json_reader.hpp"
 
@@ -23,16 +25,33 @@ struct Verb {
   const char* name;
   const char* executable;
   const char* does;
+  const char* needs;  ///< to be built
 };
+constexpr const char* cuda = "a CUDA toolkit";
 constexpr std::array verbs = {
-    Verb{"gpu", "sextant-measure-gpu", "times the operators of a language model on one GPU"},
-    Verb{"nccl", "sextant-measure-gpu", "times collectives, as nccl-tests does"},
-    Verb{"step", "sextant-measure-gpu", "times whole steps of a model on the GPUs of this host"},
+    Verb{"gpu", "sextant-measure-gpu", "times the operators of a language model on one GPU", cuda},
+    Verb{"nccl", "sextant-measure-gpu", "times collectives, as nccl-tests does", cuda},
+    Verb{"step", "sextant-measure-gpu", "times whole steps of a model on the GPUs of this host", cuda},
+    Verb{"rdma", "sextant-measure-rdma", "bandwidth and latency between two RDMA ports, as perftest does",
+         "the headers of libibverbs (libibverbs-dev)"},
+};
+
+/// A verb of this executable itself, which needs nothing but sockets.
+struct OwnVerb {
+  const char* name;
+  const char* does;
+  int (*run)(const std::vector<std::string>& arguments, const std::string& version);
+};
+constexpr std::array own_verbs = {
+    OwnVerb{"tcp", "bandwidth of TCP streams between two hosts", tcp::run_tcp_command},
+    OwnVerb{"fabric", "the whole network of a cluster, host by host and pair by pair",
+            measure_fabric::run_fabric_command},
 };
 
 std::string overview() {
   std::string text = "sextant-measure VERB [options]: measures this machine's hardware\n\nVerbs:\n";
   for (const Verb& verb : verbs) text += fmt::format("  {:<8}{}\n", verb.name, verb.does);
+  for (const OwnVerb& verb : own_verbs) text += fmt::format("  {:<8}{}\n", verb.name, verb.does);
   return text + "\n`sextant-measure VERB --help` has each verb's options and an example.\n";
 }
 
@@ -42,6 +61,7 @@ const Verb& find_verb(const std::string& name) {
     if (name == verb.name) return verb;
     names.emplace_back(verb.name);
   }
+  for (const OwnVerb& verb : own_verbs) names.emplace_back(verb.name);
   throw InputError(fmt::format("found the unknown verb '{}'{}; see sextant-measure --help", name,
                                did_you_mean(name, names)));
 }
@@ -51,7 +71,7 @@ const Verb& find_verb(const std::string& name) {
   const std::string path = (own.parent_path() / verb.executable).string();
   execv(path.c_str(), words);
   if (errno == ENOENT)
-    throw InputError(fmt::format("{}: not built: it needs a CUDA toolkit (ninja {})", path, verb.executable));
+    throw InputError(fmt::format("{}: not built: it needs {} (ninja {})", path, verb.needs, verb.executable));
   throw Error(ExitCode::failure, fmt::format("{}: cannot start: {}", path, std::strerror(errno)));
 }
 
@@ -65,6 +85,9 @@ int run(int count, char** words) {
     fmt::print("sextant-measure " SEXTANT_VERSION "\n");
     return 0;
   }
+  for (const OwnVerb& verb : own_verbs)
+    if (first == verb.name)
+      return verb.run(std::vector<std::string>(words + 2, words + count), SEXTANT_VERSION);
   start(find_verb(std::string(first)), words);
 }
 

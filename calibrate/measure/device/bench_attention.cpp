@@ -35,6 +35,7 @@ Bench::Result bench_decode(Bench& bench, const AttentionDecodeRow& row) {
   operands.values = cache.data() + half;
   operands.output = scratch.take(values_of_query * bf16_bytes);
   operands.workspace = scratch.take(decode_workspace_bytes(shape, splits));
+  prepare_decode_workspace(shape, splits, operands.workspace, bench.stream());
   auto* lengths =
       static_cast<std::int32_t*>(scratch.take(static_cast<std::size_t>(row.batch) * sizeof(std::int32_t)));
   set_lengths(lengths, row.batch, row.context, bench.stream());

@@ -53,7 +53,9 @@ double decode_error(Bench& bench, const DecodeShape& shape, int splits) {
   operands.lengths = device_lengths;
   operands.output = memory.poisoned(query_values * 2);
   operands.workspace = memory.poisoned(std::max<std::size_t>(decode_workspace_bytes(shape, splits), 1));
-  decode_attention(shape, operands, splits, bench.stream());
+  prepare_decode_workspace(shape, splits, operands.workspace, bench.stream());
+  for (int turn = 0; turn < 2; ++turn)  // the second turn finds what the first left in the workspace
+    decode_attention(shape, operands, splits, bench.stream());
   SEXTANT_CUDA(cudaStreamSynchronize(bench.stream()));
 
   std::vector<std::int32_t> pages(static_cast<std::size_t>(table_pages));

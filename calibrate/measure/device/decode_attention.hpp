@@ -29,13 +29,14 @@ struct DecodeOperands {
   const std::int32_t* page_table = nullptr;  ///< [batch, pages of a sequence]
   const std::int32_t* lengths = nullptr;     ///< [batch], at most `context`
   void* output = nullptr;                    ///< bf16 [batch, heads, head_dim]
-  void* workspace = nullptr;                 ///< decode_workspace_bytes
+  void* workspace = nullptr;                 ///< decode_workspace_bytes, prepared once
 };
 
 // How the kernel cuts its work.
-inline constexpr int decode_warps = 4;                      ///< of a block; each takes every fourth tile
-inline constexpr int decode_blocks_per_multiprocessor = 3;  ///< at a time
-inline constexpr int decode_query_rows = 16;                ///< heads of a group that one block computes
+inline constexpr int decode_warps = 4;                       ///< of a block; each takes every fourth tile
+inline constexpr int decode_blocks_per_multiprocessor = 2;   ///< at a time
+inline constexpr int decode_ring_bytes_per_warp = 24 << 10;  ///< of shared memory for tiles under way
+inline constexpr int decode_query_rows = 16;                 ///< heads of a group that one block computes
 int decode_query_tiles(const DecodeShape&);
 /// Whole rounds of the four warps, so that they have equal work.
 int decode_pages_per_split(const DecodeShape&, int splits);
@@ -47,7 +48,9 @@ std::size_t page_bytes(const DecodeShape&);
 /// Parts that every sequence's tokens are cut into so that the GPU is full.
 int decode_splits(const DecodeShape&, int multiprocessors);
 std::size_t decode_workspace_bytes(const DecodeShape&, int splits);
-/// Split-KV attention with tensor-core products; a second kernel joins the splits where there are several.
+/// Makes a workspace fit for decode_attention of this shape and number of splits, which leaves it so.
+void prepare_decode_workspace(const DecodeShape&, int splits, void* workspace, cudaStream_t);
+/// Split-KV attention with tensor-core products; the block that ends last joins a head's splits.
 /// Throws Error for a head size that is not built.
 void decode_attention(const DecodeShape&, const DecodeOperands&, int splits, cudaStream_t);
 

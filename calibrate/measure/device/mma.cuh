@@ -53,13 +53,18 @@ __device__ inline std::uint32_t high_halves(std::uint32_t a, std::uint32_t b) {
   return __byte_perm(a, b, 0x7632);
 }
 
-/// 16 bytes that are read once: past the L1.
-__device__ inline uint4 load_once(const void* address) {
-  uint4 value;
-  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
-               : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
-               : "l"(address));
-  return value;
+/// Starts a copy of 16 bytes from memory into shared memory, past the L1.
+__device__ inline void copy_async(std::uint32_t shared_address, const void* from) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address), "l"(from) : "memory");
+}
+/// Closes a group of this lane's copies.
+__device__ inline void commit_copies() {
+  asm volatile("cp.async.commit_group;" ::: "memory");
+}
+/// Until all but the newest `Groups` groups of this lane's copies are there.
+template <int Groups>
+__device__ inline void wait_for_copies() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(Groups) : "memory");
 }
 
 }  // namespace sextant::measure

@@ -63,6 +63,7 @@ StageModel::LayerWeights StageModel::layer_weights(int layer) const {
   weights.output = weights.qkv + values(part_.qkv_width(), part_.hidden) * element;
   weights.gate_up = weights.output + values(part_.hidden, part_.heads * part_.head_dim) * element;
   weights.down = weights.gate_up + values(2 * part_.intermediate, part_.hidden) * element;
+  weights.router = weights.gate_up + values(part_.experts, 3 * part_.intermediate * part_.hidden) * element;
   return weights;
 }
 
@@ -83,7 +84,9 @@ void StageModel::prepare(const StepCase& item) {
                item.batch,  item.context + 1, part_.fp8_kv ? Element::fp8 : Element::bf16};
     splits_ = decode_splits(decode_, multiprocessors_);
     attention_workspace_ = arena.take(std::max<std::size_t>(decode_workspace_bytes(decode_, splits_), 1));
+    prepare_decode_workspace(decode_, splits_, attention_workspace_, stream_);
   }
+  take_experts(arena);
   take_cache(arena);
   SEXTANT_CUDA(cudaStreamSynchronize(stream_));
 }
@@ -104,8 +107,9 @@ void StageModel::take_activations(Arena& arena) {
   query_ = take(tokens, part_.heads * part_.head_dim);
   attended_ = take(tokens, part_.heads * part_.head_dim);
   narrow_ = take(tokens, part_.heads * part_.head_dim, 1);
-  gate_up_ = take(tokens, 2 * part_.intermediate);
-  activated_ = take(tokens, part_.intermediate);
+  const std::int64_t rows = tokens * std::max(part_.experts_per_token, 1);
+  gate_up_ = take(rows, 2 * part_.intermediate);
+  activated_ = take(rows, part_.intermediate);
   norm_weight_ = take(1, part_.hidden);
   fill_random(norm_weight_, static_cast<std::size_t>(part_.hidden), Element::bf16, 1, 14, stream_);
   ids_ = static_cast<std::int32_t*>(take(tokens, 1, sizeof(std::int32_t)));
@@ -139,8 +143,66 @@ void StageModel::take_cache(Arena& arena) {
               15, stream_);
 }
 
+void StageModel::take_experts(Arena& arena) {
+  mixtures_.clear();
+  mixture_buffers_.clear();
+  mixture_lists_.clear();
+  if (part_.experts == 0) return;
+  if (!grouped_) grouped_ = std::make_unique<GroupedBlas>(workspace_.at(), Gemm::workspace_bytes);
+  MoeRow shape;
+  shape.tokens = case_.tokens();
+  shape.hidden = part_.hidden;
+  shape.intermediate = part_.intermediate * part_.tp;
+  shape.tp = part_.tp;
+  shape.experts = part_.experts;
+  shape.topk = part_.experts_per_token;
+  const auto rows = static_cast<std::size_t>(shape.tokens * shape.topk);
+  router_logits_ = arena.take(values(shape.tokens, part_.experts) * bf16_bytes);
+  chosen_ = static_cast<std::int32_t*>(arena.take(rows * sizeof(std::int32_t)));
+  shares_ = static_cast<float*>(arena.take(rows * sizeof(float)));
+  Mixture::Buffers buffers;
+  buffers.input = static_cast<const std::byte*>(normed_);
+  buffers.shares = shares_;
+  buffers.gathered =
+      static_cast<std::byte*>(arena.take(rows * static_cast<std::size_t>(part_.hidden) * bf16_bytes));
+  buffers.gate_up = static_cast<std::byte*>(gate_up_);
+  buffers.activated = static_cast<std::byte*>(activated_);
+  buffers.expert_output =
+      static_cast<std::byte*>(arena.take(rows * static_cast<std::size_t>(part_.hidden) * bf16_bytes));
+  for (int layer = 0; layer < part_.layers; ++layer) {
+    mixtures_.emplace_back(shape, uniform_routing(shape.tokens, part_.experts, part_.experts_per_token,
+                                                  static_cast<std::uint64_t>(layer)));
+    buffers.experts = layer_weights(layer).gate_up;
+    mixture_buffers_.push_back(buffers);
+    mixture_lists_.push_back(arena.take(mixtures_.back().list_bytes()));
+    mixtures_.back().write_lists(buffers, mixture_lists_.back(), stream_);
+  }
+}
+
+void StageModel::feed_forward(int layer, int slot) {
+  const bool fp8 = part_.fp8_weights, small = runs(StageFamily::elementwise);
+  const std::int64_t tokens = case_.tokens();
+  const LayerWeights weights = layer_weights(layer);
+  if (part_.experts == 0) {
+    multiply(normed_, weights.gate_up, gate_up_, tokens, 2 * part_.intermediate, part_.hidden, fp8);
+    if (small) silu_multiply(gate_up_, activated_, fp8, tokens, part_.intermediate, stream_);
+    multiply(activated_, weights.down, hidden_[slot], tokens, part_.hidden, part_.intermediate, fp8);
+    return;
+  }
+  // The router computes; the tokens follow the routing that was drawn, for cuBLAS wants it from the host.
+  multiply(normed_, weights.router, router_logits_, tokens, part_.experts, part_.hidden, false);
+  if (small)
+    choose_experts(router_logits_, chosen_, shares_, tokens, part_.experts, part_.experts_per_token, stream_);
+  if (!runs(StageFamily::experts)) return;
+  const auto i = static_cast<std::size_t>(layer);
+  Mixture::Buffers buffers = mixture_buffers_[i];
+  buffers.output = static_cast<std::byte*>(hidden_[slot]);
+  mixtures_[i].run(*grouped_, buffers, mixture_lists_[i], stream_);
+}
+
 void StageModel::multiply(const void* input, const void* weight, void* output, std::int64_t m, std::int64_t n,
                           std::int64_t k, bool fp8) {
+  if (!runs(StageFamily::gemm)) return;
   std::unique_ptr<Gemm>& gemm = gemms_[{fp8, m, n, k}];
   if (!gemm)
     gemm = std::make_unique<Gemm>(blas_, fp8 ? GemmType::fp8 : GemmType::bf16, m, n, k, workspace_.at());
@@ -148,13 +210,14 @@ void StageModel::multiply(const void* input, const void* weight, void* output, s
 }
 
 void StageModel::all_reduce(void* data) {
-  if (part_.tp == 1) return;
+  if (part_.tp == 1 || !runs(StageFamily::collective)) return;
   nccl_->check(nccl_->all_reduce(data, data, static_cast<std::size_t>(state_values()), ncclBfloat16, ncclSum,
                                  tensor_group_, stream_),
                "ncclAllReduce");
 }
 
 void StageModel::norm(const void* input, int slot, bool fp8) {
+  if (!runs(StageFamily::elementwise)) return;
   residual_rmsnorm({input, residual_[slot], norm_weight_, normed_, fp8, case_.tokens(), part_.hidden},
                    stream_);
 }
@@ -176,9 +239,11 @@ void StageModel::attention(int layer) {
   rope.kv_heads = part_.kv_heads;
   rope.head_dim = part_.head_dim;
   rope.fp8_cache = part_.fp8_kv;
-  if (part_.qk_norm)
+  const bool small = runs(StageFamily::elementwise);
+  if (part_.qk_norm && small)
     normalize_heads(qkv_, norm_weight_, case_.tokens(), part_.heads, part_.kv_heads, part_.head_dim, stream_);
-  rope_and_cache(rope, stream_);
+  if (small) rope_and_cache(rope, stream_);
+  if (!runs(StageFamily::attention)) return;
   if (case_.prefill)
     prefill_->run(*cudnn_, {query_, keys, cached_values, attended_}, attention_workspace_, stream_);
   else
@@ -188,37 +253,37 @@ void StageModel::attention(int layer) {
 }
 
 void StageModel::layer(int layer, int slot) {
-  const bool fp8 = part_.fp8_weights;
+  const bool fp8 = part_.fp8_weights, small = runs(StageFamily::elementwise);
   const std::int64_t tokens = case_.tokens(), attention_width = part_.heads * part_.head_dim;
   const LayerWeights weights = layer_weights(layer);
   // The first layer of all has no earlier output to add: the embedding is the residual.
   norm(part_.first && layer == 0 ? nullptr : hidden_[slot], slot, fp8);
   multiply(normed_, weights.qkv, qkv_, tokens, part_.qkv_width(), part_.hidden, fp8);
   attention(layer);
-  if (fp8) quantize_fp8(attended_, narrow_, tokens * attention_width, stream_);
+  if (fp8 && small) quantize_fp8(attended_, narrow_, tokens * attention_width, stream_);
   multiply(fp8 ? narrow_ : attended_, weights.output, hidden_[slot], tokens, part_.hidden, attention_width,
            fp8);
   all_reduce(hidden_[slot]);
   norm(hidden_[slot], slot, fp8);
-  multiply(normed_, weights.gate_up, gate_up_, tokens, 2 * part_.intermediate, part_.hidden, fp8);
-  silu_multiply(gate_up_, activated_, fp8, tokens, part_.intermediate, stream_);
-  multiply(activated_, weights.down, hidden_[slot], tokens, part_.hidden, part_.intermediate, fp8);
+  feed_forward(layer, slot);
   all_reduce(hidden_[slot]);
 }
 
 void StageModel::head(int slot) {
   norm(hidden_[slot], slot, false);
+  const bool small = runs(StageFamily::elementwise);
   const void* rows = normed_;
   if (case_.prefill) {
-    gather_last(normed_, last_, case_.batch, case_.context, part_.hidden, stream_);
+    if (small) gather_last(normed_, last_, case_.batch, case_.context, part_.hidden, stream_);
     rows = last_;
   }
   const std::byte* weight = vocabulary_.at<std::byte>(part_.first ? vocabulary_.bytes() / 2 : 0);
   multiply(rows, weight, logits_, case_.batch, part_.vocabulary, part_.hidden, false);
-  if (part_.tp > 1)
+  if (part_.tp > 1 && runs(StageFamily::collective))
     nccl_->check(nccl_->all_gather(logits_, all_logits_, values(case_.batch, part_.vocabulary), ncclBfloat16,
                                    tensor_group_, stream_),
                  "ncclAllGather");
+  if (!small) return;
   // Every GPU of the group samples all logits. They lie group member by member: each part of a row gets its
   // maximum, and the first member's stand for the row's; comparing tp numbers a row would not be seen in the
   // time.
@@ -229,7 +294,8 @@ void StageModel::head(int slot) {
 
 void StageModel::enqueue(int slot) {
   if (part_.first) {
-    embed(vocabulary_.at(), ids_, residual_[slot], case_.tokens(), part_.hidden, part_.vocabulary, stream_);
+    if (runs(StageFamily::elementwise))
+      embed(vocabulary_.at(), ids_, residual_[slot], case_.tokens(), part_.hidden, part_.vocabulary, stream_);
     all_reduce(residual_[slot]);
   }
   for (int i = 0; i < part_.layers; ++i) layer(i, slot);

@@ -11,11 +11,19 @@ StagePart::StagePart(const Architecture& architecture, const StepLayout& layout,
   const LayerKind& kind = architecture.kinds.front();
   const auto* attention = std::get_if<GroupedQueryAttention>(&kind.mixer);
   const auto* mlp = std::get_if<GatedMlp>(&kind.feed_forward);
-  if (attention == nullptr || mlp == nullptr)
-    throw Error(ExitCode::failure, fmt::format("skipped: {} is not a dense model", architecture.name));
+  const auto* mixture = std::get_if<MixtureOfExperts>(&kind.feed_forward);
+  if (attention == nullptr || (mlp == nullptr && mixture == nullptr))
+    throw Error(ExitCode::failure,
+                fmt::format("skipped: {} has layers of another kind than attention with an "
+                            "MLP or experts",
+                            architecture.name));
   const GroupedQueryAttention local = local_attention(*attention, layout.tp);
   hidden = architecture.hidden;
-  intermediate = local_mlp(*mlp, layout.tp).intermediate;
+  if (mlp != nullptr) {
+    intermediate = local_mlp(*mlp, layout.tp).intermediate;
+  } else {
+    take_experts(*mixture, architecture.name, layout);
+  }
   heads = local.heads;
   kv_heads = local.kv_heads;
   head_dim = local.head_dim;
@@ -29,8 +37,26 @@ StagePart::StagePart(const Architecture& architecture, const StepLayout& layout,
   fp8_kv = layout.kv == "fp8";
 }
 
+void StagePart::take_experts(const MixtureOfExperts& mixture, const std::string& model,
+                             const StepLayout& layout) {
+  if (mixture.shared_intermediate > 0 || mixture.router_bias || mixture.expert_bias)
+    throw Error(
+        ExitCode::failure,
+        fmt::format("skipped: {} has a shared expert or biases, expected routed experts alone", model));
+  if (layout.weights != "bf16")
+    throw Error(ExitCode::failure, fmt::format("skipped: experts in {}, expected bf16", layout.weights));
+  if (mixture.intermediate % layout.tp != 0)
+    throw Error(ExitCode::failure, fmt::format("skipped: an expert's width of {} does not divide by tp {}",
+                                               mixture.intermediate, layout.tp));
+  experts = static_cast<int>(mixture.experts);
+  experts_per_token = static_cast<int>(mixture.experts_per_token);
+  intermediate = mixture.intermediate / layout.tp;
+}
+
 std::size_t StagePart::layer_bytes() const {
-  const std::int64_t values = hidden * (qkv_width() + heads * head_dim + 3 * intermediate);
+  const std::int64_t feed_forward =
+      experts > 0 ? experts * (3 * intermediate + 1) : 3 * intermediate;  // a router's row for each expert
+  const std::int64_t values = hidden * (qkv_width() + heads * head_dim + feed_forward);
   return static_cast<std::size_t>(values) * (fp8_weights ? 1 : 2);
 }
 

@@ -25,7 +25,9 @@ void StageRunner::prepare(const StepCase& item) {
   model_.prepare(item);
 }
 
-void StageRunner::capture() {
+void StageRunner::capture(StageFamily family) {
+  graphs_.clear();
+  model_.restrict_to(family);
   for (int slot = 0; slot < 2; ++slot) {
     model_.enqueue(slot);
     compute_.wait();

@@ -15,8 +15,9 @@ class StageRunner {
  public:
   StageRunner(const StagePart&, const Blas&, const Cudnn*, const NcclLibrary*, const StepComms&);
   void prepare(const StepCase&);
-  /// Runs the stage once without a graph, then captures it for both sets of activations.
-  void capture();
+  /// Runs the stage once without a graph, then captures it for both sets of activations; or one family of its
+  /// operators.
+  void capture(StageFamily = StageFamily::all);
   /// Every microbatch goes through every stage that often. All GPUs of the layout must call it alike.
   void run(int rounds, int microbatches);
   /// Of the last run, on the last stage: times between ends of rounds, without the first ones, in which the
@@ -25,6 +26,7 @@ class StageRunner {
   /// Of the last run: times of the stage's graph.
   const std::vector<double>& pass_us() const { return pass_us_; }
   std::string note() const { return model_.note(); }
+  bool has_experts() const { return model_.part().experts > 0; }
   bool output_is_finite() const { return model_.output_is_finite(0); }
 
  private:

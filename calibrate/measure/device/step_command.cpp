@@ -33,16 +33,18 @@ options::options_description known_options() {
       "example: sextant-measure step --model llama-3.1-8b --tp 1 --batch 1,32,128 --context 512,8192 -o "
       "steps.jsonl");
   add_common(known);
-  known.add_options()("gpus", options::value<int>(), "GPUs of this host to use (default: all)")      //
-      ("model", options::value<std::string>(), "catalogue names of dense models")                    //
-      ("weights", options::value<std::string>()->default_value("bf16"), "bf16, fp8")                 //
-      ("kv", options::value<std::string>()->default_value("bf16"), "bf16, fp8")                      //
-      ("tp", options::value<std::string>()->default_value("1"), "tensor-parallel degrees")           //
-      ("pp", options::value<std::string>()->default_value("1"), "pipeline stages")                   //
-      ("phase", options::value<std::string>()->default_value("decode,prefill"), "decode, prefill")   //
-      ("batch", options::value<std::string>(), "sequences of a decode microbatch")                   //
-      ("context", options::value<std::string>(), "cached tokens (decode), prompt length (prefill)")  //
-      ("microbatches", options::value<std::string>(), "in flight (default: the number of stages, and 1)");
+  known.add_options()("gpus", options::value<int>(), "GPUs of this host to use (default: all)")            //
+      ("model", options::value<std::string>(), "catalogue names of models")                          //
+      ("weights", options::value<std::string>()->default_value("bf16"), "bf16, fp8")                       //
+      ("kv", options::value<std::string>()->default_value("bf16"), "bf16, fp8")                            //
+      ("tp", options::value<std::string>()->default_value("1"), "tensor-parallel degrees")                 //
+      ("pp", options::value<std::string>()->default_value("1"), "pipeline stages")                         //
+      ("phase", options::value<std::string>()->default_value("decode,prefill"), "decode, prefill")         //
+      ("batch", options::value<std::string>(), "sequences of a decode microbatch")                         //
+      ("context", options::value<std::string>(), "cached tokens (decode), prompt length (prefill)")        //
+      ("microbatches", options::value<std::string>(), "in flight (default: the number of stages, and 1)")  //
+      ("operators",
+       "time GEMMs, attention, small kernels and collectives of each case alone too, for its note");
   return known;
 }
 
@@ -70,7 +72,7 @@ struct StepOptions {
   StepPlanOptions plan;
   std::string gpu, output;
   std::optional<int> gpus;
-  bool resume = false, quiet = false;
+  bool resume = false, quiet = false, operators = false;
   std::optional<Clock::time_point> deadline;
 };
 
@@ -150,6 +152,7 @@ class StepCommand {
       progress.say(fmt::format("{} {}: {}", plan.layout.text(), item.text(), reason));
     };
     StepRunOptions how;
+    how.operators = asked_.operators;
     how.seconds = asked_.plan.depth == Depth::quick ? 0.25 : asked_.plan.depth == Depth::standard ? 0.5 : 1.5;
     try {
       run_steps(plan.layout, missing, how, listener);
@@ -228,6 +231,7 @@ int run_step(const Arguments& arguments) {
   if (values.contains("gpus")) asked.gpus = values["gpus"].as<int>();
   asked.resume = values.contains("resume");
   asked.quiet = values.contains("quiet");
+  asked.operators = values.contains("operators");
   if (values.contains("seconds"))
     asked.deadline = Clock::now() + std::chrono::microseconds(
                                         static_cast<std::int64_t>(1e6 * values["seconds"].as<double>()));

@@ -64,6 +64,29 @@ void keep_result(Shared& shared, const StageRunner& runner, int stage, int rank)
                                    interval.high / 1e3, runner.note(), shared.result.note);
 }
 
+/// Times each family of a stage's operators without the others; the first rank of a stage notes its own.
+void time_operators(Shared& shared, StageRunner& runner, const StepCase& item, int stage, int rank) {
+  struct Family {
+    StageFamily family;
+    const char* name;
+  };
+  std::string text;
+  for (const Family& each :
+       {Family{StageFamily::gemm, "gemm"}, Family{StageFamily::attention, "attention"},
+        Family{StageFamily::experts, "experts"}, Family{StageFamily::elementwise, "elementwise"},
+        Family{StageFamily::collective, "collective"}}) {
+    if (each.family == StageFamily::collective && shared.layout.tp == 1) continue;
+    if (each.family == StageFamily::experts && !runner.has_experts()) continue;
+    runner.capture(each.family);
+    shared.gate.arrive_and_wait();
+    runner.run(std::min(shared.rounds, shared.options.most_operator_rounds), item.microbatches);
+    text += fmt::format(" {} {:.4g}", each.name, median(runner.pass_us()) / 1e3);
+    shared.gate.arrive_and_wait();
+  }
+  const std::lock_guard lock(shared.mutex);
+  if (rank == 0) shared.result.note += fmt::format("; stage {} alone, ms:{}", stage, text);
+}
+
 void run_case(Shared& shared, StageRunner& runner, const StepCase& item, int stage, int rank) {
   runner.capture();
   shared.gate.arrive_and_wait();
@@ -72,6 +95,9 @@ void run_case(Shared& shared, StageRunner& runner, const StepCase& item, int sta
   shared.gate.arrive_and_wait();
   runner.run(shared.rounds, item.microbatches);
   keep_result(shared, runner, stage, rank);
+  if (!shared.options.operators) return;
+  shared.gate.arrive_and_wait();
+  time_operators(shared, runner, item, stage, rank);
 }
 
 /// Whether every GPU has room for the case; all threads get the same answer.

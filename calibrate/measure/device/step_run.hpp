@@ -18,6 +18,8 @@ struct StepRunOptions {
   double seconds = 0.5;  ///< of timed rounds for each case
   int least_rounds = 5;
   int most_rounds = 300;
+  int most_operator_rounds = 50;
+  bool operators = false;  ///< time each family of operators alone too, for the note
 };
 
 /// What a run tells while it goes on; calls come one at a time. `begin` returns false to leave a case out.

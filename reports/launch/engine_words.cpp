@@ -1,0 +1,89 @@
+#include "reports/launch/engine_words.hpp"
+
+#include <fmt/core.h>
+
+#include "reports/launch/shares.hpp"
+
+namespace sextant {
+namespace {
+
+std::string text(std::int64_t value) {
+  return fmt::format("{}", value);
+}
+
+/// vllm serve --help (v0.19).
+std::vector<std::string> vllm_words(const EngineOptions& engine, const Scenario& scenario,
+                                    const Layout& layout) {
+  std::vector<std::string> words = {"--tensor-parallel-size",
+                                    text(layout.tp),
+                                    "--pipeline-parallel-size",
+                                    text(layout.pp),
+                                    "--max-num-seqs",
+                                    text(engine.max_num_seqs),
+                                    "--max-num-batched-tokens",
+                                    text(engine.max_num_batched_tokens),
+                                    "--max-model-len",
+                                    text(engine.max_model_len),
+                                    "--gpu-memory-utilization",
+                                    fmt::format("{}", engine.gpu_memory_utilization),
+                                    "--block-size",
+                                    text(engine.block_size)};
+  if (scenario.model.kv.name != "bf16")
+    words.insert(words.end(), {"--kv-cache-dtype", scenario.model.kv.name});
+  words.emplace_back(engine.enable_chunked_prefill ? "--enable-chunked-prefill"
+                                                   : "--no-enable-chunked-prefill");
+  words.emplace_back(engine.async_scheduling ? "--async-scheduling" : "--no-async-scheduling");
+  return words;
+}
+
+/// python3 -m sglang.launch_server --help.
+std::vector<std::string> sglang_words(const EngineOptions& engine, const Scenario& scenario,
+                                      const Layout& layout) {
+  std::vector<std::string> words = {
+      "--tp-size",
+      text(layout.tp),
+      "--pp-size",
+      text(layout.pp),
+      "--max-running-requests",
+      text(engine.max_num_seqs),
+      "--chunked-prefill-size",
+      engine.enable_chunked_prefill ? text(engine.max_num_batched_tokens) : "-1",
+      "--context-length",
+      text(engine.max_model_len)};
+  if (scenario.model.kv.name == "fp8") words.insert(words.end(), {"--kv-cache-dtype", "fp8_e4m3"});
+  return words;
+}
+
+}  // namespace
+
+std::vector<std::string> engine_words(ServingEngine engine, const Scenario& scenario, const Layout& layout) {
+  return engine == ServingEngine::vllm ? vllm_words(scenario.engine, scenario, layout)
+                                       : sglang_words(scenario.engine, scenario, layout);
+}
+
+std::vector<EngineVariable> engine_variables(ServingEngine engine, const Layout& layout) {
+  const std::string partition = uneven_partition(layout);
+  if (partition.empty()) return {};
+  const bool vllm = engine == ServingEngine::vllm;
+  return {{vllm ? "VLLM_PP_LAYER_PARTITION" : "SGLANG_PP_LAYER_PARTITION", partition,
+           "layers of each stage as planned; the engine by itself would cut them evenly"}};
+}
+
+std::vector<std::string> engine_notes(ServingEngine engine, const Scenario& scenario, const Layout& layout) {
+  std::vector<std::string> notes = {
+      fmt::format("the checkpoint's weights are planned as {}, the KV cache as {}",
+                  scenario.model.weights.name, scenario.model.kv.name)};
+  if (layout.dp > 1)
+    notes.push_back(
+        fmt::format("{} replicas, each a server of its own: a router that spreads requests stands before "
+                    "them, as in the plan",
+                    layout.dp));
+  if (engine == ServingEngine::sglang)
+    notes.emplace_back(
+        "the plan simulates vLLM's scheduler and memory; SGLang sizes its KV cache itself "
+        "(--mem-fraction-static), so "
+        "expect other numbers");
+  return notes;
+}
+
+}  // namespace sextant
