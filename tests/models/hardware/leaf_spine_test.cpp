@@ -77,7 +77,7 @@ TEST(PcieTree, CardsAreDealtInOrder) {
 
 TEST(LeafSpine, BadInputIsNamed) {
   EXPECT_THAT(message_of(fabric(R"({"nodes_per_leaf": 2, "spines": 3, "uplink_gbits": 400})")),
-              HasSubstr("cluster.network.leaf_spine: found 16 uplinks"));
+              HasSubstr("network.leaf_spine: found 16 uplinks"));
   EXPECT_THAT(message_of(fabric(R"({"rails": 3, "nodes_per_leaf": 2, "spines": 1, "uplink_gbits": 400})")),
               HasSubstr("found 8 nics in node-a"));
   EXPECT_THAT(message_of(fabric(R"({"nodes_per_leaf": 2, "spines": 1, "uplink_gbits": 0})")),
