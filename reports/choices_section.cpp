@@ -118,8 +118,14 @@ std::string occupancy_lines(const ServingMetrics& m, TextStyle style) {
                             percent_text(limits.max_num_batched_tokens), percent_text(limits.pipeline_full)),
                 "  - ", style.width);
   if (m.overloaded)
-    text +=
-        "  - " + paint("overloaded: requests arrive faster than they are served", Tone::bad, style) + "\n";
+    text += wrapped(
+        paint(fmt::format(
+                  "overloaded: {} requests/s arrive and {} are served since {} s, when the queue began to "
+                  "grow; {} waited when the last came",
+                  number_text(m.overload.arrival_rate), number_text(m.overload.capacity),
+                  number_text(m.overload.from_s), count_text(m.overload.waiting)),
+              Tone::bad, style),
+        "  - ", style.width);
   return text;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 
 #include "reports/names.hpp"
@@ -85,10 +86,10 @@ std::string shares_section(const Candidate& candidate, TextStyle style) {
 }
 
 std::string spread_section(const std::vector<SimulatedRun>& runs, TextStyle style) {
-  Table table({{"", Table::Align::left}, {"mean"}, {"deviation"}, {"least"}, {"most"}});
+  Table table({{"", Table::Align::left}, {"mean"}, {"+- (95 %)"}, {"deviation"}, {"least"}, {"most"}});
   for (const MetricSpread& s : spread_over(runs))
-    table.add({metric_label(s.metric), number_text(s.mean), number_text(s.deviation), number_text(s.low),
-               number_text(s.high)});
+    table.add({metric_label(s.metric), number_text(s.mean), number_text(s.margin), number_text(s.deviation),
+               number_text(s.low), number_text(s.high)});
   return detail::heading(fmt::format("Over {} replications", runs.size()), style) + table.text(style);
 }
 
@@ -122,7 +123,12 @@ std::vector<MetricSpread> spread_over(const std::vector<SimulatedRun>& runs) {
       result[m].deviation +=
           std::pow(metrics[m].second - result[m].mean, 2) / static_cast<double>(runs.size() - 1);
   }
-  for (MetricSpread& spread : result) spread.deviation = std::sqrt(spread.deviation);
+  const auto n = static_cast<double>(runs.size());
+  const double t = boost::math::quantile(boost::math::students_t(n - 1), 0.975);
+  for (MetricSpread& spread : result) {
+    spread.deviation = std::sqrt(spread.deviation);
+    spread.margin = t * spread.deviation / std::sqrt(n);
+  }
   return result;
 }
 

@@ -17,6 +17,8 @@ struct SimulatedRun {
 struct MetricSpread {
   std::string metric;
   double mean = 0, deviation = 0, low = 0, high = 0;  ///< deviation of the sample (n - 1); 0 for a single run
+  double margin =
+      0;  ///< the mean's 95 % confidence interval is mean -+ margin (Student's t); 0 for a single run
 };
 std::vector<MetricSpread> spread_over(const std::vector<SimulatedRun>&);
 

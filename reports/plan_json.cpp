@@ -80,6 +80,12 @@ Json metrics_object(const ServingMetrics& m) {
   json["stages"] = Json::array();
   for (const StageShares& shares : m.stages) json["stages"].push_back(shares_json(shares));
   json["overloaded"] = m.overloaded;
+  json["overload"] = nullptr;
+  if (m.overloaded)
+    json["overload"] = {{"from_s", finite(m.overload.from_s)},
+                        {"arrival_rate", finite(m.overload.arrival_rate)},
+                        {"capacity", finite(m.overload.capacity)},
+                        {"waiting", m.overload.waiting}};
   json["events"] = m.events;
   json["fingerprint"] = m.fingerprint;
   return json;
@@ -90,7 +96,8 @@ Json budget_json(const MemoryBudget& b, std::int64_t kv_tokens) {
           {"weights", finite(b.weights)}, {"activations", finite(b.activations)},
           {"context", finite(b.context)}, {"communication", finite(b.communication)},
           {"engine", finite(b.engine)},   {"kv_bytes_per_token", finite(b.kv_bytes_per_token)},
-          {"for_kv", finite(b.for_kv())}, {"kv_tokens", kv_tokens}};
+          {"states", finite(b.states)},   {"for_kv", finite(b.for_kv())},
+          {"kv_tokens", kv_tokens}};
 }
 
 Json stage_json(const Cluster* cluster, const StageReport& stage) {
@@ -240,6 +247,7 @@ std::string metrics_json(const Scenario& scenario, const std::vector<SimulatedRu
   for (const MetricSpread& s : spread_over(runs))
     json["spread"][s.metric] = {{"mean", finite(s.mean)},
                                 {"deviation", finite(s.deviation)},
+                                {"margin_95", finite(s.margin)},
                                 {"low", finite(s.low)},
                                 {"high", finite(s.high)}};
   return text_of(json);

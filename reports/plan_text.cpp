@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "reports/number_text.hpp"
@@ -19,10 +20,23 @@ std::string lengths_text(const LengthDistribution& lengths) {
 }
 
 std::string arrivals_text(const Workload& workload) {
+  const auto rates = [](double from, double to) {
+    return from == to ? number_text(from) : fmt::format("{} to {}", number_text(from), number_text(to));
+  };
+  if (!workload.rate_stages.empty()) {
+    std::string text;
+    for (const RateStage& stage : workload.rate_stages)
+      text += fmt::format("{}{}", text.empty() ? "" : ", then ", rates(stage.request_rate, stage.end_rate));
+    return text + " requests/s";
+  }
+  if (workload.ramp_up)
+    return rates(workload.ramp_up->start_rps, workload.ramp_up->end_rps) + " requests/s from first to last";
   switch (workload.arrival) {
     case Workload::Arrival::poisson:
       return fmt::format("{} requests/s (Poisson)", number_text(workload.request_rate));
     case Workload::Arrival::gamma:
+      if (std::isinf(workload.burstiness))
+        return fmt::format("{} requests/s (constant)", number_text(workload.request_rate));
       return fmt::format("{} requests/s (gamma, burstiness {})", number_text(workload.request_rate),
                          number_text(workload.burstiness));
     case Workload::Arrival::concurrency:
@@ -37,6 +51,9 @@ std::string workload_text(const Workload& workload) {
   std::string text = "workload: " + arrivals_text(workload);
   if (workload.num_prompts > 0) text += fmt::format(", {} in all", count_text(workload.num_prompts));
   if (!workload.trace.empty()) return text + "; lengths from " + workload.trace;
+  if (workload.conversations)
+    text += fmt::format("; conversations of {} turns on average",
+                        number_text(workload.conversations->num_turns.mean));
   return text + fmt::format("; prompts of {}, outputs of {}", lengths_text(workload.prompt),
                             lengths_text(workload.output));
 }

@@ -83,22 +83,28 @@ std::string hops_section(const Candidate& best, TextStyle style) {
 }
 
 std::string memory_section(const Candidate& best, double utilisation, TextStyle style) {
-  Table table({{"stage"},
-               {"device"},
-               {fmt::format("usable\nat {:g}", utilisation)},
-               {"weights"},
-               {"acti-\nvations"},
-               {"context"},
-               {"commu-\nnication"},
-               {"engine"},
-               {"KV"}});
+  const bool states = std::any_of(best.stages.begin(), best.stages.end(),
+                                  [](const StageReport& stage) { return stage.memory.budget.states > 0; });
+  std::vector<Table::Column> columns = {{"stage"},
+                                        {"device"},
+                                        {fmt::format("usable\nat {:g}", utilisation)},
+                                        {"weights"},
+                                        {"acti-\nvations"},
+                                        {"context"},
+                                        {"commu-\nnication"},
+                                        {"engine"}};
+  if (states) columns.push_back({"states"});
+  columns.push_back({"KV"});
+  Table table(columns);
   for (std::size_t s = 0; s < best.stages.size(); ++s) {
     const MemoryBudget& budget = best.stages[s].memory.budget;
-    table.add({std::to_string(s), gigabytes_text(budget.device), gigabytes_text(budget.usable),
-               gigabytes_text(budget.weights), gigabytes_text(budget.activations),
-               gigabytes_text(budget.context), gigabytes_text(budget.communication),
-               gigabytes_text(budget.engine),
-               Table::Cell(gigabytes_text(budget.for_kv()), budget.fits() ? Tone::good : Tone::bad)});
+    std::vector<Table::Cell> row = {std::to_string(s)};
+    for (const double bytes : {budget.device, budget.usable, budget.weights, budget.activations,
+                               budget.context, budget.communication, budget.engine})
+      row.emplace_back(gigabytes_text(bytes));
+    if (states) row.emplace_back(gigabytes_text(budget.states));
+    row.emplace_back(gigabytes_text(budget.for_kv()), budget.fits() ? Tone::good : Tone::bad);
+    table.add(row);
   }
   return heading("Memory per GPU (GB = 10^9 bytes; the tightest GPU of each stage)", style) +
          table.text(style) +

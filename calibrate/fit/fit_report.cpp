@@ -69,20 +69,20 @@ std::vector<RegionError> errors_by_duration(const std::vector<double>& predicted
 
 std::string report_text(const FitReport& report) {
   std::string text =
-      fmt::format("{:<26}{:>7}{:>9}{:>9}{:>9}{:>9}{:>8}{:>8}{:>10}{:>7}{:>8}{:>7}{:>15}{:>7}\n", "family",
+      fmt::format("{:<29}{:>7}{:>9}{:>9}{:>9}{:>9}{:>8}{:>8}{:>10}{:>7}{:>8}{:>7}{:>15}{:>7}\n", "family",
                   "rows", "floored", "outliers", "falling", "TFLOP/s", "GB/s", "us", "median %", "p90 %",
                   "worst %", "bias %", "held out: med", "p90 %");
   for (const FitReportLine& line : report.lines)
     text += fmt::format(
-        "{:<26}{:>7}{:>9}{:>9}{:>9}{:>9.1f}{:>8.0f}{:>8.2f}{:>10.2f}{:>7.2f}{:>8.1f}{:>7.2f}{:>15.2f}{:>7.2f}"
+        "{:<29}{:>7}{:>9}{:>9}{:>9}{:>9.1f}{:>8.0f}{:>8.2f}{:>10.2f}{:>7.2f}{:>8.1f}{:>7.2f}{:>15.2f}{:>7.2f}"
         "\n",
         line.family, line.rows, line.floored, line.outliers, line.falling, line.tflops, line.memory_gbps,
         line.latency_us, 100 * line.fitted.median, 100 * line.fitted.p90, 100 * line.fitted.worst,
         100 * line.fitted.bias, 100 * line.held_out.median, 100 * line.held_out.p90);
-  text += fmt::format("\n{:<26}", "held out, median / p90 %");
+  text += fmt::format("\n{:<29}", "held out, median / p90 %");
   for (const Region& region : regions) text += fmt::format("{:>20}", region.name);
   for (const FitReportLine& line : report.lines) {
-    text += fmt::format("\n{:<26}", line.family);
+    text += fmt::format("\n{:<29}", line.family);
     for (const Region& region : regions) {
       const auto found = std::find_if(line.held_out_regions.begin(), line.held_out_regions.end(),
                                       [&](const RegionError& error) { return error.region == region.name; });

@@ -17,7 +17,7 @@ namespace {
 // next (tiles, waves of tiles), and least with the depth k, along which the same tiles only work longer: a
 // hole is filled from there. The numbers of values keep a profile within half a megabyte.
 constexpr std::size_t all_gemm_values = 36'000, all_prefill_values = 14'000, all_decode_values = 16'000,
-                      all_moe_values = 14'000, least_moe_values = 300;
+                      all_moe_values = 14'000, least_moe_values = 300, all_latent_values = 2'800;
 constexpr std::size_t most_values = 12'000,
                       most_attention_values = 4'000;                    // of one grid: more follow the noise
 const std::vector<FitAxis> gemm_axes = {{1, 0.01}, {1, 0.05}, {1, 1}};  // m, n, k
@@ -27,8 +27,15 @@ const std::vector<FitAxis> decode_axes = {
     {1, 1}, {1, 1}, {1, 1}, {1.3, 1}};  // batch, context, kv heads, group
 // Times scatter from one shape to its neighbour by more than a smooth law: found by cross-validation.
 const std::vector<FitAxis> moe_axes = {
-    {1.3, 1}, {1.1, 1}, {1.2, 1}, {1.1, 0.1}};  // pairs, experts, width, hidden
-constexpr double gemm_bending = 0.1, prefill_bending = 0.01, decode_bending = 3e-4, moe_bending = 0.01;
+    {1.3, 1}, {1.1, 1}, {1.2, 1}, {1.1, 0.1}};                      // pairs, experts, width, hidden
+const std::vector<FitAxis> elementwise_op_axes = {{1, 1}, {1, 1}};  // tokens, bytes a token
+const std::vector<FitAxis> elementwise_axes = {{1.5, 1}};           // bytes
+constexpr double gemm_bending = 0.1, prefill_bending = 0.01, decode_bending = 3e-4, moe_bending = 0.01,
+                 elementwise_bending = 0.01;
+constexpr std::size_t most_elementwise_values = 500, elementwise_folds = 5;
+const std::vector<FitAxis> latent_axes = {
+    {1, 1}, {1, 1}, {1, 1}};  // length or batch, prompts or context, heads
+constexpr double latent_bending = 1e-3;
 constexpr std::size_t gemm_folds = 5, attention_folds = 7;  // above the number of what tells shapes apart
 const std::set<std::int64_t> fitted_head_sizes = {64, 128};
 
@@ -71,13 +78,33 @@ OperatorModel elementwise_model(double memory_gbps, const ElementwiseRule& rule)
   return model;
 }
 
+/// Kernels that engines do not run go to a set of their own, where `rest` has the engines'.
+void set_apart(GpuProfile& profile, const HarnessKernels& rule, const GpuProfile& rest) {
+  KernelSet& set = profile.kernels[rule.name];
+  const auto move = [&](const std::string& family, OperatorModels& from, const OperatorModels& engines,
+                        OperatorModels& to) {
+    for (auto model = from.begin(); model != from.end();) {
+      const bool named =
+          std::any_of(rule.families.begin(), rule.families.end(), [&](const std::string& word) {
+            return word == family || word == fmt::format("{}/{}", family, model->first);
+          });
+      const auto here = model++;
+      if (named && engines.contains(here->first)) to.insert(from.extract(here));
+    }
+  };
+  move("gemm", profile.gemm, rest.gemm, set.gemm);
+  move("attention_prefill", profile.attention_prefill, rest.attention_prefill, set.attention_prefill);
+  move("attention_decode", profile.attention_decode, rest.attention_decode, set.attention_decode);
+  move("moe", profile.moe, rest.moe, set.moe);
+}
+
 }  // namespace
 
 void GpuFit::add(const Measurement& measurement) {
   if (measurement.gpu != gpu_) return;
   const auto keep = [&](Families& families, const std::string& family, const std::string& key,
                         const auto& row) {
-    families[key].push_back(sample_of(row));
+    families[key].push_back(*std::optional<FitSample>(sample_of(row)));
     std::vector<std::string>& sources = sources_[family];
     if (sources.empty() || (sources.back() != measurement.source &&
                             std::find(sources.begin(), sources.end(), measurement.source) == sources.end()))
@@ -91,11 +118,19 @@ void GpuFit::add(const Measurement& measurement) {
   } else if (const auto* decode = std::get_if<AttentionDecodeRow>(&measurement.row)) {
     if (decode->window == 0 && fitted_head_sizes.contains(decode->head_dim))
       keep(decode_, "attention_decode", attention_key(decode->kv_dtype, decode->head_dim), *decode);
+  } else if (const auto* small = std::get_if<ElementwiseRow>(&measurement.row)) {
+    if (sample_of(*small)) keep(elementwise_, "elementwise", small->op, *small);
   } else if (const auto* moe = std::get_if<MoeRow>(&measurement.row)) {
     // Skewed routing over several GPUs times the fullest of them: what that is, no row tells.
     const bool balanced = moe->distribution == balanced_routing;
     if (balanced || moe->ep == 1)
       keep(moe_, "moe", moe->dtype + "/" + (balanced ? balanced_routing : skewed_routing), *moe);
+  } else if (const auto* latent = std::get_if<MlaPrefillRow>(&measurement.row)) {
+    if (latent->module && latent->dtype == "bf16")
+      keep(latent_prefill_, "latent_prefill", latent->projections + "/" + latent->kv_dtype, *latent);
+  } else if (const auto* token = std::get_if<MlaDecodeRow>(&measurement.row)) {
+    if (token->module && token->dtype == "bf16")
+      keep(latent_decode_, "latent_decode", token->projections + "/" + token->kv_dtype, *token);
   }
 }
 
@@ -113,7 +148,9 @@ std::vector<std::string> GpuFit::usable_gemm_types(const GemmLeftOut& rule, FitR
   }
   std::vector<std::string> types;
   for (const auto& [type, samples] : gemm_) {
-    if (static_cast<double>(samples.size()) < rule.share_of_rows.value * static_cast<double>(most))
+    if (type == "fp16" && gemm_.contains("bf16"))
+      report.notes.push_back("gemm fp16 left out: predicted as bf16");
+    else if (static_cast<double>(samples.size()) < rule.share_of_rows.value * static_cast<double>(most))
       report.notes.push_back(
           fmt::format("gemm {} left out: {} rows against {} of another type", type, samples.size(), most));
     else if (const double floor = floor_us(samples); floor > rule.times_fastest.value * fastest)
@@ -185,9 +222,39 @@ GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& opti
     model.bytes_per_weight = element_bytes(key.substr(0, key.find('/')));
     profile.moe[key] = std::move(model);
   }
+  const auto fit_latent = [&](const std::string& family, const Families& families,
+                              std::map<std::string, OperatorModel>& models) {
+    for (const auto& [key, samples] : families) {
+      const OperatorFitOptions how = with_memory(
+          memory_gbps,
+          grid_options(latent_axes, latent_bending, all_latent_values / families.size(), attention_folds));
+      OperatorModel model = fit_family(family, key, samples, how);
+      model.bytes_per_weight = element_bytes(key.substr(0, key.find('/')));
+      models[key] = std::move(model);
+    }
+  };
+  fit_latent("latent_prefill", latent_prefill_, profile.latent_prefill);
+  fit_latent("latent_decode", latent_decode_, profile.latent_decode);
   if (const auto bf16 = profile.gemm.find("bf16"); bf16 != profile.gemm.end())
     profile.gemm["w4a16"] = assumed_w4a16(bf16->second, assumptions);
-  profile.elementwise = elementwise_model(memory_gbps, assumptions.elementwise);
+  std::vector<FitSample> small;  // all operations alike, by the bytes they move
+  for (const auto& [op, samples] : elementwise_) {
+    profile.elementwise_ops[op] =
+        fit_family("elementwise", op, samples,
+                   with_memory(memory_gbps, grid_options(elementwise_op_axes, elementwise_bending,
+                                                         most_elementwise_values, elementwise_folds)));
+    for (FitSample sample : samples) {
+      sample.work.point = {{sample.work.bytes}, 1};
+      small.push_back(std::move(sample));
+    }
+  }
+  profile.elementwise =
+      small.empty()
+          ? elementwise_model(memory_gbps, assumptions.elementwise)
+          : fit_family("elementwise", "any", small,
+                       with_memory(memory_gbps, grid_options(elementwise_axes, elementwise_bending,
+                                                             most_elementwise_values, elementwise_folds)));
+  if (options.rest) set_apart(profile, assumptions.harness_kernels, *options.rest);
   return profile;
 }
 

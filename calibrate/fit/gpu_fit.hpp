@@ -16,10 +16,12 @@ struct GpuFitOptions {
   std::string provenance;      ///< the command that makes the file
   double l2_bytes = 0;         ///< of the GPU; 0: not known (see OperatorFitOptions)
   bool cross_validate = true;  ///< test each fit by leaving shapes out
+  /// Takes what the rows do not tell, and whose kernels engines run (HarnessKernels); null: nothing does.
+  const GpuProfile* rest = nullptr;
 };
 
 /// Collects the kernel rows of one GPU and fits its profile. Rows of other GPUs and kinds, windowed attention
-/// and head sizes that are not fitted pass by.
+/// and head sizes that are not fitted pass by; so does fp16 where bf16 is there, as they take the same time.
 class GpuFit {
  public:
   explicit GpuFit(std::string gpu) : gpu_(std::move(gpu)) {}
@@ -33,7 +35,7 @@ class GpuFit {
   std::string source(const std::string& what) const;
 
   std::string gpu_;
-  Families gemm_, prefill_, decode_, moe_;
+  Families gemm_, prefill_, decode_, moe_, latent_prefill_, latent_decode_, elementwise_;
   std::map<std::string, std::vector<std::string>> sources_;  ///< by family, each named once
 };
 

@@ -58,7 +58,7 @@ void LinkFit::add(const Measurement& measurement) {
       if (!measurement.note.empty()) note(custom_kernels_, measurement.note);
       return note(custom_sources_, measurement.source);
     }
-    if (!belongs_to_curve(*row)) return;
+    if (!belongs_to_curve(*row) || !link_operation(row->op)) return;
     if (!options_.dtype.empty() && !row->dtype.empty() && !same_width(row->dtype, options_.dtype)) return;
     const Group group{row->op, row->ranks};
     collectives_[group][row->bytes].push_back(row->us);
@@ -132,6 +132,17 @@ void LinkFit::add_custom_curves(const Assumptions& assumptions, LinkProfile& pro
   }
 }
 
+void LinkFit::add_rest(LinkProfile& profile) const {
+  if (!options_.rest) return;
+  for (const CollectiveCurve& other : options_.rest->collectives) {
+    const bool known = other.impl == custom_impl ? profile.custom(other.op, other.ranks) != nullptr
+                                                 : profile.collective(other.op, other.ranks) != nullptr;
+    if (!known) profile.collectives.push_back(other);
+  }
+  if (!profile.staged) profile.staged = options_.rest->staged;
+  profile.ring = options_.rest->ring;
+}
+
 LinkProfile LinkFit::fit(const Assumptions& assumptions) const {
   LinkFitReport report;
   return fit(assumptions, report);
@@ -145,7 +156,9 @@ LinkProfile LinkFit::fit(const Assumptions& assumptions, LinkFitReport& report) 
   profile.line_gbps = options_.line_gbps;
   profile.send = send(assumptions.link);
   add_nccl_curves(assumptions.link, profile, report);
-  if (options_.compute_capability > 0) {
+  const std::size_t own = profile.collectives.size();
+  add_rest(profile);
+  if (options_.compute_capability > 0 && !profile.ring) {
     profile.ring = fit_ring(shipped_nccl_tuning(), profile, options_.compute_capability, report.ring);
     if (profile.ring)
       profile.ring->source = fmt::format(
@@ -153,7 +166,7 @@ LinkProfile LinkFit::fit(const Assumptions& assumptions, LinkFitReport& report) 
           "spread: groups left out and predicted from the others");
   }
   // The ring model was fitted to every size; what the profile keeps are the points that tell.
-  for (std::size_t i = 0; i < profile.collectives.size(); ++i) {
+  for (std::size_t i = 0; i < own; ++i) {
     std::string source = std::move(profile.collectives[i].curve.source);
     profile.collectives[i].curve = report.curves[i].fit.thinned;
     profile.collectives[i].curve.source = std::move(source);

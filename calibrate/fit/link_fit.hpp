@@ -20,6 +20,9 @@ struct LinkFitOptions {
   std::string provenance;
   std::string dtype = "fp16";     ///< of the NCCL rows to take; empty: any
   double compute_capability = 0;  ///< ten times major.minor, for NCCL's tables; 0: no ring model
+  /// Gives the curves of groups, operations and kernels that the rows do not have, and the ring model of
+  /// larger groups; null: nothing does.
+  const LinkProfile* rest = nullptr;
 };
 
 /// How a link's curves came out.
@@ -60,6 +63,7 @@ class LinkFit {
   using Group = std::pair<std::string, int>;  ///< operation and ranks
   TransferCurve send(const LinkRules&) const;
   void add_nccl_curves(const LinkRules&, LinkProfile&, LinkFitReport&) const;
+  void add_rest(LinkProfile&) const;
   void add_custom_curves(const Assumptions&, LinkProfile&, LinkFitReport&) const;
 
   LinkFitOptions options_;

@@ -166,19 +166,46 @@ Comparison held_out(const std::vector<FitSample>& samples, const std::vector<Gri
   return comparison;
 }
 
+/// The values of a coordinate that many samples share (a lattice's) and, of the others, those that are not
+/// within a ratio of one already taken.
+std::vector<double> common_axis(const std::vector<GridSample>& points, std::size_t d, double least_ratio,
+                                double merged) {
+  constexpr double many = 0.005;  // of the samples
+  const auto is_common = [&](const GridSample& sample) {
+    const auto same = std::count_if(points.begin(), points.end(), [&](const GridSample& other) {
+      return other.point.values[d] == sample.point.values[d];
+    });
+    return static_cast<double>(same) >= many * static_cast<double>(points.size());
+  };
+  std::vector<GridSample> common;
+  std::copy_if(points.begin(), points.end(), std::back_inserter(common), is_common);
+  std::vector<double> axis = axis_of(common, d, least_ratio);
+  for (const double x : axis_of(points, d, merged)) {
+    const auto next = std::lower_bound(axis.begin(), axis.end(), x);
+    const bool near_next = next != axis.end() && x * merged > *next;
+    const bool near_last = next != axis.begin() && *std::prev(next) * merged > x;
+    if (!near_next && !near_last) axis.insert(next, x);
+  }
+  return axis;
+}
+
 /// Every value that the samples have is a point of its axis, unless that makes too many nodes (shapes spread
-/// at random rather than in a lattice): then points close to each other are merged, further and further.
+/// at random rather than in a lattice): then values that few samples share are merged with their neighbours,
+/// further and further.
 GridShape full_shape(const OperatorFitOptions& options, const std::vector<GridSample>& points) {
   constexpr std::size_t most_nodes = 50'000;
-  constexpr double coarser = 1.05;
+  constexpr double coarser = 1.05, coarsest = 4;
   GridShape shape;
   shape.bending = options.bending;
   for (const FitAxis& axis : options.axes) shape.stiffness.push_back(axis.stiffness);
   for (double merged = 1;; merged *= coarser) {
     shape.axes.clear();
-    for (std::size_t d = 0; d < options.axes.size(); ++d)
-      shape.axes.push_back(axis_of(points, d, std::max(options.axes[d].least_ratio, merged)));
-    if (detail::node_count(shape.axes) <= most_nodes) return shape;
+    for (std::size_t d = 0; d < options.axes.size(); ++d) {
+      const double least_ratio = options.axes[d].least_ratio;
+      shape.axes.push_back(merged > least_ratio ? common_axis(points, d, least_ratio, merged)
+                                                : axis_of(points, d, least_ratio));
+    }
+    if (detail::node_count(shape.axes) <= most_nodes || merged > coarsest) return shape;
   }
 }
 

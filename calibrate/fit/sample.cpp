@@ -1,5 +1,6 @@
 #include "calibrate/fit/sample.hpp"
 
+#include "models/cost/latent_attention.hpp"
 #include "models/profile/numeric_type.hpp"
 
 namespace sextant {
@@ -48,6 +49,17 @@ FitSample sample_of(const AttentionDecodeRow& row) {
   return sample;
 }
 
+std::optional<FitSample> sample_of(const ElementwiseRow& row) {
+  const std::optional<ElementwiseMoves> moves = elementwise_moves(row.op);
+  if (!moves) return std::nullopt;
+  const auto tokens = static_cast<double>(row.tokens), width = static_cast<double>(row.width);
+  FitSample sample;
+  sample.work = elementwise_work(width * moves->bytes_per_value / moves->kernels, tokens);
+  sample.us = row.us / moves->kernels;
+  sample.shape = {tokens, width};
+  return sample;
+}
+
 FitSample sample_of(const MoeRow& row) {
   const MoeShape shape{row.hidden, row.intermediate, row.experts, row.topk, row.tp, row.ep, row.dtype, true};
   FitSample sample;
@@ -56,6 +68,32 @@ FitSample sample_of(const MoeRow& row) {
   sample.shape = {static_cast<double>(row.hidden),  static_cast<double>(row.intermediate),
                   static_cast<double>(row.experts), static_cast<double>(row.topk),
                   static_cast<double>(row.tp),      static_cast<double>(row.ep)};
+  return sample;
+}
+
+FitSample sample_of(const MlaPrefillRow& row) {
+  const LatentAttentionShape shape = deepseek_v3_attention(row.heads, row.projections, row.kv_dtype);
+  const std::vector<PrefillChunk> chunks(static_cast<std::size_t>(row.batch),
+                                         {row.new_tokens, row.past_tokens});
+  FitSample sample;
+  sample.work =
+      latent_prefill_work(shape, element_bytes(row.projections), element_bytes(row.kv_dtype), chunks);
+  sample.us = row.us;
+  sample.shape = {static_cast<double>(row.batch), static_cast<double>(row.new_tokens),
+                  static_cast<double>(row.heads), static_cast<double>(row.past_tokens)};
+  sample.serving = row.new_tokens >= smallest_serving_prompt;
+  return sample;
+}
+
+FitSample sample_of(const MlaDecodeRow& row) {
+  const LatentAttentionShape shape = deepseek_v3_attention(row.heads, row.projections, row.kv_dtype);
+  FitSample sample;
+  sample.work = latent_decode_work(shape, element_bytes(row.projections), element_bytes(row.kv_dtype),
+                                   static_cast<double>(row.batch), static_cast<double>(row.context));
+  sample.us = row.us;
+  sample.shape = {static_cast<double>(row.batch), static_cast<double>(row.context),
+                  static_cast<double>(row.heads)};
+  sample.serving = row.context >= smallest_serving_context;
   return sample;
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <vector>
 
 #include "models/cost/operator_work.hpp"
@@ -17,6 +18,12 @@ struct FitSample {
 FitSample sample_of(const GemmRow&);  ///< shape: (n, k)
 FitSample sample_of(const AttentionPrefillRow&);
 FitSample sample_of(const AttentionDecodeRow&);
+/// One kernel of the row's; shape: (tokens, width). nullopt: an operation that nothing counts.
+std::optional<FitSample> sample_of(const ElementwiseRow&);
 FitSample sample_of(const MoeRow&);  ///< shape: all but the tokens
+
+/// Whole modules only; rows do not name the model: the tables time DeepSeek-V3's. shape: all coordinates.
+FitSample sample_of(const MlaPrefillRow&);
+FitSample sample_of(const MlaDecodeRow&);
 
 }  // namespace sextant

@@ -9,6 +9,7 @@
 #include "models/llm/operators.hpp"
 #include "models/profile/gpu_profile.hpp"
 #include "models/profile/link_profile.hpp"
+#include "models/profile/operator_rules.hpp"
 
 namespace sextant {
 
@@ -21,9 +22,10 @@ enum class Family {
   elementwise,
   collective,
   point_to_point,
-  host
+  host,
+  state_space
 };
-inline constexpr std::size_t family_count = 8;
+inline constexpr std::size_t family_count = 9;
 std::string to_string(Family);
 
 /// Seconds by family.
@@ -74,6 +76,8 @@ OperatorTime gemm_time(const GpuProfile&, const std::string& type, double m, dou
 OperatorTime moe_time(const GpuProfile&, const MoeShape&, double tokens);
 /// The same where the router spreads tokens as `routing` says (operator_work.hpp).
 OperatorTime moe_time(const GpuProfile&, const MoeShape&, double tokens, const std::string& routing);
+/// The same on the fullest of the GPUs that share the experts, which the others wait for.
+OperatorTime moe_time(const GpuProfile&, const MoeShape&, double tokens, const RoutingRule&);
 /// One layer's causal attention of one chunk, `heads` on this GPU. Each query sees itself and what is before
 /// it, at most `window` tokens, or only its own chunk: flops = 4 x heads x head_dim x pairs; bytes = keys and
 /// values once, queries and outputs.
@@ -85,13 +89,23 @@ OperatorTime attention_prefill_time(const GpuProfile&, const AttentionShape&, st
 /// are longer than one.
 OperatorTime attention_decode_time(const GpuProfile&, const AttentionShape&, double batch,
                                    double context_sum);
-OperatorTime elementwise_time(const GpuProfile&, double bytes);
-/// `bytes` as nccl-tests' size; an engine's own kernel where one was measured up to that size and is faster
-/// than NCCL. A group without a curve has the link's ring model (group_curve.hpp). ranks 1: zero.
+/// A small kernel over so many tokens: that operation's own model where the profile has one, else what the
+/// profile says of small kernels by the bytes they move.
+OperatorTime elementwise_time(const GpuProfile&, const ElementwiseShape&, double tokens);
+/// `bytes` as nccl-tests' size; an engine's own kernel where the link has one up to that size and it is
+/// faster than NCCL (by_nccl_alone takes them out for engines without). A group without a curve has the link's ring model (group_curve.hpp). ranks 1: zero.
 /// Throws InputError naming the measured groups if there is neither.
 OperatorTime collective_time(const LinkProfile&, const std::string& op, int ranks, double bytes);
 /// One message, one way. Throws InputError if `staged` is asked of a link that has no such curve.
 OperatorTime send_time(const LinkProfile&, double bytes, bool staged);
+
+/// How a variable-length attention kernel treats a decode that shares it with prompts: its one query fills a
+/// whole tile of rows, of each query head or, where the kernel packs them, of a key-value head's group.
+struct QueryTile {
+  std::int64_t rows = 0;     ///< 0: decodes have a kernel of their own beside prompts too
+  bool packs_heads = false;  ///< the query heads that share a key-value head share a tile
+  bool operator==(const QueryTile&) const = default;
+};
 
 /// What a pass holds: all that its cost depends on.
 struct PassShape {
@@ -99,6 +113,8 @@ struct PassShape {
   std::int64_t decode_context_sum = 0;  ///< their cached tokens, the new ones included
   std::span<const PrefillChunk> chunks;
   std::int64_t samples = 0;  ///< sequences that yield a token: decodes and last chunks
+  QueryTile mixed_tile;      ///< with both decodes and chunks
+  std::int64_t padding = 0;  ///< tokens computed for nothing, by all but attention and head
 };
 
 /// Cost of the passes of one stage on one kind of GPU. Holds a cache by token count, so it is not shared

@@ -87,6 +87,18 @@ OperatorTime gemm_time(const GpuProfile& profile, const std::string& type, doubl
   return operator_time(model, gemm_work(type, model.bytes_per_weight, m, n, k));
 }
 
+namespace {
+
+/// One chunk's share of a kernel of so many new tokens.
+double chunk_seconds(const OperatorModel& model, const OperatorWork& work, OperatorTime& time) {
+  const std::span<const double> coordinates = work.point.coordinates();
+  time.extrapolated = time.extrapolated || !model.efficiency.covers(coordinates, edge_slack);
+  time.memory_bound = memory_bound(model.roofline, work);
+  return roofline_seconds(model.roofline, work) / model.efficiency.at(coordinates);
+}
+
+}  // namespace
+
 OperatorTime attention_prefill_time(const OperatorModel& model, const AttentionShape& shape,
                                     double kv_element_bytes, std::span<const PrefillChunk> chunks) {
   double new_tokens = 0;
@@ -94,14 +106,40 @@ OperatorTime attention_prefill_time(const OperatorModel& model, const AttentionS
   OperatorTime time{0, model.grade, model.spread, false};
   for (const PrefillChunk& chunk : chunks) {
     if (chunk.new_tokens <= 0) continue;
-    const OperatorWork work = attention_prefill_work(shape, kv_element_bytes, chunk, new_tokens);
-    const std::span<const double> coordinates = work.point.coordinates();
-    time.seconds += roofline_seconds(model.roofline, work) / model.efficiency.at(coordinates);
-    time.extrapolated = time.extrapolated || !model.efficiency.covers(coordinates, edge_slack);
-    time.memory_bound = memory_bound(model.roofline, work);
+    double seconds =
+        chunk_seconds(model, attention_prefill_work(shape, kv_element_bytes, chunk, new_tokens), time);
+    // Nothing was measured after a past. A chunk reads the keys of its whole sequence and computes a part of
+    // its pairs, so it never takes longer than that sequence from its start: what a few tokens' efficiency,
+    // measured without a past, would say where most of the work is reading.
+    if (chunk.past_tokens > 0) {
+      const PrefillChunk whole{chunk.past_tokens + chunk.new_tokens, 0};
+      const double all_tokens = new_tokens + static_cast<double>(chunk.past_tokens);
+      OperatorTime unused = time;
+      seconds = std::min(
+          seconds,
+          chunk_seconds(model, attention_prefill_work(shape, kv_element_bytes, whole, all_tokens), unused));
+    }
+    time.seconds += seconds;
   }
   if (new_tokens > 0) time.seconds += model.roofline.latency_us * microsecond;
   return time;
+}
+
+double attention_tiles_seconds(const OperatorModel& model, const AttentionShape& shape,
+                               double kv_element_bytes, const PassShape& pass) {
+  const std::int64_t group = std::max<std::int64_t>(1, shape.heads / shape.kv_heads);
+  const std::int64_t rows = pass.mixed_tile.packs_heads
+                                ? std::max<std::int64_t>(1, pass.mixed_tile.rows / group)
+                                : pass.mixed_tile.rows;
+  const std::int64_t context = pass.decode_context_sum / pass.decodes;
+  const PrefillChunk tile{rows, std::max<std::int64_t>(0, context - rows)};
+  std::int64_t kernel_tokens = rows * pass.decodes;
+  for (const PrefillChunk& chunk : pass.chunks) kernel_tokens += chunk.new_tokens;
+  OperatorTime unused;
+  return static_cast<double>(pass.decodes) *
+         chunk_seconds(
+             model, attention_prefill_work(shape, kv_element_bytes, tile, static_cast<double>(kernel_tokens)),
+             unused);
 }
 
 OperatorTime attention_prefill_time(const GpuProfile& profile, const AttentionShape& shape,
@@ -126,7 +164,11 @@ OperatorTime attention_decode_time(const GpuProfile& profile, const AttentionSha
                                batch, context_sum);
 }
 
-OperatorTime elementwise_time(const GpuProfile& profile, double bytes) {
+OperatorTime elementwise_time(const GpuProfile& profile, const ElementwiseShape& shape, double tokens) {
+  const auto own = profile.elementwise_ops.find(shape.op);
+  if (own != profile.elementwise_ops.end())
+    return operator_time(own->second, elementwise_work(shape.bytes_per_token, tokens));
+  const double bytes = shape.bytes_per_token * tokens;
   return operator_time(profile.elementwise, {0, bytes, 0, bytes, {{bytes}, 1}});
 }
 

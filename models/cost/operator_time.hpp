@@ -19,6 +19,9 @@ OperatorTime operator_time(const OperatorModel&, const OperatorWork&);
 
 OperatorTime attention_prefill_time(const OperatorModel&, const AttentionShape&, double kv_element_bytes,
                                     std::span<const PrefillChunk>);
+/// The decodes of a pass in the kernel of its prompts: each fills a query tile, at the kernel's efficiency.
+double attention_tiles_seconds(const OperatorModel& prefill, const AttentionShape&, double kv_element_bytes,
+                               const PassShape&);
 OperatorTime attention_decode_time(const OperatorModel&, const AttentionShape&, double kv_element_bytes,
                                    double batch, double context_sum);
 

@@ -87,12 +87,28 @@ OperatorWork attention_decode_work(const AttentionShape& shape, double kv_elemen
   return work;
 }
 
+OperatorWork elementwise_work(double bytes_per_token, double tokens) {
+  const double bytes = bytes_per_token * tokens;
+  return {0, bytes, 0, bytes, {{tokens, bytes_per_token}, 2}};
+}
+
+std::optional<ElementwiseMoves> elementwise_moves(const std::string& op) {
+  constexpr double bytes_16_bit = 2, bytes_fp32 = 4;
+  if (op == "rmsnorm") return ElementwiseMoves{4 * bytes_16_bit, 1};  // input and residual, read and written
+  if (op == "activation") return ElementwiseMoves{3 * bytes_16_bit, 1};  // gate and up read, product written
+  if (op == "rope" || op == "residual" || op == "embedding" || op == "copy")
+    return ElementwiseMoves{2 * bytes_16_bit, 1};  // read, written
+  // 16-bit logits read, fp32 written and read again.
+  if (op == "sampling") return ElementwiseMoves{bytes_16_bit + 2 * bytes_fp32, 2};
+  return std::nullopt;
+}
+
 OperatorWork moe_work(const MoeShape& shape, const std::string& routing, double bytes_per_weight,
-                      double tokens) {
+                      double tokens, double fullest) {
   const auto hidden = static_cast<double>(shape.hidden), here = static_cast<double>(shape.local_experts());
   const double width = static_cast<double>(shape.intermediate) / static_cast<double>(shape.tensor_parallel);
-  const double chosen =  // share of the experts that a token meets
-      static_cast<double>(shape.topk) / static_cast<double>(shape.experts);
+  const double chosen =  // share of the experts here that a token meets
+      std::min(1.0, fullest * static_cast<double>(shape.topk) / static_cast<double>(shape.experts));
   const double pairs = tokens * chosen * here;
   const double met =
       routing == balanced_routing ? std::min(here, pairs) : here * (1 - std::pow(1 - chosen, tokens));
@@ -100,7 +116,7 @@ OperatorWork moe_work(const MoeShape& shape, const std::string& routing, double 
   work.flops = 2 * pairs * shape.expert_weights();
   work.streamed_bytes = std::max(met, 1.0) * shape.expert_weights() * bytes_per_weight;
   work.bytes = work.streamed_bytes + 2 * tokens * hidden * output_bytes;  // tokens in and out
-  work.serial_bytes = pairs * (2 * hidden + 3 * width) * output_bytes;
+  work.serial_bytes = pairs * (2 * hidden + (shape.gated ? 3 : 2) * width) * output_bytes;
   work.point = {{tokens * chosen, here, width, hidden}, 4};
   return work;
 }

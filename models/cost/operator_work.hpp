@@ -1,6 +1,7 @@
 #pragma once
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -39,6 +40,18 @@ OperatorWork attention_prefill_work(const AttentionShape&, double kv_element_byt
 OperatorWork attention_decode_work(const AttentionShape&, double kv_element_bytes, double batch,
                                    double context);
 
+/// A small kernel that reads and writes so many bytes for each token.
+OperatorWork elementwise_work(double bytes_per_token, double tokens);
+
+/// What a measured row of a small kernel's operation stands for.
+struct ElementwiseMoves {
+  double bytes_per_value = 0;
+  int kernels = 1;  ///< one after another, timed together
+};
+/// As stage_operators counts them (models/llm/operators.cpp), over the width of a row: rmsnorm adds to the
+/// residual and norms; sampling turns the logits to fp32 and takes the highest. nullopt: no such operation.
+std::optional<ElementwiseMoves> elementwise_moves(const std::string& op);
+
 /// How a router spreads tokens over experts. Balanced: every expert gets its share as exactly as whole tokens
 /// allow, so that few tokens touch as many experts as they can. Any other: experts are met by chance.
 inline constexpr auto balanced_routing = "balanced";
@@ -48,8 +61,10 @@ inline constexpr auto skewed_routing = "power_law";
 /// each token's experts stand here. Reads the weights of those experts that some token meets; 2 FLOPs for
 /// each weight and token-expert pair.
 /// Small kernels gather the tokens of each expert, apply the activation and sum the experts' outputs: they
-/// move the hidden state of each pair in and out, and three times its width.
-OperatorWork moe_work(const MoeShape&, const std::string& routing, double bytes_per_weight, double tokens);
+/// move the hidden state of each pair in and out, and three times its width (twice, where there is no gate).
+/// `fullest`: how many times its equal share of the pairs this GPU gets (expert_parallel.hpp).
+OperatorWork moe_work(const MoeShape&, const std::string& routing, double bytes_per_weight, double tokens,
+                      double fullest = 1);
 
 /// Seconds of the work at the roofline's rates, without latency and efficiency.
 double roofline_seconds(const Roofline&, const OperatorWork&);

@@ -9,7 +9,9 @@
 #include "models/base/error.hpp"
 #include "models/cost/cost.hpp"
 #include "models/cost/group_curve.hpp"
+#include "models/cost/latent_attention.hpp"
 #include "models/cost/operator_time.hpp"
+#include "models/cost/state_space.hpp"
 #include "models/profile/numeric_type.hpp"
 
 namespace sextant {
@@ -26,11 +28,27 @@ struct StageAttention {
   double decode_factor = 1;
 };
 
+/// One latent attention shape of the stage, its models in the profile.
+struct StageLatent {
+  LatentAttentionShape shape;
+  double count = 1;
+  double kv_element_bytes = 2;
+  const OperatorModel* prefill = nullptr;
+  const OperatorModel* decode = nullptr;
+};
+
+/// The scans of a stage; their models come from a rule.
+struct StageScan {
+  StateSpaceShape shape;
+  double count = 1;
+};
+
 }  // namespace
 
 std::string to_string(Family family) {
   constexpr std::array names = {"gemm",        "moe",        "attention_prefill", "attention_decode",
-                                "elementwise", "collective", "point_to_point",    "host"};
+                                "elementwise", "collective", "point_to_point",    "host",
+                                "state_space"};
   static_assert(names.size() == family_count);
   return names[static_cast<std::size_t>(family)];
 }
@@ -62,6 +80,14 @@ struct StageCost::Inputs {
   int tensor_parallel = 1;
   CostLevel level;
   std::vector<StageAttention> attentions;
+  std::vector<StageLatent> latents;
+  std::vector<StageScan> scans;
+  OperatorModel scan_prefill, scan_decode;
+  RoutingRule routing;
+
+  double factor(const OperatorModel& model, Family family) const {
+    return spread_factor(model.spread, level.of(family));
+  }
 };
 
 // visit(family, time, count): `count` operators of that kind in one pass.
@@ -75,14 +101,18 @@ void StageCost::visit_dense(std::int64_t tokens, Visit&& visit) const {
                     static_cast<double>(shape.k)),
           count);
   for (const auto& [shape, count] : operators.moes)
-    visit(Family::moe, moe_time(*inputs_->profile, shape, m), count);
-  for (const auto& [shape, count] : operators.elementwise)
-    visit(Family::elementwise, elementwise_time(*inputs_->profile, shape.bytes_per_token * m), count);
-  if (inputs_->tensor_parallel <= 1) return;
-  for (const auto& [shape, count] : operators.collectives)
-    visit(Family::collective,
-          collective_time(*inputs_->link, shape.op, inputs_->tensor_parallel, shape.bytes_per_token * m),
+    visit(Family::moe,
+          shape.expert_parallel > 1 ? moe_time(*inputs_->profile, shape, m, inputs_->routing)
+                                    : moe_time(*inputs_->profile, shape, m),
           count);
+  for (const auto& [shape, count] : operators.elementwise)
+    visit(Family::elementwise, elementwise_time(*inputs_->profile, shape, m), count);
+  for (const auto& [shape, count] : operators.collectives) {
+    const int ranks = shape.ranks > 0 ? static_cast<int>(shape.ranks) : inputs_->tensor_parallel;
+    if (ranks > 1)
+      visit(Family::collective, collective_time(*inputs_->link, shape.op, ranks, shape.bytes_per_token * m),
+            count);
+  }
 }
 
 template <class Visit>
@@ -95,7 +125,7 @@ void StageCost::visit_sampling(std::int64_t samples, Visit&& visit) const {
                     static_cast<double>(shape.k)),
           count);
   for (const auto& [shape, count] : operators.sample_elementwise)
-    visit(Family::elementwise, elementwise_time(*inputs_->profile, shape.bytes_per_token * m), count);
+    visit(Family::elementwise, elementwise_time(*inputs_->profile, shape, m), count);
   if (inputs_->tensor_parallel <= 1) return;
   for (const auto& [shape, count] : operators.sample_collectives)
     visit(Family::collective,
@@ -112,12 +142,40 @@ void StageCost::visit_attention(const PassShape& pass, Visit&& visit) const {
             attention_prefill_time(*attention.prefill, attention.shape, attention.kv_element_bytes,
                                    pass.chunks),
             attention.count, attention.prefill_factor);
+    if (pass.decodes == 0) continue;
+    OperatorTime time = attention_decode_time(*attention.decode, attention.shape, attention.kv_element_bytes,
+                                              static_cast<double>(pass.decodes),
+                                              static_cast<double>(pass.decode_context_sum));
+    if (!pass.chunks.empty() && pass.mixed_tile.rows > 0)
+      time.seconds = std::max(time.seconds, attention_tiles_seconds(*attention.prefill, attention.shape,
+                                                                    attention.kv_element_bytes, pass));
+    visit(Family::attention_decode, time, attention.count, attention.decode_factor);
+  }
+  for (const StageLatent& latent : inputs_->latents) {
+    if (!pass.chunks.empty())
+      visit(Family::attention_prefill,
+            latent_prefill_time(*latent.prefill, latent.shape, latent.kv_element_bytes, pass.chunks),
+            latent.count, inputs_->factor(*latent.prefill, Family::attention_prefill));
+    if (pass.decodes <= 0) continue;
+    OperatorTime decode =
+        latent_decode_time(*latent.decode, latent.shape, latent.kv_element_bytes,
+                           static_cast<double>(pass.decodes), static_cast<double>(pass.decode_context_sum));
+    if (!pass.chunks.empty())
+      decode.seconds =
+          std::max(0.0, decode.seconds - shared_projection_seconds(*latent.decode, latent.shape));
+    visit(Family::attention_decode, decode, latent.count,
+          inputs_->factor(*latent.decode, Family::attention_decode));
+  }
+  for (const StageScan& scan : inputs_->scans) {
+    if (!pass.chunks.empty())
+      visit(Family::state_space,
+            operator_time(inputs_->scan_prefill, state_space_prefill_work(scan.shape, pass.chunks)),
+            scan.count, inputs_->factor(inputs_->scan_prefill, Family::state_space));
     if (pass.decodes > 0)
-      visit(Family::attention_decode,
-            attention_decode_time(*attention.decode, attention.shape, attention.kv_element_bytes,
-                                  static_cast<double>(pass.decodes),
-                                  static_cast<double>(pass.decode_context_sum)),
-            attention.count, attention.decode_factor);
+      visit(Family::state_space,
+            operator_time(inputs_->scan_decode,
+                          state_space_decode_work(scan.shape, static_cast<double>(pass.decodes))),
+            scan.count, inputs_->factor(inputs_->scan_decode, Family::state_space));
   }
 }
 
@@ -130,6 +188,9 @@ StageCost::StageCost(const StageOperators& operators, std::shared_ptr<const GpuP
   inputs->tensor_parallel = tensor_parallel;
   inputs->level = level;
   const bool collectives = !operators.collectives.empty() || !operators.sample_collectives.empty();
+  const bool exchange = std::any_of(operators.collectives.begin(), operators.collectives.end(),
+                                    [](const auto& entry) { return entry.shape.ranks > 1; });
+  if (exchange && !link) throw InputError("expert parallel has no link profile to join its gpus");
   if (tensor_parallel > 1 && collectives && !link)
     throw InputError(fmt::format("tensor parallel {} has no link profile to join its gpus", tensor_parallel));
   for (const auto& [shape, count] : operators.attentions) {
@@ -144,6 +205,22 @@ StageCost::StageCost(const StageOperators& operators, std::shared_ptr<const GpuP
     grade_ = weakest(grade_, weakest(attention.prefill->grade, attention.decode->grade));
     inputs->attentions.push_back(std::move(attention));
   }
+  for (const auto& [shape, count] : operators.latents) {
+    const OperatorModel& prefill = latent_prefill_model(*inputs->profile, shape);
+    const OperatorModel& decode = latent_decode_model(*inputs->profile, shape);
+    grade_ = weakest(grade_, weakest(prefill.grade, decode.grade));
+    inputs->latents.push_back(
+        {shape, static_cast<double>(count), element_bytes(shape.kv_type), &prefill, &decode});
+  }
+  if (!operators.state_spaces.empty()) {
+    const StateSpaceRule rule = shipped_operator_rules().state_space;
+    inputs->scan_prefill = state_space_prefill_model(*inputs->profile, rule);
+    inputs->scan_decode = state_space_decode_model(*inputs->profile, rule);
+    grade_ = weakest(grade_, inputs->scan_prefill.grade);
+    for (const auto& [shape, count] : operators.state_spaces)
+      inputs->scans.push_back({shape, static_cast<double>(count)});
+  }
+  if (!operators.moes.empty()) inputs->routing = shipped_operator_rules().routing;
   inputs_ = std::move(inputs);
   // Any one pass touches every dense operator, and so finds what is missing before a simulation starts.
   const auto note_grade = [&](Family, const OperatorTime& time, std::int64_t) {
@@ -195,7 +272,7 @@ std::int64_t token_count(const PassShape& pass) {
 FamilySeconds StageCost::cost(const PassShape& pass) const {
   const std::int64_t tokens = token_count(pass);
   if (tokens <= 0) return {};
-  FamilySeconds result = dense(tokens);
+  FamilySeconds result = dense(tokens + pass.padding);
   if (pass.samples > 0) result += sampling(pass.samples);
   visit_attention(pass, [&](Family family, const OperatorTime& time, double count, double factor) {
     result[family] += time.seconds * count * factor;
@@ -216,7 +293,7 @@ double StageCost::memory_bound_share(const PassShape& pass) const {
     add(time,
         time.seconds * static_cast<double>(count) * spread_factor(time.spread, inputs_->level.of(family)));
   };
-  visit_dense(tokens, add_at_level);
+  visit_dense(tokens + pass.padding, add_at_level);
   if (pass.samples > 0) visit_sampling(pass.samples, add_at_level);
   visit_attention(pass, [&](Family, const OperatorTime& time, double count, double factor) {
     add(time, time.seconds * count * factor);

@@ -43,4 +43,17 @@ std::int64_t Architecture::parameters() const {
   return total + encoder.cut + encoder.whole;
 }
 
+std::int64_t Architecture::active_parameters() const {
+  std::int64_t idle = 0;
+  for (int i = 0; i < layer_count(); ++i) {
+    const auto* moe = std::get_if<MixtureOfExperts>(&layer(i).feed_forward);
+    if (!moe) continue;
+    const std::int64_t width = moe->latent > 0 ? moe->latent : hidden;
+    const std::int64_t biases = moe->expert_bias ? (moe->gated ? 2 : 1) * moe->intermediate + width : 0;
+    idle +=
+        (moe->experts - moe->experts_per_token) * ((moe->gated ? 3 : 2) * moe->intermediate * width + biases);
+  }
+  return parameters() - encoder.cut - encoder.whole - idle;
+}
+
 }  // namespace sextant

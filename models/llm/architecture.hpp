@@ -25,6 +25,43 @@ struct GroupedQueryAttention {
   bool operator==(const GroupedQueryAttention&) const = default;
 };
 
+/// Multi-head latent attention (DeepSeek V2, V3): queries and keys/values pass through narrow latent vectors,
+/// and of a token only `kv_rank + rope_dim` values are cached, on every GPU of the group alike.
+struct LatentAttention {
+  std::int64_t heads = 0;
+  std::int64_t query_rank =
+      0;  ///< width of the queries' latent vector; 0: queries straight from the hidden state
+  std::int64_t kv_rank = 0;   ///< width of the latent vector of keys and values
+  std::int64_t nope_dim = 0;  ///< of a head's query and key, without positions
+  std::int64_t rope_dim = 0;  ///< of a head's query and key, turned by their position; the key's is shared
+  std::int64_t value_dim = 0;
+  bool operator==(const LatentAttention&) const = default;
+};
+
+/// A state-space mixer (Mamba-2, https://arxiv.org/abs/2405.21060): a sequence keeps a state of constant size
+/// instead of keys and values.
+struct Mamba2 {
+  std::int64_t heads = 0;
+  std::int64_t head_dim = 0;
+  std::int64_t state = 0;        ///< values of state for each value of a head
+  std::int64_t groups = 0;       ///< heads of a group share B and C
+  std::int64_t conv_kernel = 0;  ///< taps of the convolution before the scan
+  std::int64_t chunk = 0;        ///< tokens that the scan computes at once
+  double state_bytes = 4;        ///< of one value of state in the cache
+  bool conv_bias = true;
+  bool projection_bias = false;
+  bool operator==(const Mamba2&) const = default;
+
+  std::int64_t inner() const { return heads * head_dim; }
+  /// Channels of the convolution: x, B and C.
+  std::int64_t conv_channels() const { return inner() + 2 * groups * state; }
+};
+
+/// One matrix, hidden x hidden, where a searched architecture found that enough.
+struct SquareMatrix {
+  bool operator==(const SquareMatrix&) const = default;
+};
+
 /// Three matrices: down(activation(gate(x)) * up(x)).
 struct GatedMlp {
   std::int64_t intermediate = 0;
@@ -32,32 +69,43 @@ struct GatedMlp {
   bool operator==(const GatedMlp&) const = default;
 };
 
-/// A router sends each token to `experts_per_token` of the experts, gated MLPs all alike; a shared expert,
-/// where there is one, sees every token.
+/// Two matrices: down(activation(up(x))).
+struct PlainMlp {
+  std::int64_t intermediate = 0;
+  bool bias = false;
+  bool operator==(const PlainMlp&) const = default;
+};
+
+/// A router sends each token to `experts_per_token` of the experts, MLPs all alike; a shared expert, where
+/// there is one, sees every token.
 struct MixtureOfExperts {
   std::int64_t experts = 0;
   std::int64_t experts_per_token = 0;
   std::int64_t intermediate = 0;         ///< of one routed expert
   std::int64_t shared_intermediate = 0;  ///< of the shared expert; 0: none
   bool router_bias = false;
-  bool expert_bias = false;  ///< on all three matrices of every routed expert
+  bool expert_bias = false;  ///< on all matrices of every routed expert
+  bool gated = true;         ///< three matrices an expert, else two (up, down)
+  std::int64_t latent =
+      0;  ///< width in which routed experts work, between a projection down and one up; 0: hidden
   bool operator==(const MixtureOfExperts&) const = default;
 };
 
 /// What mixes information between tokens in a layer; monostate where a layer has none.
-using TokenMixer = std::variant<std::monostate, GroupedQueryAttention>;
+using TokenMixer = std::variant<std::monostate, GroupedQueryAttention, LatentAttention, Mamba2, SquareMatrix>;
 /// What works on each token alone in a layer; monostate where a layer has none.
-using FeedForward = std::variant<std::monostate, GatedMlp, MixtureOfExperts>;
+using FeedForward = std::variant<std::monostate, GatedMlp, MixtureOfExperts, PlainMlp, SquareMatrix>;
 
 /// A layer: a norm before each part that is present.
 struct LayerKind {
   TokenMixer mixer;
   FeedForward feed_forward;
+  bool norms_after = false;  ///< and one after each
   bool operator==(const LayerKind&) const = default;
 };
 
 /// What a weight belongs to; a quantised checkpoint may leave some of these in 16 bit.
-enum class Part { attention, mlp, router, experts, shared_expert };
+enum class Part { attention, mlp, router, experts, shared_expert, mamba };
 
 /// How the published weights are stored, where config.json has a quantization_config.
 struct Quantisation {
@@ -92,6 +140,8 @@ struct Architecture {
   }
   /// Every weight of the model (embedding, head unless tied, layers, norms, encoder).
   std::int64_t parameters() const;
+  /// Those that one token meets: all but the experts it does not take.
+  std::int64_t active_parameters() const;
 };
 
 /// Consecutive layers [begin, end).

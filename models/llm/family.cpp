@@ -25,6 +25,13 @@ std::vector<ModelFamily> families() {
       {"Qwen3MoeForCausalLM", read_qwen3_moe},
       {"Llama4ForConditionalGeneration", read_llama4},
       {"GptOssForCausalLM", read_gpt_oss},
+      {"DeepseekV2ForCausalLM", read_deepseek},
+      {"DeepseekV3ForCausalLM", read_deepseek},
+      {"Glm4MoeForCausalLM", read_glm4_moe},
+      {"Gemma3ForCausalLM", read_gemma3},
+      {"Gemma3ForConditionalGeneration", read_gemma3},
+      {"DeciLMForCausalLM", read_nemotron_nas},
+      {"NemotronHForCausalLM", read_nemotron_h},
   };
 }
 
@@ -76,6 +83,27 @@ MixtureOfExperts read_experts(const JsonObject& config, const std::string& count
         .fail(fmt::format("found {}, expected at most the {} experts", moe.experts_per_token, moe.experts));
   moe.intermediate = config.integer(intermediate_key, sizes);
   return moe;
+}
+
+MixtureOfExperts read_routed_experts(const JsonObject& config) {
+  MixtureOfExperts moe = read_experts(config, "n_routed_experts", "moe_intermediate_size");
+  moe.router_bias = config.text_or("topk_method", "noaux_tc") == "noaux_tc";
+  moe.shared_intermediate = config.integer_or("n_shared_experts", 0, {0, 4096}) * moe.intermediate;
+  return moe;
+}
+
+std::vector<bool> read_full_attention(const JsonValue& types, int layers) {
+  const std::vector<JsonValue> listed = types.array();
+  if (static_cast<int>(listed.size()) != layers)
+    types.fail(fmt::format("found {} layers, expected {}", listed.size(), layers));
+  std::vector<bool> full;
+  for (const JsonValue& type : listed) {
+    const std::string name = type.text();
+    if (name != "sliding_attention" && name != "full_attention")
+      type.fail(fmt::format("found \"{}\", expected \"sliding_attention\" or \"full_attention\"", name));
+    full.push_back(name == "full_attention");
+  }
+  return full;
 }
 
 void add_layer(Architecture& architecture, const LayerKind& kind) {

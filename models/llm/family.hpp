@@ -25,6 +25,11 @@ Architecture read_mixtral(const JsonObject& config);
 Architecture read_qwen3_moe(const JsonObject& config);
 Architecture read_llama4(const JsonObject& config);
 Architecture read_gpt_oss(const JsonObject& config);
+Architecture read_deepseek(const JsonObject& config);
+Architecture read_glm4_moe(const JsonObject& config);
+Architecture read_gemma3(const JsonObject& config);
+Architecture read_nemotron_nas(const JsonObject& config);
+Architecture read_nemotron_h(const JsonObject& config);
 
 // Shared by the readers.
 
@@ -40,6 +45,13 @@ GatedMlp read_gated_mlp(const JsonObject& config);
 /// would take more than there are.
 MixtureOfExperts read_experts(const JsonObject& config, const std::string& count_key,
                               const std::string& intermediate_key);
+/// The experts of families that write n_routed_experts, n_shared_experts and moe_intermediate_size: the
+/// shared ones are one as wide as all of them; routed ones have a bias that balances their load, unless
+/// topk_method is another than noaux_tc.
+MixtureOfExperts read_routed_experts(const JsonObject& config);
+/// For each layer of a `layer_types` list whether it is "full_attention" rather than "sliding_attention".
+/// Throws InputError for other types, naming these, and unless there is one for each layer.
+std::vector<bool> read_full_attention(const JsonValue& types, int layers);
 /// quantization_config (compressed-tensors or mxfp4); nullopt where there is none. Throws InputError for a
 /// method or a scheme that no weight format stands for, and where it leaves only some layers of a part in 16
 /// bit.

@@ -1,5 +1,3 @@
-#include <fmt/core.h>
-
 #include "models/llm/family.hpp"
 
 namespace sextant {
@@ -15,16 +13,8 @@ Architecture read_gpt_oss(const JsonObject& config) {
   sliding.window = config.integer("sliding_window", {1, 1 << 30});
   MixtureOfExperts experts = read_experts(config, "num_local_experts", "intermediate_size");
   experts.router_bias = experts.expert_bias = true;
-  const std::vector<JsonValue> types = config.at("layer_types").array();
-  const int layers = read_layer_count(config);
-  if (static_cast<int>(types.size()) != layers)
-    config.at("layer_types").fail(fmt::format("found {} layers, expected {}", types.size(), layers));
-  for (const JsonValue& type : types) {
-    const std::string name = type.text();
-    if (name != "sliding_attention" && name != "full_attention")
-      type.fail(fmt::format("found \"{}\", expected \"sliding_attention\" or \"full_attention\"", name));
-    add_layer(architecture, {name == "full_attention" ? full : sliding, experts});
-  }
+  for (const bool whole : read_full_attention(config.at("layer_types"), read_layer_count(config)))
+    add_layer(architecture, {whole ? full : sliding, experts});
   return architecture;
 }
 

@@ -32,11 +32,51 @@ void add_mixer(LayerParts& parts, const GroupedQueryAttention& attention, std::i
                   (attention.sinks ? local.heads : 0);
 }
 
-/// Gate, up and down of `count` gated MLPs alike.
-void add_gated(LayerParts& parts, Part part, std::int64_t width, std::int64_t hidden,
-               std::int64_t count = 1) {
-  parts.matrices.push_back({"gate_up", width, hidden, part, count});
-  parts.matrices.push_back({"gate_up", width, hidden, part, count});
+// kv_b is also kept absorbed into the queries' and the outputs' side, in 16 bit, for decoding
+// (vllm/v1/attention/backends/mla/common.py, process_weights_after_loading: W_UK_T and W_UV).
+void add_mixer(LayerParts& parts, const LatentAttention& attention, std::int64_t hidden, LayerCut cut) {
+  const LatentAttention local = local_latent_attention(attention, cut.tensor_parallel);
+  const auto add = [&](std::int64_t outputs, std::int64_t inputs) {
+    parts.matrices.push_back({latent_label, outputs, inputs, Part::attention});
+  };
+  const std::int64_t queries = local.heads * (attention.nope_dim + attention.rope_dim);
+  if (attention.query_rank > 0) add(attention.query_rank, hidden);
+  add(queries, attention.query_rank > 0 ? attention.query_rank : hidden);
+  add(attention.kv_rank + attention.rope_dim, hidden);
+  const std::int64_t expanded = local.heads * (attention.nope_dim + attention.value_dim);
+  add(expanded, attention.kv_rank);
+  add(hidden, local.heads * attention.value_dim);
+  parts.norm_weights += hidden + attention.query_rank + attention.kv_rank;
+  parts.absorbed_copy += expanded * attention.kv_rank;
+}
+
+// z, x, B, C and dt leave the first matrix; each head has a decay, a skip and a bias of dt.
+void add_mixer(LayerParts& parts, const Mamba2& mamba, std::int64_t hidden, LayerCut cut) {
+  const Mamba2 local = local_mamba(mamba, cut.tensor_parallel);
+  const std::int64_t first = local.inner() + local.conv_channels() + local.heads;
+  parts.matrices.push_back({"in", first, hidden, Part::mamba});
+  parts.matrices.push_back({"out", hidden, local.inner(), Part::mamba});
+  parts.norm_weights += hidden + local.inner();
+  parts.biases += local.conv_channels() * (local.conv_kernel + (local.conv_bias ? 1 : 0)) + 3 * local.heads +
+                  (local.projection_bias ? first + hidden : 0);
+}
+
+void add_square(LayerParts& parts, Part part, std::int64_t hidden, LayerCut cut) {
+  parts.matrices.push_back(
+      {"square", share(hidden, cut.tensor_parallel, "columns of a square matrix"), hidden, part});
+  parts.norm_weights += hidden;
+}
+
+void add_mixer(LayerParts& parts, const SquareMatrix&, std::int64_t hidden, LayerCut cut) {
+  add_square(parts, Part::attention, hidden, cut);
+}
+
+/// Up and down of `count` MLPs alike, and their gate.
+void add_matrices(LayerParts& parts, Part part, bool gated, std::int64_t width, std::int64_t hidden,
+                  std::int64_t count = 1) {
+  const char* first = gated ? "gate_up" : "up";
+  if (gated) parts.matrices.push_back({first, width, hidden, part, count});
+  parts.matrices.push_back({first, width, hidden, part, count});
   parts.matrices.push_back({"down", hidden, width, part, count});
 }
 
@@ -44,20 +84,36 @@ void add_feed_forward(LayerParts&, const std::monostate&, std::int64_t, LayerCut
 
 void add_feed_forward(LayerParts& parts, const GatedMlp& mlp, std::int64_t hidden, LayerCut cut) {
   const std::int64_t width = local_mlp(mlp, cut.tensor_parallel).intermediate;
-  add_gated(parts, Part::mlp, width, hidden);
+  add_matrices(parts, Part::mlp, true, width, hidden);
   parts.norm_weights += hidden;
   parts.biases += mlp.bias ? 2 * width + hidden : 0;
 }
 
-// Every GPU holds the whole router, as each decides for its own tokens.
+void add_feed_forward(LayerParts& parts, const PlainMlp& mlp, std::int64_t hidden, LayerCut cut) {
+  const std::int64_t width = local_mlp(mlp, cut.tensor_parallel).intermediate;
+  add_matrices(parts, Part::mlp, false, width, hidden);
+  parts.norm_weights += hidden;
+  parts.biases += mlp.bias ? width + hidden : 0;
+}
+
+void add_feed_forward(LayerParts& parts, const SquareMatrix&, std::int64_t hidden, LayerCut cut) {
+  add_square(parts, Part::mlp, hidden, cut);
+}
+
+// Every GPU holds the whole router, as each decides for its own tokens, and the projections around experts
+// that work in a narrower width.
 void add_feed_forward(LayerParts& parts, const MixtureOfExperts& moe, std::int64_t hidden, LayerCut cut) {
   const MixtureOfExperts local = local_experts(moe, cut);
   parts.matrices.push_back({"router", moe.experts, hidden, Part::router});
-  add_gated(parts, Part::experts, local.intermediate, hidden, local.experts);
-  if (moe.shared_intermediate > 0) add_gated(parts, Part::shared_expert, local.shared_intermediate, hidden);
+  const std::int64_t width = moe.latent > 0 ? moe.latent : hidden;
+  if (moe.latent > 0) parts.matrices.push_back({"to_latent", moe.latent, hidden, Part::mlp});
+  add_matrices(parts, Part::experts, moe.gated, local.intermediate, width, local.experts);
+  if (moe.latent > 0) parts.matrices.push_back({"from_latent", hidden, moe.latent, Part::mlp});
+  if (moe.shared_intermediate > 0)
+    add_matrices(parts, Part::shared_expert, moe.gated, local.shared_intermediate, hidden);
   parts.norm_weights += hidden;
   parts.biases += (moe.router_bias ? moe.experts : 0) +
-                  (moe.expert_bias ? local.experts * (2 * local.intermediate + hidden) : 0);
+                  (moe.expert_bias ? local.experts * ((moe.gated ? 2 : 1) * local.intermediate + width) : 0);
 }
 
 }  // namespace
@@ -68,6 +124,27 @@ GroupedQueryAttention local_attention(const GroupedQueryAttention& attention, st
   const bool replicated = tp > attention.kv_heads && tp % attention.kv_heads == 0;
   local.kv_heads = replicated ? 1 : share(attention.kv_heads, tp, "key/value heads, or a multiple of them");
   return local;
+}
+
+LatentAttention local_latent_attention(const LatentAttention& attention, std::int64_t tp) {
+  LatentAttention local = attention;
+  local.heads = share(attention.heads, tp, "attention heads");
+  return local;
+}
+
+// vllm/model_executor/layers/mamba/mamba_mixer2.py: groups that the group of GPUs does not divide are
+// replicated.
+Mamba2 local_mamba(const Mamba2& mamba, std::int64_t tp) {
+  Mamba2 local = mamba;
+  local.heads = share(mamba.heads, tp, "heads of the state-space mixer");
+  const bool replicated = tp > mamba.groups && tp % mamba.groups == 0;
+  local.groups =
+      replicated ? 1 : share(mamba.groups, tp, "groups of the state-space mixer, or a multiple of them");
+  return local;
+}
+
+PlainMlp local_mlp(const PlainMlp& mlp, std::int64_t tp) {
+  return {share(mlp.intermediate, tp, "columns of the mlp"), mlp.bias};
 }
 
 GatedMlp local_mlp(const GatedMlp& mlp, std::int64_t tp) {
@@ -98,6 +175,11 @@ LayerParts layer_parts(const LayerKind& kind, std::int64_t hidden, LayerCut cut)
   LayerParts parts;
   std::visit([&](const auto& mixer) { add_mixer(parts, mixer, hidden, cut); }, kind.mixer);
   std::visit([&](const auto& forward) { add_feed_forward(parts, forward, hidden, cut); }, kind.feed_forward);
+  if (kind.norms_after) {
+    const bool mixes = !std::holds_alternative<std::monostate>(kind.mixer);
+    const bool feeds = !std::holds_alternative<std::monostate>(kind.feed_forward);
+    parts.norm_weights += ((mixes ? 1 : 0) + (feeds ? 1 : 0)) * hidden;
+  }
   return parts;
 }
 

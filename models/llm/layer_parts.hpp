@@ -11,7 +11,7 @@ namespace sextant {
 /// One linear layer's weights as one GPU holds them.
 struct Matrix {
   /// The GEMM that computes it together with its neighbours: qkv, output, gate_up, down, router. Routed
-  /// experts run as one operator of their own instead.
+  /// experts and latent attention run as operators of their own instead.
   std::string fused;
   std::int64_t outputs = 0;
   std::int64_t inputs = 0;
@@ -19,12 +19,16 @@ struct Matrix {
   std::int64_t count = 1;  ///< alike: as many as the GPU holds experts
 };
 
+/// Matrices so labelled are no GEMMs of their own: latent attention is one operator, projections and all.
+inline constexpr auto latent_label = "latent";
+
 /// What one layer consists of on each GPU of a tensor-parallel group; memory and operators both count from
 /// here.
 struct LayerParts {
   std::vector<Matrix> matrices;
   std::int64_t norm_weights = 0;
-  std::int64_t biases = 0;
+  std::int64_t biases = 0;         ///< and what else stays in 16 bit: sinks, convolutions
+  std::int64_t absorbed_copy = 0;  ///< 16-bit copies of weights that engines keep beside the quantised ones
 };
 
 /// How a layer is cut among the GPUs of its stage.
@@ -46,7 +50,12 @@ bool stays_sixteen_bit(const Architecture&, const WeightFormat& format, Part);
 /// One GPU's share of the heads: key/value heads are replicated where there are fewer than GPUs.
 /// Throws InputError where they cannot be divided evenly.
 GroupedQueryAttention local_attention(const GroupedQueryAttention&, std::int64_t tensor_parallel);
+/// One GPU's share of the heads; the latent vectors are computed on every GPU.
+LatentAttention local_latent_attention(const LatentAttention&, std::int64_t tensor_parallel);
+/// One GPU's share of heads and groups; groups are replicated where there are fewer than GPUs.
+Mamba2 local_mamba(const Mamba2&, std::int64_t tensor_parallel);
 /// One GPU's share of the width.
+PlainMlp local_mlp(const PlainMlp&, std::int64_t tensor_parallel);
 GatedMlp local_mlp(const GatedMlp&, std::int64_t tensor_parallel);
 /// Ways in which the width of one routed expert is cut. Throws InputError where neither of tensor and expert
 /// parallel divides the other.

@@ -30,6 +30,28 @@ double widest_values(const GroupedQueryAttention& attention, std::int64_t, Layer
   return product(2 * local.heads + 2 * local.kv_heads, local.head_dim);
 }
 
+/// Queries, expanded keys and values of the pass, and the output, beside the latent vectors.
+double widest_values(const LatentAttention& attention, std::int64_t, LayerCut cut) {
+  const LatentAttention local = local_latent_attention(attention, cut.tensor_parallel);
+  const std::int64_t key = attention.nope_dim + attention.rope_dim;
+  return product(local.heads, 2 * key + 2 * attention.value_dim) +
+         static_cast<double>(attention.query_rank + attention.kv_rank + attention.rope_dim);
+}
+
+/// z, x, B, C and dt, then x, B and C again behind the convolution, and the output.
+double widest_values(const Mamba2& mamba, std::int64_t, LayerCut cut) {
+  const Mamba2 local = local_mamba(mamba, cut.tensor_parallel);
+  return static_cast<double>(2 * local.inner() + 2 * local.conv_channels() + local.heads);
+}
+
+double widest_values(const SquareMatrix&, std::int64_t hidden, LayerCut) {
+  return static_cast<double>(hidden);
+}
+
+double widest_values(const PlainMlp& mlp, std::int64_t, LayerCut cut) {
+  return 2 * static_cast<double>(local_mlp(mlp, cut.tensor_parallel).intermediate);
+}
+
 /// gate and up (one GEMM's output) are alive until their product is written.
 double widest_values(const GatedMlp& mlp, std::int64_t, LayerCut cut) {
   return 3 * static_cast<double>(local_mlp(mlp, cut.tensor_parallel).intermediate);
@@ -40,8 +62,11 @@ double widest_values(const GatedMlp& mlp, std::int64_t, LayerCut cut) {
 /// alive beside them.
 double widest_values(const MixtureOfExperts& moe, std::int64_t hidden, LayerCut cut) {
   const MixtureOfExperts local = local_experts(moe, cut);
-  const auto each = static_cast<double>(std::max(2 * local.intermediate, hidden) + local.intermediate);
-  const double routed = static_cast<double>(moe.experts_per_token) * each + static_cast<double>(hidden);
+  const std::int64_t width = moe.latent > 0 ? moe.latent : hidden;
+  const std::int64_t first = (moe.gated ? 2 : 1) * local.intermediate;
+  const auto each = static_cast<double>(std::max(first, width) + local.intermediate);
+  const double routed = static_cast<double>(moe.experts_per_token) * each + static_cast<double>(width) +
+                        static_cast<double>(moe.latent);
   const double shared = moe.shared_intermediate > 0 ? static_cast<double>(hidden) : 0;
   return std::max(routed + shared, 3 * static_cast<double>(local.shared_intermediate));
 }
@@ -52,6 +77,27 @@ double kv_values(const std::monostate&, std::int64_t) {
 
 double kv_values(const GroupedQueryAttention& attention, std::int64_t tp) {
   return 2 * product(local_attention(attention, tp).kv_heads, attention.head_dim);
+}
+
+/// Every GPU of the group caches the whole latent vector.
+double kv_values(const LatentAttention& attention, std::int64_t) {
+  return static_cast<double>(attention.kv_rank + attention.rope_dim);
+}
+
+double kv_values(const Mamba2&, std::int64_t) {
+  return 0;
+}
+
+double kv_values(const SquareMatrix&, std::int64_t) {
+  return 0;
+}
+
+double state_bytes(const TokenMixer& mixer, std::int64_t tp) {
+  const auto* mamba = std::get_if<Mamba2>(&mixer);
+  if (!mamba) return 0;
+  const Mamba2 local = local_mamba(*mamba, tp);
+  return product(local.inner(), local.state) * local.state_bytes +
+         product(local.conv_channels(), local.conv_kernel - 1) * bytes_16_bit;
 }
 
 }  // namespace
@@ -73,6 +119,7 @@ StageWeights stage_weights(const Architecture& architecture, const WeightFormat&
                         (plain ? sixteen_bit : format).matrix_bytes(matrix.outputs, matrix.inputs);
     }
     weights.norms += static_cast<double>(parts.norm_weights + parts.biases) * bytes_16_bit;
+    weights.copies += static_cast<double>(parts.absorbed_copy) * bytes_16_bit;
   }
   if (stage.last) weights.norms += static_cast<double>(architecture.hidden) * bytes_16_bit;
   const Encoder& encoder = architecture.encoder;
@@ -90,12 +137,48 @@ double kv_bytes_per_token(const Architecture& architecture, const KvFormat& form
   return values * format.bytes;
 }
 
+double SequenceCache::bytes(std::int64_t tokens) const {
+  double total = state + bytes_per_token * static_cast<double>(tokens);
+  for (const Window& window : windows)
+    total += window.bytes_per_token * static_cast<double>(std::min(tokens, window.tokens));
+  return total;
+}
+
+// Chunked attention keeps every token: vLLM turns its hybrid cache manager off for it
+// (vllm/config/vllm.py, VLLM_ALLOW_CHUNKED_LOCAL_ATTN_WITH_HYBRID_KV_CACHE).
+SequenceCache sequence_cache(const Architecture& architecture, const KvFormat& format,
+                             const StageShape& stage) {
+  SequenceCache cache;
+  for (int i = stage.layers.begin; i < stage.layers.end; ++i) {
+    const TokenMixer& mixer = architecture.layer(i).mixer;
+    const double bytes =
+        std::visit([&](const auto& kind) { return kv_values(kind, stage.tensor_parallel); }, mixer) *
+        format.bytes;
+    cache.state += state_bytes(mixer, stage.tensor_parallel);
+    const auto* attention = std::get_if<GroupedQueryAttention>(&mixer);
+    if (!attention || !attention->window) {
+      cache.bytes_per_token += bytes;
+      continue;
+    }
+    const auto same = std::find_if(cache.windows.begin(), cache.windows.end(),
+                                   [&](const auto& window) { return window.tokens == *attention->window; });
+    if (same == cache.windows.end())
+      cache.windows.push_back({*attention->window, bytes});
+    else
+      same->bytes_per_token += bytes;
+  }
+  return cache;
+}
+
 double position_table_bytes(const Architecture& architecture) {
   double width = 0;
-  for (const LayerKind& kind : architecture.kinds)
+  for (const LayerKind& kind : architecture.kinds) {
     if (const auto* attention = std::get_if<GroupedQueryAttention>(&kind.mixer);
         attention && attention->rotary)
       width = static_cast<double>(attention->head_dim);
+    if (const auto* attention = std::get_if<LatentAttention>(&kind.mixer))
+      width = static_cast<double>(attention->rope_dim);
+  }
   return static_cast<double>(architecture.max_position) * width * bytes_16_bit;
 }
 
@@ -129,7 +212,20 @@ double activation_peak_bytes(const Architecture& architecture, const StageShape&
 std::int64_t MemoryBudget::kv_tokens(std::int64_t block_size) const {
   if (!fits()) return 0;
   constexpr double most = 1e15;  // a stage without attention layers holds any number of tokens
-  const double tokens = kv_bytes_per_token > 0 ? std::min(most, for_kv() / kv_bytes_per_token) : most;
+  double left = for_kv(), per_token = kv_bytes_per_token, tokens = 0;
+  // Tokens come in until each window is full of them, one length of window after another; from there on its
+  // layers need no more.
+  std::vector<SequenceCache::Window> windows = sequence.windows;
+  std::sort(windows.begin(), windows.end(), [](const auto& a, const auto& b) { return a.tokens < b.tokens; });
+  for (const SequenceCache::Window& window : windows) {
+    const auto full = static_cast<double>(sequences * (window.tokens - 1 + block_size) + pass_tokens);
+    if (left < (full - tokens) * per_token) break;
+    left -= (full - tokens) * per_token;
+    per_token -= window.bytes_per_token;
+    tokens = full;
+  }
+  constexpr double no_bytes = 1e-6;  // what is left of a sum when all of it was taken away
+  tokens = per_token > no_bytes ? std::min(most, tokens + left / per_token) : most;
   return static_cast<std::int64_t>(tokens) / block_size * block_size;
 }
 
@@ -145,6 +241,10 @@ MemoryBudget memory_budget(const Architecture& architecture, const WeightFormat&
   budget.communication = engine.bytes_per_communicator.value * communicators;
   budget.engine = engine.workspace_bytes.value + position_table_bytes(architecture);
   budget.kv_bytes_per_token = kv_bytes_per_token(architecture, kv, stage);
+  budget.sequence = sequence_cache(architecture, kv, stage);
+  budget.sequences = limits.max_sequences;
+  budget.pass_tokens = limits.max_batched_tokens;
+  budget.states = budget.sequence.state * static_cast<double>(limits.max_sequences);
   return budget;
 }
 

@@ -26,7 +26,8 @@ struct StageWeights {
   double layers = 0;   ///< linear layers with their scales and zeros
   double norms = 0;    ///< norms and biases
   double encoder = 0;  ///< of pictures or sound, beside the language model
-  double total() const { return embedding + head + layers + norms + encoder; }
+  double copies = 0;   ///< 16-bit copies of quantised weights that engines keep: latent attention's, absorbed
+  double total() const { return embedding + head + layers + norms + encoder + copies; }
 };
 
 /// Weights of one stage, per GPU. Query heads and MLP are cut tp ways, routed experts divided and cut as
@@ -36,6 +37,22 @@ StageWeights stage_weights(const Architecture&, const WeightFormat&, const Stage
 
 /// Bytes that one cached token takes on each GPU of the stage (keys and values of its layers).
 double kv_bytes_per_token(const Architecture&, const KvFormat&, const StageShape&);
+
+/// What one sequence keeps in the caches of each GPU of a stage.
+struct SequenceCache {
+  /// Layers that slide: of each sequence they need the last `window` tokens only.
+  struct Window {
+    std::int64_t tokens = 0;
+    double bytes_per_token = 0;
+  };
+  double bytes_per_token = 0;   ///< of layers that keep every token
+  std::vector<Window> windows;  ///< one for each length of window
+  double state = 0;             ///< constant, whatever the length: state-space mixers
+
+  /// All of it, of a sequence of so many tokens.
+  double bytes(std::int64_t tokens) const;
+};
+SequenceCache sequence_cache(const Architecture&, const KvFormat&, const StageShape&);
 
 /// Bytes of the table of cosines and sines of every position that each GPU holds: max_position x head_dim
 /// 16-bit values (vllm/model_executor/layers/rotary_embedding/base.py), 2.7 GB for ten million positions.
@@ -59,10 +76,18 @@ struct MemoryBudget {
   double context = 0;        ///< CUDA context and loaded kernels
   double communication = 0;  ///< NCCL buffers, all communicators of this GPU
   double engine = 0;         ///< CUDA graphs, workspaces, the table of positions
-  double kv_bytes_per_token = 0;
-  double for_kv() const { return usable - weights - activations - context - communication - engine; }
+  /// Constant states of as many sequences as may run at once: vLLM refuses to start with fewer (since 0.17,
+  /// "max_num_seqs exceeds available Mamba cache blocks").
+  double states = 0;
+  double kv_bytes_per_token = 0;  ///< where every layer keeps every token
+  SequenceCache sequence;         ///< where layers that slide keep their window only
+  std::int64_t sequences = 0;     ///< that may run at once
+  std::int64_t pass_tokens = 0;   ///< of the largest pass: layers that slide drop tokens after it
+  double for_kv() const { return usable - weights - activations - context - communication - engine - states; }
   bool fits() const { return for_kv() > 0; }
-  /// Whole KV tokens that fit (0 if weights do not).
+  /// Whole KV tokens that fit however they are spread over the sequences (0 if weights do not). Layers that
+  /// slide keep at most their window of each sequence, and the tokens of the pass under way
+  /// (vllm/v1/kv_cache_interface.py, SlidingWindowSpec).
   std::int64_t kv_tokens(std::int64_t block_size) const;
 };
 

@@ -58,7 +58,7 @@ void add_gemms(StageOperators& operators, const Context& context, const LayerKin
            parts.matrices[i].part == first.part;
          ++i)
       gemm.n += parts.matrices[i].outputs;
-    if (first.part != Part::experts) add(operators.gemms, gemm);
+    if (first.part != Part::experts && first.fused != latent_label) add(operators.gemms, gemm);
   }
 }
 
@@ -78,18 +78,76 @@ void add_mixer(StageOperators& operators, const Context& context, const GroupedQ
   add_all_reduce(operators, context);
 }
 
+void add_mixer(StageOperators& operators, const Context& context, const LatentAttention& attention) {
+  const LatentAttention local = local_latent_attention(attention, context.stage.tensor_parallel);
+  const bool plain = stays_sixteen_bit(context.architecture, context.weights, Part::attention);
+  add(operators.elementwise, residual_norm(context.architecture.hidden));
+  add(operators.latents,
+      {local.heads, context.architecture.hidden, local.query_rank, local.kv_rank, local.nope_dim,
+       local.rope_dim, local.value_dim, plain ? "bf16" : context.weights.gemm_type, context.kv.name});
+  add_all_reduce(operators, context);
+}
+
+// The scan's output is gated by z and normed in one kernel: reads both, writes one
+// (vllm/model_executor/layers/mamba/mamba_mixer2.py, Mixer2RMSNormGated).
+void add_mixer(StageOperators& operators, const Context& context, const Mamba2& mamba) {
+  const Mamba2 local = local_mamba(mamba, context.stage.tensor_parallel);
+  add(operators.elementwise, residual_norm(context.architecture.hidden));
+  add(operators.state_spaces, {local.heads, local.head_dim, local.state, local.groups, local.conv_kernel,
+                               local.chunk, local.state_bytes});
+  add(operators.elementwise, {"rmsnorm", 3 * static_cast<double>(local.inner()) * bytes_16_bit});
+  add_all_reduce(operators, context);
+}
+
+void add_mixer(StageOperators& operators, const Context& context, const SquareMatrix&) {
+  add(operators.elementwise, residual_norm(context.architecture.hidden));
+  add_all_reduce(operators, context);
+}
+
 /// Reads gate and up, writes their product.
 ElementwiseShape gated_activation(std::int64_t width) {
   return {"activation", 3 * static_cast<double>(width) * bytes_16_bit};
 }
 
+/// Reads and writes.
+ElementwiseShape plain_activation(std::int64_t width) {
+  return {"activation", 2 * static_cast<double>(width) * bytes_16_bit};
+}
+
 void add_feed_forward(StageOperators&, const Context&, const std::monostate&) {}
+
+void add_feed_forward(StageOperators& operators, const Context& context, const SquareMatrix& matrix) {
+  add_mixer(operators, context, matrix);
+}
+
+void add_feed_forward(StageOperators& operators, const Context& context, const PlainMlp& mlp) {
+  add(operators.elementwise, residual_norm(context.architecture.hidden));
+  add(operators.elementwise, plain_activation(local_mlp(mlp, context.stage.tensor_parallel).intermediate));
+  add_all_reduce(operators, context);
+}
 
 void add_feed_forward(StageOperators& operators, const Context& context, const GatedMlp& mlp) {
   const GatedMlp local = local_mlp(mlp, context.stage.tensor_parallel);
   add(operators.elementwise, residual_norm(context.architecture.hidden));
   add(operators.elementwise, gated_activation(local.intermediate));
   add_all_reduce(operators, context);
+}
+
+/// Where experts are spread over more GPUs than share the attention, each token's vector goes to every GPU
+/// with one of its experts and a sum comes back. Of `ranks` GPUs a token's experts, met by chance, stand on
+/// ranks (1 - C(experts - experts / ranks, taken) / C(experts, taken)); an all-to-all's size counts what one
+/// GPU sends, of its 1 / tensor_parallel of the group's tokens.
+void add_expert_exchange(StageOperators& operators, const Context& context, const MixtureOfExperts& moe) {
+  const LayerCut cut = cut_of(context.stage);
+  if (cut.expert_parallel <= cut.tensor_parallel) return;
+  const auto ranks = static_cast<double>(cut.expert_parallel), all = static_cast<double>(moe.experts);
+  double missed = 1;  // chance that none of a token's experts stands on one GPU
+  for (std::int64_t i = 0; i < moe.experts_per_token; ++i)
+    missed *= std::max(0.0, (all - all / ranks - static_cast<double>(i)) / (all - static_cast<double>(i)));
+  const std::int64_t width = moe.latent > 0 ? moe.latent : context.architecture.hidden;
+  const double bytes = ranks * (1 - missed) * static_cast<double>(width) * bytes_16_bit /
+                       static_cast<double>(cut.tensor_parallel);
+  for (int way = 0; way < 2; ++way) add(operators.collectives, {"alltoall", bytes, cut.expert_parallel});
 }
 
 // The all-reduce sums what the GPUs' shares of routed and shared experts have given, at once.
@@ -105,15 +163,24 @@ void add_feed_forward(StageOperators& operators, const Context& context, const M
   add(operators.elementwise,
       {"routing", static_cast<double>(moe.experts) * bytes_16_bit +
                       static_cast<double>(moe.experts_per_token) * (bytes_fp32 + bytes_index)});
-  add(operators.moes,
-      {hidden, moe.intermediate, moe.experts, moe.experts_per_token, expert_tensor_parallel(cut),
-       cut.expert_parallel, plain ? "bf16" : context.weights.moe_type, true});
+  add(operators.moes, {moe.latent > 0 ? moe.latent : hidden, moe.intermediate, moe.experts,
+                       moe.experts_per_token, expert_tensor_parallel(cut), cut.expert_parallel,
+                       plain ? "bf16" : context.weights.moe_type, moe.gated});
+  add_expert_exchange(operators, context, moe);
   if (moe.shared_intermediate > 0) {
-    add(operators.elementwise, gated_activation(local.shared_intermediate));
+    add(operators.elementwise, moe.gated ? gated_activation(local.shared_intermediate)
+                                         : plain_activation(local.shared_intermediate));
     // Adds the routed experts' output to the shared one's: reads both, writes one.
     add(operators.elementwise, {"residual", 3 * static_cast<double>(hidden) * bytes_16_bit});
   }
   add_all_reduce(operators, context);
+}
+
+/// Of each part's output, read and written.
+void add_norms_after(StageOperators& operators, const Context& context, const LayerKind& kind) {
+  const ElementwiseShape norm{"rmsnorm", 2 * static_cast<double>(context.architecture.hidden) * bytes_16_bit};
+  if (!std::holds_alternative<std::monostate>(kind.mixer)) add(operators.elementwise, norm);
+  if (!std::holds_alternative<std::monostate>(kind.feed_forward)) add(operators.elementwise, norm);
 }
 
 void add_embedding(StageOperators& operators, const Context& context) {
@@ -138,6 +205,15 @@ void add_head(StageOperators& operators, const Context& context) {
 
 }  // namespace
 
+double LatentAttentionShape::shared_weights() const {
+  const double queries = product(heads, nope_dim + rope_dim);
+  const double first = query_rank > 0
+                           ? product(query_rank, hidden) + queries * static_cast<double>(query_rank)
+                           : queries * static_cast<double>(hidden);
+  return first + product(kv_rank + rope_dim, hidden) +
+         product(heads, value_dim) * static_cast<double>(hidden);
+}
+
 StageOperators stage_operators(const Architecture& architecture, const WeightFormat& weights,
                                const KvFormat& kv, const StageShape& stage) {
   StageOperators operators;
@@ -149,6 +225,7 @@ StageOperators stage_operators(const Architecture& architecture, const WeightFor
     std::visit([&](const auto& mixer) { add_mixer(operators, context, mixer); }, kind.mixer);
     std::visit([&](const auto& forward) { add_feed_forward(operators, context, forward); },
                kind.feed_forward);
+    if (kind.norms_after) add_norms_after(operators, context, kind);
   }
   if (stage.last)
     add_head(operators, context);
@@ -164,6 +241,8 @@ double flops_per_token(const StageOperators& operators) {
   for (const auto& [shape, count] : operators.moes)
     weights += shape.expert_weights() * static_cast<double>(shape.topk) /
                static_cast<double>(shape.expert_parallel) * static_cast<double>(count);
+  for (const auto& [shape, count] : operators.latents)
+    weights += (shape.shared_weights() + shape.latent_weights()) * static_cast<double>(count);
   return 2 * weights;
 }
 

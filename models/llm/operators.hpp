@@ -32,7 +32,7 @@ struct AttentionShape {
 /// every expert met, the activation and the weighted sum. The router's GEMM is not in it. Sizes are the
 /// layer's, before it is cut.
 struct MoeShape {
-  std::int64_t hidden = 0;
+  std::int64_t hidden = 0;        ///< of the experts' inputs: narrower than the layer's where they are latent
   std::int64_t intermediate = 0;  ///< of one expert
   std::int64_t experts = 0;
   std::int64_t topk = 0;             ///< experts each token takes
@@ -50,6 +50,35 @@ struct MoeShape {
   }
 };
 
+/// Latent attention of one layer on one GPU, one operator: the projections into and out of the latent
+/// vectors, norms and positions inside, attention itself. Prompts are expanded to keys and values of each
+/// head; decodes work on the latent vectors, with those projections absorbed. The all-reduce is not in it.
+struct LatentAttentionShape {
+  std::int64_t heads = 0;  ///< on this GPU
+  std::int64_t hidden = 0;
+  std::int64_t query_rank = 0, kv_rank = 0, nope_dim = 0, rope_dim = 0,
+               value_dim = 0;  ///< as LatentAttention
+  std::string projections;     ///< profile dtype of the projections' weights
+  std::string kv_type;         ///< bf16, fp8
+  bool operator==(const LatentAttentionShape&) const = default;
+
+  /// Of the projections that every pass streams once: all but the one between latent vector and heads.
+  double shared_weights() const;
+  /// Between latent vector and heads: expanded for prompts, absorbed for decodes.
+  double latent_weights() const {
+    return static_cast<double>(heads) * static_cast<double>(kv_rank) *
+           static_cast<double>(nope_dim + value_dim);
+  }
+};
+
+/// The convolution and scan of a state-space mixer (Mamba2) on one GPU: its share of heads and groups. The
+/// projections around it are GEMMs.
+struct StateSpaceShape {
+  std::int64_t heads = 0, head_dim = 0, state = 0, groups = 0, conv_kernel = 0, chunk = 0;
+  double state_bytes = 4;  ///< of one value of state
+  bool operator==(const StateSpaceShape&) const = default;
+};
+
 /// A memory-bound operator: reads and writes so many bytes for each token.
 struct ElementwiseShape {
   std::string op;  ///< rmsnorm, rope, activation, residual, routing, embedding, sampling
@@ -57,10 +86,11 @@ struct ElementwiseShape {
   bool operator==(const ElementwiseShape&) const = default;
 };
 
-/// A collective over the stage's tensor-parallel group.
+/// A collective over the stage's tensor-parallel group, or over the GPUs that share the experts.
 struct CollectiveShape {
-  std::string op;              ///< all_reduce, all_gather
+  std::string op;              ///< all_reduce, all_gather, alltoall
   double bytes_per_token = 0;  ///< as nccl-tests' size
+  std::int64_t ranks = 0;      ///< 0: the tensor-parallel group
   bool operator==(const CollectiveShape&) const = default;
 };
 
@@ -77,6 +107,8 @@ struct StageOperators {
   std::vector<Counted<GemmShape>> gemms;
   std::vector<Counted<MoeShape>> moes;
   std::vector<Counted<AttentionShape>> attentions;
+  std::vector<Counted<LatentAttentionShape>> latents;
+  std::vector<Counted<StateSpaceShape>> state_spaces;
   std::vector<Counted<ElementwiseShape>> elementwise;
   std::vector<Counted<CollectiveShape>> collectives;
   std::vector<Counted<GemmShape>> sample_gemms;
@@ -90,7 +122,8 @@ struct StageOperators {
 /// as serving engines fuse them.
 StageOperators stage_operators(const Architecture&, const WeightFormat&, const KvFormat&, const StageShape&);
 
-/// FLOPs of GEMMs and routed experts per token (2 per weight that a token meets), for reports.
+/// FLOPs of GEMMs, routed experts and latent projections per token (2 per weight that a token meets), for
+/// reports.
 double flops_per_token(const StageOperators&);
 
 }  // namespace sextant

@@ -15,10 +15,11 @@ namespace {
 /// which are in 16 bit in any case.
 std::optional<Part> part_of(std::string_view module) {
   // More telling words first: a shared expert's name contains the routed ones', its projections an mlp's.
-  constexpr std::array<std::pair<std::string_view, Part>, 8> words = {{{"router", Part::router},
+  constexpr std::array<std::pair<std::string_view, Part>, 9> words = {{{"router", Part::router},
                                                                        {"mlp.gate", Part::router},
                                                                        {"shared_expert", Part::shared_expert},
                                                                        {"experts", Part::experts},
+                                                                       {"mamba", Part::mamba},
                                                                        {"self_attn", Part::attention},
                                                                        {"attention", Part::attention},
                                                                        {"feed_forward", Part::mlp},
@@ -89,6 +90,17 @@ std::string grouped_int4(const JsonObject& object, const char* format) {
   return format;
 }
 
+/// DeepSeek's own scheme; without blocks, one scale for each matrix.
+std::string block_fp8(const JsonObject& object) {
+  const auto blocks = object.find("weight_block_size");
+  if (!blocks) return "fp8";
+  const std::vector<JsonValue> sizes = blocks->array();
+  constexpr Range any{1, 1 << 20};
+  if (sizes.size() != 2 || sizes[0].integer(any) != 128 || sizes[1].integer(any) != 128)
+    blocks->fail("found other blocks, expected [128, 128]");
+  return "fp8-block";
+}
+
 std::int64_t layer_count(const JsonObject& config) {
   const auto text = config.find("text_config");
   return read_layer_count(text ? text->object() : config);
@@ -100,13 +112,15 @@ std::optional<Quantisation> read_quantisation(const JsonObject& config) {
   const auto found = config.find("quantization_config");
   if (!found) return std::nullopt;
   const JsonObject object = found->object();
-  const std::size_t method = object.choice("quant_method", {"compressed-tensors", "mxfp4", "awq", "gptq"});
+  const std::size_t method =
+      object.choice("quant_method", {"compressed-tensors", "mxfp4", "awq", "gptq", "fp8"});
   const char* left_out = method == 0 ? "ignore" : "modules_to_not_convert";
   Quantisation quantisation;
   if (method == 0) quantisation.format = compressed_format(object);
   if (method == 1) quantisation.format = "mxfp4";
   if (method == 2) quantisation.format = grouped_int4(object, "awq-int4");
   if (method == 3) quantisation.format = grouped_int4(object, "gptq-int4");
+  if (method == 4) quantisation.format = block_fp8(object);
   quantisation.sixteen_bit = sixteen_bit_parts(object, left_out, layer_count(config));
   return quantisation;
 }

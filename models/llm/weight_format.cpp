@@ -23,6 +23,7 @@ WeightFormat read_weight_format(const JsonObject& object) {
   format.name = object.text("name");
   format.bits = object.number("bits", {1, 64});
   format.group = object.integer_or("group", 0, {0, 1 << 20});
+  format.group_rows = object.integer_or("group_rows", 1, {1, 1 << 20});
   format.scale_bits = object.number_or("scale_bits", 0, bit_counts);
   format.zero_bits = object.number_or("zero_bits", 0, bit_counts);
   format.channel_scale_bits = object.number_or("channel_scale_bits", 0, bit_counts);
@@ -67,9 +68,11 @@ std::vector<WeightFormat> weight_formats() {
 double WeightFormat::matrix_bytes(std::int64_t rows, std::int64_t columns) const {
   const auto outputs = static_cast<double>(rows);
   const std::int64_t groups = group > 0 ? (columns + group - 1) / group : 0;
-  const double total_bits = outputs * static_cast<double>(columns) * bits +
-                            outputs * static_cast<double>(groups) * (scale_bits + zero_bits) +
-                            outputs * channel_scale_bits + tensor_scale_bits;
+  const std::int64_t scale_rows = (rows + group_rows - 1) / group_rows;
+  const double total_bits =
+      outputs * static_cast<double>(columns) * bits +
+      static_cast<double>(scale_rows) * static_cast<double>(groups) * (scale_bits + zero_bits) +
+      outputs * channel_scale_bits + tensor_scale_bits;
   return total_bits / 8;
 }
 

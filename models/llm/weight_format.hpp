@@ -10,11 +10,13 @@ namespace sextant {
 /// How the linear layers' weights are stored. Embedding, head, routers and norms stay in 16 bit.
 /// Source of every field: models/llm/catalogue/weight-formats.json.
 struct WeightFormat {
-  std::string name = "bf16";      ///< "awq-int4"
-  double bits = 16;               ///< per weight
-  std::int64_t group = 0;         ///< weights that share one scale (and zero) along the input; 0: none
-  double scale_bits = 0;          ///< per group
-  double zero_bits = 0;           ///< per group
+  std::string name = "bf16";  ///< "awq-int4"
+  double bits = 16;           ///< per weight
+  std::int64_t group = 0;     ///< weights that share one scale (and zero) along the input; 0: none
+  std::int64_t group_rows =
+      1;                  ///< outputs that share a group's scale: more than one where scales are per block
+  double scale_bits = 0;  ///< per group
+  double zero_bits = 0;   ///< per group
   double channel_scale_bits = 0;  ///< per output channel
   double tensor_scale_bits = 0;   ///< per matrix
   std::string gemm_type =

@@ -13,20 +13,6 @@ namespace {
 
 constexpr auto shipped_path = "calibrate/profiles/assumptions.json";
 
-BoundedFigure read_bounded(const JsonValue& value) {
-  const JsonObject object = value.object();
-  BoundedFigure bounded;
-  bounded.figure.value = positive(object.at("value"));
-  bounded.low = object.number("low", {0, bounded.figure.value});
-  bounded.high = object.number("high", {bounded.figure.value});
-  if (!(bounded.low > 0)) object.at("low").fail("found 0, expected a number above 0");
-  bounded.figure.grade = read_grade(object);
-  bounded.figure.source = object.text("source");
-  bounded.figure.note = object.text_or("note", "");
-  object.finish();
-  return bounded;
-}
-
 /// A rate r known as value in [low, high] leaves a time between value / high and value / low of the nominal.
 Spread time_spread(const BoundedFigure& rate) {
   return {rate.figure.value / rate.high, rate.figure.value / rate.low};
@@ -35,13 +21,15 @@ Spread time_spread(const BoundedFigure& rate) {
 constexpr Range any_positive{1e-9, 1e15};
 
 ElementwiseRule read_elementwise(const JsonObject& object) {
-  ElementwiseRule rule{read_figure(object.at("kernel_us"), any_positive), read_bounded(object.at("time"))};
+  ElementwiseRule rule{read_figure(object.at("kernel_us"), any_positive),
+                       read_bounded_figure(object.at("time"))};
   object.finish();
   return rule;
 }
 
 LinkRules read_link(const JsonObject& object) {
-  LinkRules rules{read_bounded(object.at("curve")), read_bounded(object.at("send_from_both_ways")),
+  LinkRules rules{read_bounded_figure(object.at("curve")),
+                  read_bounded_figure(object.at("send_from_both_ways")),
                   read_figure(object.at("thinning"), {0, 0.1}),
                   read_figure(object.at("outlier_ratio"), {1, any_positive.high})};
   object.finish();
@@ -62,22 +50,47 @@ GemmLeftOut read_gemm_left_out(const JsonObject& object) {
   return rules;
 }
 
+HarnessKernels read_harness_kernels(const JsonObject& object) {
+  HarnessKernels kernels{object.text("name"), {}};
+  for (const auto& [family, why] : object.at("families").object().entries()) {
+    why.text();
+    kernels.families.push_back(family);
+  }
+  object.finish();
+  return kernels;
+}
+
 }  // namespace
+
+BoundedFigure read_bounded_figure(const JsonValue& value) {
+  const JsonObject object = value.object();
+  BoundedFigure bounded;
+  bounded.figure.value = positive(object.at("value"));
+  bounded.low = object.number("low", {0, bounded.figure.value});
+  bounded.high = object.number("high", {bounded.figure.value});
+  if (!(bounded.low > 0)) object.at("low").fail("found 0, expected a number above 0");
+  bounded.figure.grade = read_grade(object);
+  bounded.figure.source = object.text("source");
+  bounded.figure.note = object.text_or("note", "");
+  object.finish();
+  return bounded;
+}
 
 Assumptions read_assumptions(const JsonValue& value) {
   const JsonObject object = value.object();
   expect_format(object, "sextant assumptions", 1);
   const JsonObject w4a16 = object.at("w4a16").object();
   Assumptions assumptions;
-  assumptions.w4a16_memory = read_bounded(w4a16.at("memory"));
-  assumptions.w4a16_tensor = read_bounded(w4a16.at("tensor"));
+  assumptions.w4a16_memory = read_bounded_figure(w4a16.at("memory"));
+  assumptions.w4a16_tensor = read_bounded_figure(w4a16.at("tensor"));
   assumptions.w4a16_bytes_per_weight = read_figure(w4a16.at("bytes_per_weight"), {0.5, 2});
   w4a16.finish();
   assumptions.elementwise = read_elementwise(object.at("elementwise").object());
   assumptions.link = read_link(object.at("link").object());
   assumptions.custom_all_reduce = read_custom_all_reduce(object.at("custom_all_reduce").object());
   assumptions.gemm_left_out = read_gemm_left_out(object.at("gemm_left_out").object());
-  assumptions.structural = read_bounded(object.at("structural"));
+  assumptions.harness_kernels = read_harness_kernels(object.at("harness_kernels").object());
+  assumptions.structural = read_bounded_figure(object.at("structural"));
   object.finish();
   return assumptions;
 }

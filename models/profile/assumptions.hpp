@@ -1,4 +1,7 @@
 #pragma once
+#include <string>
+#include <vector>
+
 #include "models/profile/gpu_profile.hpp"
 
 namespace sextant {
@@ -36,6 +39,15 @@ struct GemmLeftOut {
   Figure times_fastest;  ///< smallest shapes slower than so many times those of the fastest type
 };
 
+/// Kernels of our measuring harness that serving engines do not run.
+struct HarnessKernels {
+  std::string name;                   ///< of the set in a GPU profile
+  std::vector<std::string> families;  ///< "attention_decode", "gemm/fp8"
+};
+
+/// {"value", "low", "high", "grade", "source", "note"?}. Throws InputError.
+BoundedFigure read_bounded_figure(const JsonValue&);
+
 /// Rules for what no kernel table tells: operators relative to others, and how far figures are believed.
 struct Assumptions {
   /// Dense GEMM with 4-bit weights dequantised to 16 bit on the way (Marlin class), relative to the bf16
@@ -48,6 +60,7 @@ struct Assumptions {
   LinkRules link;
   CustomAllReduceRules custom_all_reduce;
   GemmLeftOut gemm_left_out;
+  HarnessKernels harness_kernels;
   /// What no operator's interval covers (overlap, jitter, order of batches), as a ratio of any time of a run.
   BoundedFigure structural;
 };

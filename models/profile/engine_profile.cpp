@@ -40,6 +40,22 @@ void read_batch_defaults(const JsonValue& value, EngineProfile& profile) {
   object.finish();
 }
 
+std::vector<SharedAttentionKernel> read_shared_kernels(const JsonValue& value) {
+  std::vector<SharedAttentionKernel> kernels;
+  for (const JsonValue& item : value.array()) {
+    const JsonObject object = item.object();
+    SharedAttentionKernel kernel;
+    for (const JsonValue& major : object.at("compute_capability_majors").array())
+      kernel.compute_capability_majors.push_back(static_cast<int>(major.integer({1, 99})));
+    kernel.query_tile_rows = object.integer("query_tile_rows", {1, 1024});
+    kernel.packs_query_heads = object.at("packs_query_heads").boolean();
+    object.text("source");
+    object.finish();
+    kernels.push_back(std::move(kernel));
+  }
+  return kernels;
+}
+
 }  // namespace
 
 EngineProfile read_engine_profile(const JsonValue& value) {
@@ -51,6 +67,19 @@ EngineProfile read_engine_profile(const JsonValue& value) {
   profile.step_us = read_figure(object.at("step_us"), not_negative);
   profile.step_us_per_request = read_figure(object.at("step_us_per_request"), not_negative);
   profile.host_spread = read_spread(object.at("host_spread"));
+  profile.front_end_us = read_figure(object.at("front_end_us"), not_negative);
+  profile.front_end_us_per_prompt_token =
+      read_figure(object.at("front_end_us_per_prompt_token"), not_negative);
+  profile.front_end_spread = read_spread(object.at("front_end_spread"));
+  profile.shared_attention_kernels = read_shared_kernels(object.at("shared_attention_kernels"));
+  for (const JsonValue& size : object.at("cudagraph_capture_sizes").array()) {
+    std::vector<std::int64_t>& sizes = profile.cudagraph_capture_sizes;
+    const std::int64_t tokens = size.integer(count);
+    if (!sizes.empty() && tokens <= sizes.back())
+      size.fail("found " + std::to_string(tokens) + ", expected more than the " +
+                std::to_string(sizes.back()) + " before it");
+    sizes.push_back(tokens);
+  }
   profile.memory = read_memory(object.at("memory"));
   profile.gpu_memory_utilization = object.number("gpu_memory_utilization", {0.01, 1});
   profile.block_size = object.integer("block_size", count);
@@ -58,6 +87,8 @@ EngineProfile read_engine_profile(const JsonValue& value) {
   read_batch_defaults(object.at("batch_defaults"), profile);
   profile.scheduler_reserve_full_isl = object.at("scheduler_reserve_full_isl").boolean();
   profile.async_scheduling = object.at("async_scheduling").boolean();
+  profile.custom_all_reduce = object.at("custom_all_reduce").boolean();
+  if (const auto kernels = object.find("kernels")) profile.kernels = kernels->text();
   object.finish();
   return profile;
 }

@@ -30,6 +30,14 @@ struct LargeGpuDefaults {
   BatchLimitDefaults batch;
 };
 
+/// On GPUs of these compute capabilities (the part before the point) a step's prompts and decodes share one
+/// attention kernel, in which a decode's query fills a whole tile.
+struct SharedAttentionKernel {
+  std::vector<int> compute_capability_majors;
+  std::int64_t query_tile_rows = 64;
+  bool packs_query_heads = false;  ///< heads of one key-value head share a tile
+};
+
 /// An engine's own time, apart from its kernels: host work that no kernel hides.
 struct EngineProfile {
   std::string name;  ///< "bare", "vllm-0.19"
@@ -37,6 +45,13 @@ struct EngineProfile {
   Figure step_us;              ///< per scheduler step, exposed
   Figure step_us_per_request;  ///< per request in the step, exposed
   Spread host_spread;          ///< of both, 90 % interval of true / stated
+  Figure front_end_us;  ///< a request's way to and from the scheduler: HTTP, tokeniser, streaming, client
+  Figure front_end_us_per_prompt_token;
+  Spread front_end_spread;
+  std::vector<SharedAttentionKernel> shared_attention_kernels;
+  /// Token counts of its CUDA graphs, rising: a step of fewer tokens computes the next such number. Empty: no
+  /// graphs, or none that pad.
+  std::vector<std::int64_t> cudagraph_capture_sizes;
   EngineMemory memory;
   double gpu_memory_utilization = 0.9;
   std::int64_t block_size = 16;         ///< tokens per KV block
@@ -47,6 +62,11 @@ struct EngineProfile {
   bool scheduler_reserve_full_isl = false;
   /// Without a pipeline a step is scheduled while the one before it runs.
   bool async_scheduling = false;
+  /// Reduces with its own kernel over peer access where that is faster than NCCL (a link's custom curves).
+  bool custom_all_reduce = false;
+  /// Whose kernels it runs where a GPU profile has more than one set (GpuProfile::kernels): empty, those that
+  /// serving engines use; a name, that set where the profile has it.
+  std::string kernels;
 };
 
 EngineProfile read_engine_profile(const JsonValue&);

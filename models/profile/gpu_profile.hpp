@@ -38,7 +38,16 @@ struct OperatorModel {
   Spread spread;                              ///< of single operators, on shapes that a fit did not see
   std::optional<double> median_error;         ///< of the same, relative
   std::vector<RegionError> cross_validation;  ///< of shapes that a fit did not see, over serving sizes
-  double bytes_per_weight = 0;  ///< GEMM and MoE: weight bytes streamed per element, scales included
+  double bytes_per_weight =
+      0;                 ///< GEMM, MoE, latent attention: weight bytes streamed per element, scales included
+  bool by_rule = false;  ///< from other operators by a rule (operator_rules.hpp): no part of the file
+};
+
+using OperatorModels = std::map<std::string, OperatorModel>;
+
+/// Other kernels for the same work than those serving engines use; keys as in GpuProfile.
+struct KernelSet {
+  OperatorModels gemm, attention_prefill, attention_decode, moe;
 };
 
 /// What a fit knows about one GPU.
@@ -47,35 +56,53 @@ struct GpuProfile {
   std::string scaled_from;  ///< profile this one was scaled from; empty if its own
   std::string provenance;   ///< sources and the command that made the file
   /// By dtype (bf16, fp8, int8, nvfp4, w4a16). Efficiency over (m, n, k).
-  std::map<std::string, OperatorModel> gemm;
+  OperatorModels gemm;
   /// By "kv type/head_dim" ("bf16/128"). Efficiency over (mean causal length in tokens, whole prompts of that
   /// length in the kernel, query heads, heads / kv_heads); models/cost/operator_work.cpp has chunks in these
   /// terms.
-  std::map<std::string, OperatorModel> attention_prefill;
+  OperatorModels attention_prefill;
   /// By "kv type/head_dim". Efficiency over (batch, mean context, kv_heads, heads / kv_heads).
-  std::map<std::string, OperatorModel> attention_decode;
+  OperatorModels attention_decode;
   /// Routed experts, by "type/routing" ("fp8/power_law"). Efficiency over (token-expert pairs for each
   /// expert, experts on the GPU, their width after tensor parallel, hidden size). Empty: not known.
-  std::map<std::string, OperatorModel> moe;
-  /// Memory-bound small kernels. Efficiency over (bytes moved).
+  OperatorModels moe;
+  /// Latent attention with its projections, prompts and decodes, by "type of the projections/kv type"
+  /// ("fp8_block/bf16"). Efficiency over (tokens of a prompt, prompts, heads) and (batch, mean context,
+  /// heads). Empty: not known.
+  OperatorModels latent_prefill, latent_decode;
+  /// Memory-bound small kernels that `elementwise_ops` does not name. Efficiency over (bytes moved).
   OperatorModel elementwise;
+  /// Those measured by themselves, by operation (rmsnorm, activation, rope, embedding, sampling). Efficiency
+  /// over (tokens, bytes moved for each).
+  OperatorModels elementwise_ops;
+  /// Kernels that only some engine runs, by name ("sextant-measure": our harness's); EngineProfile::kernels
+  /// chooses.
+  std::map<std::string, KernelSet> kernels;
   /// nullopt: not known; the speed is that at the default power limit.
   std::optional<PowerModel> power;
 };
 
+/// Calls `change(type, model)` for every model; `type` is the number format of GEMMs and routed experts, else
+/// empty.
+void for_each_model(GpuProfile&, const std::function<void(const std::string& type, OperatorModel&)>& change);
+
+/// The profile as an engine sees it that runs the kernels of that name: they stand in place of the general
+/// ones, where the profile has such a set and the set such a type. An empty name changes nothing.
+GpuProfile with_kernels(const GpuProfile&, const std::string& name);
+
 /// Finds the profile that a scaled one leans on.
 using GpuProfileFinder = std::function<GpuProfile(const std::string& gpu)>;
 
-/// The shipped profile of a GPU, with the shipped power model if it has none of its own. Throws InputError
-/// naming the known ones.
+/// The shipped profile of a GPU, with the shipped power model if it has none of its own and the operators
+/// that the shipped rules give. Throws InputError naming the known ones.
 GpuProfile find_gpu_profile(const std::string& gpu);
 
 /// {"format": "sextant gpu profile", "version": 1, …}; strict. A file with "scaled_from" holds ratios instead
-/// of tables, one with "same_as" nothing: both are resolved against the profile that `base` finds (the
-/// embedded one). Throws InputError.
+/// of tables, one with "same_as" nothing, one with "rest_from" takes from the other what it lacks itself: all
+/// are resolved against the profile that `base` finds (the embedded one). Throws InputError.
 GpuProfile read_gpu_profile(const JsonValue&, const GpuProfileFinder& base = find_gpu_profile);
 /// The profile's tables as JSON, figures rounded to four digits; a scaled profile is written resolved, with
-/// its origin in the provenance.
-std::string write_gpu_profile(const GpuProfile&);
+/// its origin in the provenance. `rest_from`: another profile that the file names for what this one lacks.
+std::string write_gpu_profile(const GpuProfile&, const std::string& rest_from = {});
 
 }  // namespace sextant

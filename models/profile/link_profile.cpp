@@ -111,6 +111,16 @@ const TransferCurve* LinkProfile::custom(const std::string& op, int ranks) const
   return find_curve(*this, op, ranks, implementations.back());
 }
 
+bool link_operation(const std::string& op) {
+  return std::find(operations.begin(), operations.end(), op) != operations.end();
+}
+
+LinkProfile by_nccl_alone(LinkProfile link) {
+  std::erase_if(link.collectives,
+                [](const CollectiveCurve& item) { return item.impl != implementations.front(); });
+  return link;
+}
+
 LinkProfile through_host_memory(const LinkProfile& direct) {
   if (!direct.staged)
     throw InputError(

@@ -91,6 +91,12 @@ struct LinkProfile {
 /// Throws InputError if the profile has no staged curve.
 LinkProfile through_host_memory(const LinkProfile&);
 
+/// Whether a link profile can hold that operation.
+bool link_operation(const std::string& op);
+
+/// The same link for an engine that leaves every collective to NCCL: no custom curves.
+LinkProfile by_nccl_alone(LinkProfile);
+
 LinkProfile read_link_profile(const JsonValue&);
 std::string write_link_profile(const LinkProfile&);
 /// Throws InputError naming the known ones.

@@ -96,9 +96,9 @@ GpuProfile at_power_limit(const GpuProfile& profile, double limit) {
                       std::max(power.tensor_spread.high, power.stream_spread.high)};
   const std::string rule = fmt::format("at {} W: arithmetic x {:.3f}, memory x {:.3f}, latency / {:.3f}",
                                        limit, tensor, memory, latency);
-  for (auto* models : {&result.gemm, &result.moe, &result.attention_prefill, &result.attention_decode})
-    for (auto& [key, model] : *models) scale(model, tensor, memory, latency, spread, rule);
-  scale(result.elementwise, tensor, memory, latency, spread, rule);
+  for_each_model(result, [&](const std::string&, OperatorModel& model) {
+    scale(model, tensor, memory, latency, spread, rule);
+  });
   result.provenance = fmt::format("{}; {}", rule, result.provenance);
   return result;
 }

@@ -44,14 +44,10 @@ GpuProfile scaled(const GpuProfile& base, const ProfileScale& scale) {
   GpuProfile profile = base;
   profile.scaled_from = base.gpu;
   profile.power.reset();  // a card's power is its own: nothing here says how to scale it
-  for (auto* models : {&profile.gemm, &profile.moe})
-    for (auto& [key, model] : *models) {
-      const auto own = scale.tensor_by_type.find(key.substr(0, key.find('/')));
-      model = scaled(model, scale, own == scale.tensor_by_type.end() ? scale.tensor : own->second, base.gpu);
-    }
-  for (auto* models : {&profile.attention_prefill, &profile.attention_decode})
-    for (auto& [key, model] : *models) model = scaled(model, scale, scale.tensor, base.gpu);
-  profile.elementwise = scaled(profile.elementwise, scale, scale.tensor, base.gpu);
+  for_each_model(profile, [&](const std::string& type, OperatorModel& model) {
+    const auto own = scale.tensor_by_type.find(type);
+    model = scaled(model, scale, own == scale.tensor_by_type.end() ? scale.tensor : own->second, base.gpu);
+  });
   return profile;
 }
 

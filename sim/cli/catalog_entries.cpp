@@ -110,13 +110,65 @@ std::string node_entry(const NodeType& node, TextStyle style) {
   return entry.text();
 }
 
-std::string attention_text(const LayerKind& kind) {
-  const auto* attention = std::get_if<GroupedQueryAttention>(&kind.mixer);
-  if (attention == nullptr) return "no attention";
-  std::string text = fmt::format("{} heads, {} key/value heads of {}", attention->heads, attention->kv_heads,
-                                 attention->head_dim);
-  if (attention->window) text += fmt::format(", window of {} tokens", count_text(*attention->window));
+std::string mixer_text(const std::monostate&) {
+  return "no attention";
+}
+
+std::string mixer_text(const GroupedQueryAttention& attention) {
+  std::string text = fmt::format("{} heads, {} key/value heads of {}", attention.heads, attention.kv_heads,
+                                 attention.head_dim);
+  if (attention.window) text += fmt::format(", window of {} tokens", count_text(*attention.window));
+  if (attention.chunk) text += fmt::format(", chunks of {} tokens", count_text(*attention.chunk));
   return text;
+}
+
+std::string mixer_text(const LatentAttention& attention) {
+  return fmt::format("latent attention, {} heads, {} + {} values cached", attention.heads, attention.kv_rank,
+                     attention.rope_dim);
+}
+
+std::string mixer_text(const Mamba2& mamba) {
+  return fmt::format("Mamba-2, {} heads of {}, state of {}", mamba.heads, mamba.head_dim, mamba.state);
+}
+
+std::string mixer_text(const SquareMatrix&) {
+  return "one matrix";
+}
+
+std::string forward_text(const std::monostate&) {
+  return "no MLP";
+}
+
+std::string forward_text(const GatedMlp& mlp) {
+  return fmt::format("gated MLP of {}", count_text(mlp.intermediate));
+}
+
+std::string forward_text(const PlainMlp& mlp) {
+  return fmt::format("MLP of {}", count_text(mlp.intermediate));
+}
+
+std::string forward_text(const SquareMatrix&) {
+  return "one matrix";
+}
+
+std::string forward_text(const MixtureOfExperts& moe) {
+  std::string text =
+      fmt::format("{} of {} experts of {}", moe.experts_per_token, moe.experts, count_text(moe.intermediate));
+  if (moe.latent > 0) text += fmt::format(" in {} values", count_text(moe.latent));
+  if (moe.shared_intermediate > 0)
+    text += fmt::format(", shared one of {}", count_text(moe.shared_intermediate));
+  return text;
+}
+
+/// A layer's two parts; of one that has only one, that one.
+std::string layer_text(const LayerKind& kind) {
+  const std::string mixer = std::visit([](const auto& part) { return mixer_text(part); }, kind.mixer);
+  const std::string forward =
+      std::visit([](const auto& part) { return forward_text(part); }, kind.feed_forward);
+  const bool mixes = !std::holds_alternative<std::monostate>(kind.mixer);
+  const bool feeds = !std::holds_alternative<std::monostate>(kind.feed_forward);
+  if (mixes == feeds) return mixes ? fmt::format("{}; {}", mixer, forward) : "nothing";
+  return mixes ? mixer : forward;
 }
 
 std::string model_entry(const ModelEntry& model, TextStyle style) {
@@ -128,10 +180,7 @@ std::string model_entry(const ModelEntry& model, TextStyle style) {
   entry.field("layers", std::to_string(a.layer_count()));
   for (std::size_t k = 0; k < a.kinds.size(); ++k) {
     const auto of_kind = std::count(a.layers.begin(), a.layers.end(), static_cast<int>(k));
-    std::string text = fmt::format("{} x {}", of_kind, attention_text(a.kinds[k]));
-    if (const auto* mlp = std::get_if<GatedMlp>(&a.kinds[k].feed_forward))
-      text += fmt::format("; gated MLP of {}", count_text(mlp->intermediate));
-    entry.field("", text);
+    entry.field("", fmt::format("{} x {}", of_kind, layer_text(a.kinds[k])));
   }
   entry.field("hidden", count_text(a.hidden));
   entry.field("vocabulary",

@@ -5,6 +5,7 @@
 
 #include "models/base/error.hpp"
 #include "models/llm/catalogue.hpp"
+#include "models/llm/memory.hpp"
 #include "reports/number_text.hpp"
 #include "reports/table.hpp"
 #include "sim/cli/catalog_profiles.hpp"
@@ -14,6 +15,8 @@ namespace sextant {
 namespace {
 
 using Align = Table::Align;
+
+constexpr double kibibyte = 1024, mebibyte = 1024 * 1024;
 
 std::string figure_text(const std::optional<Figure>& figure) {
   return figure ? number_text(figure->value) : "";
@@ -27,18 +30,28 @@ std::string rate_text(const std::map<std::string, Figure>& rates, const std::str
 std::string list_models(TextStyle style) {
   Table table({{"model", Align::left, true},
                {"parameters\n10^9"},
+               {"a token's\n10^9"},
                {"layers"},
-               {"hidden"},
-               {"vocabulary"},
                {"context\ntokens"},
-               {"architecture", Align::left, true}});
+               {"KV\nKiB/token"},
+               {"sliding\nKiB/token"},
+               {"state\nMiB/seq."}});
   for (const std::string& name : model_names()) {
     const Architecture model = find_model(name).architecture;
+    const SequenceCache cache =
+        sequence_cache(model, kv_format("bf16"), {{0, model.layer_count()}, 1, true, true});
+    double sliding = 0;
+    for (const SequenceCache::Window& window : cache.windows) sliding += window.bytes_per_token;
     table.add({name, number_text(static_cast<double>(model.parameters()) / 1e9),
-               std::to_string(model.layer_count()), count_text(model.hidden), count_text(model.vocabulary),
-               count_text(model.max_position), model.family});
+               number_text(static_cast<double>(model.active_parameters()) / 1e9),
+               std::to_string(model.layer_count()), count_text(model.max_position),
+               number_text(cache.bytes_per_token / kibibyte),
+               sliding > 0 ? number_text(sliding / kibibyte) : "",
+               cache.state > 0 ? number_text(cache.state / mebibyte) : ""});
   }
-  return table.text(style);
+  return table.text(style) +
+         "  KV in 16 bit, all layers, tp 1: of layers that keep every token, and of those that keep a "
+         "window\n";
 }
 
 std::string list_gpus(TextStyle style) {

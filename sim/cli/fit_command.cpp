@@ -27,6 +27,8 @@ options::options_description fit_options() {
                             "catalogue name of the GPU whose rows are fitted")(
       "kernel-tables", options::value<std::string>()->value_name("FOLDER"),
       "fit a folder of kernel tables (see sextant import)")(
+      "rest-from", options::value<std::string>()->value_name("NAME"),
+      "profile that says what the rows do not, and whose kernels serving engines run")(
       "link", options::value<std::string>()->value_name("NAME"),
       "fit the link between its GPUs instead, under this name")(
       "power", "fit the power models of all GPUs of the files' power rows instead")(
@@ -39,7 +41,8 @@ void print_help(const options::options_description& description) {
   std::ostringstream list;
   list << description;
   print(
-      "sextant fit [FILE.jsonl…] [--kernel-tables FOLDER] --gpu NAME [--link NAME] [-o FILE]\n"
+      "sextant fit [FILE.jsonl…] [--kernel-tables FOLDER] --gpu NAME [--rest-from NAME] [--link NAME] "
+      "[-o FILE]\n"
       "sextant fit FILE.jsonl… --power [-o FILE]\n\n"
       "Fits a GPU's profile to kernel measurements, or a link's to collectives, and prints how well it meets "
       "them:\n"
@@ -57,6 +60,7 @@ std::string repeatable_command(const ParsedWords& parsed, const std::string& gpu
   for (const std::string& file : parsed.arguments) command.append(" ").append(name(file));
   if (const auto folder = parsed.text("kernel-tables")) command += " --kernel-tables " + name(*folder);
   command += " --gpu " + gpu;
+  if (const auto rest = parsed.text("rest-from")) command += " --rest-from " + *rest;
   if (const auto link = parsed.text("link")) command += " --link " + *link;
   return command;
 }
@@ -93,11 +97,15 @@ void fit_link_profile(const ParsedWords& parsed, const Gpu& gpu, const TableOrig
   how.link = origin.link;
   how.line_gbps = gpu.nvlink_gbps ? gpu.nvlink_gbps->value : pcie_gbps(gpu.pcie_generation, gpu.pcie_lanes);
   how.compute_capability = compute_capability_number(gpu.compute_capability);
+  std::optional<LinkProfile> rest;
+  if (const auto name = parsed.text("rest-from")) rest = find_link_profile(*name);
+  how.rest = rest ? &*rest : nullptr;
   LinkFit fit(how);
   const std::set<std::string> repositories = add_rows(parsed, origin, fit);
   LinkFitReport report;
   LinkProfile profile = fit.fit(shipped_assumptions(), report);
   profile.provenance = provenance(parsed, gpu.name, repositories);
+  if (rest) profile.provenance += fmt::format("; what that lacks: {}", rest->provenance);
   if (output && output != "-") print(report_text(report));
   write_result(output ? output : "-", write_link_profile(profile));
 }
@@ -149,9 +157,13 @@ int run_fit(const Arguments& words) {
   GpuFitOptions how;
   how.provenance = provenance(parsed, gpu.name, repositories);
   how.l2_bytes = gpu.l2_bytes ? gpu.l2_bytes->value : 0;
+  const std::string rest_from = parsed.text("rest-from").value_or("");
+  std::optional<GpuProfile> rest;
+  if (!rest_from.empty()) rest = find_gpu_profile(rest_from);
+  how.rest = rest ? &*rest : nullptr;
   const GpuProfile profile = fit.fit(shipped_assumptions(), how, report);
   if (output != "-") print(report_text(report));
-  write_result(output, write_gpu_profile(profile));
+  write_result(output, write_gpu_profile(profile, rest_from));
   return 0;
 }
 

@@ -1,11 +1,15 @@
 #include <fmt/core.h>
 
 #include <atomic>
+#include <optional>
 #include <sstream>
 
 #include "models/base/error.hpp"
+#include "models/base/text_file.hpp"
 #include "reports/metrics_text.hpp"
+#include "reports/perfetto.hpp"
 #include "reports/plan_json.hpp"
+#include "reports/request_csv.hpp"
 #include "sim/cli/interrupt.hpp"
 #include "sim/cli/output.hpp"
 #include "sim/cli/scenario_input.hpp"
@@ -17,6 +21,59 @@ namespace {
 namespace options = boost::program_options;
 
 constexpr std::uint64_t most_replications = 100000;
+constexpr std::uint64_t default_trace_events = 400'000;
+
+/// What is written of a run while it goes on: its timeline and its list of requests, where asked for.
+class RunFiles {
+ public:
+  RunFiles(const ParsedWords& words, const Scenario& scenario, std::uint64_t replications) {
+    const auto most = words.whole_number("trace-events", 1, 1'000'000'000);
+    if (most && !words.has("trace")) throw InputError("--trace-events: found no --trace, expected one");
+    if (open(words, "trace", replications, trace_file_)) {
+      timeline_.emplace([this](std::string_view text) { trace_file_->write(text); }, scenario.deployment->dp,
+                        scenario.deployment->pp,
+                        static_cast<std::int64_t>(most.value_or(default_trace_events)));
+      observers_.add(*timeline_);
+    }
+    if (open(words, "requests", replications, requests_file_)) {
+      requests_.emplace([this](std::string_view text) { requests_file_->write(text); });
+      observers_.add(*requests_);
+    }
+    if (words.text("json") == "-") ++to_stdout_;
+    if (to_stdout_ > 1)
+      throw InputError("simulate: found stdout ('-') for several files, expected it for one of them");
+  }
+  RunObserver* observer() { return observers_.empty() ? nullptr : &observers_; }
+  /// Whether a file goes to stdout, in place of the text.
+  bool to_stdout() const { return to_stdout_ > 0; }
+  void finish() {
+    if (timeline_) timeline_->finish();
+    if (trace_file_) trace_file_->commit();
+    if (requests_file_) requests_file_->commit();
+    if (timeline_ && timeline_->cut_at())
+      fmt::print(stderr,
+                 "note: the timeline ends at {:.3f} s, after {} events; --trace-events sets how many\n",
+                 timeline_->cut_at()->seconds(), timeline_->events());
+  }
+
+ private:
+  bool open(const ParsedWords& words, const char* option, std::uint64_t replications,
+            std::optional<TextFileWriter>& file) {
+    const std::optional<std::string> path = words.text(option);
+    if (!path) return false;
+    if (replications > 1)
+      throw InputError(fmt::format("--{}: found {} replications, expected one", option, replications));
+    if (*path == "-") ++to_stdout_;
+    file.emplace(*path);
+    return true;
+  }
+
+  int to_stdout_ = 0;
+  std::optional<TextFileWriter> trace_file_, requests_file_;
+  std::optional<PerfettoWriter> timeline_;
+  std::optional<RequestCsvWriter> requests_;
+  RunObservers observers_;
+};
 
 options::options_description simulate_options() {
   options::options_description description("Options", 100);
@@ -24,6 +81,10 @@ options::options_description simulate_options() {
   description.add_options()("json", text("FILE"),
                             "every figure as JSON (reports/README.md); - is stdout, without the text")(
       "replications", text("N"), "independent repetitions of the workload; prints their mean and spread")(
+      "trace", text("FILE"),
+      "a timeline of the run for Perfetto (ui.perfetto.dev) or chrome://tracing: stages, requests, queue, "
+      "KV")("trace-events", text("N"), "end the timeline after so many events (default: 400000, some 60 MB)")(
+      "requests", text("FILE"), "a row for each request as CSV (reports/README.md)")(
       "step-by-step", "visit every request in every step: the same results, slower");
   add_scenario_options(description);
   return description;
@@ -88,12 +149,15 @@ int run_simulate(const Arguments& words) {
   settings.step_by_step = parsed.has("step-by-step");
   settings.seed = input.scenario.workload.seed;
   settings.stop = watch_for_interrupt();
+  RunFiles files(parsed, input.scenario, replications);
+  settings.observer = files.observer();
 
   const std::vector<SimulatedRun> runs =
       simulate_replications(input.scenario, replications, settings, parsed.has("quiet"));
   if (settings.stop->load()) throw Interrupted();
+  files.finish();
   write_result(json, json ? metrics_json(input.scenario, runs) : "");
-  if (json != "-") print(metrics_text(input.scenario, runs, stdout_style()));
+  if (!files.to_stdout()) print(metrics_text(input.scenario, runs, stdout_style()));
   return 0;
 }
 

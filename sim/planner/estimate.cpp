@@ -15,8 +15,11 @@ WorkloadSummary summarise_workload(const Workload& workload) {
   const auto source = make_request_source(workload);
   int drawn = 0;
   Time last;
+  std::optional<Request> request;
   for (; drawn < enough; ++drawn) {
-    const auto request = source->next();
+    // All turns of a conversation, one after another, before the next conversation.
+    if (request) request = source->following(request->id, true, request->arrival);
+    if (!request) request = source->next();
     if (!request) break;
     summary.prompt += static_cast<double>(request->prompt_tokens);
     summary.output += static_cast<double>(request->output_tokens);

@@ -134,10 +134,10 @@ void explain_limits(const SearchContext& context, const Candidate& best, std::ve
                     "engine.max_model_len to that or less",
                     grouped(longest), grouped(best.kv_tokens)));
   if (m.overloaded)
-    reasons.push_back(
-        fmt::format("overloaded: requests arrive faster than the {:.2f} a second that are served; latencies "
-                    "grow with the length of the run",
-                    m.request_throughput));
+    reasons.push_back(fmt::format(
+        "overloaded: {:.2f} requests/s arrive, {:.2f} a second are served, and the queue has grown "
+        "since {:.1f} s; latencies grow with the length of the run",
+        m.overload.arrival_rate, m.overload.capacity, m.overload.from_s));
   if (m.kv_occupancy_peak < 0.5 && m.mean_waiting < 0.5)
     reasons.push_back(
         fmt::format("KV occupancy peaks at {:.0f} %: the load, not the memory, sets the throughput",

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
+#include "models/cost/operator_work.hpp"
 #include "models/profile/assumptions.hpp"
+#include "models/profile/operator_rules.hpp"
 #include "sim/planner/candidate.hpp"
 
 namespace sextant {
@@ -11,14 +14,15 @@ namespace {
 
 constexpr Family families[] = {
     Family::gemm,        Family::moe,        Family::attention_prefill, Family::attention_decode,
-    Family::elementwise, Family::collective, Family::point_to_point,    Family::host};
+    Family::elementwise, Family::collective, Family::point_to_point,    Family::host,
+    Family::state_space};
 
 /// A run's metrics with one family at one end of its interval.
 std::vector<std::pair<std::string, double>> perturbed(const SearchContext& context, const Layout& layout,
                                                       CostLevel level, const PlanOptions& options) {
-  return named_metrics(simulate(replica_setups(context, layout, level), context.scenario.engine,
-                                context.scenario.workload,
-                                {false, options.replication, context.scenario.goodput, options.stop}));
+  return named_metrics(simulate(
+      replica_setups(context, layout, level), context.scenario.engine, context.scenario.workload,
+      {false, options.replication, context.scenario.goodput, options.stop, context.scenario.router}));
 }
 
 /// What one family (or the structural term, the last pair) does to a metric by itself.
@@ -60,7 +64,11 @@ MetricIntervals metric_intervals(const SearchContext& context, const Candidate& 
   // Pairs of runs: each family slow and fast, and everything slow and fast for what no family covers.
   std::vector<CostLevel> levels;
   std::vector<std::string> names;
+  const bool scans = std::any_of(candidate.stages.begin(), candidate.stages.end(), [](const auto& stage) {
+    return stage.decode_families[Family::state_space] > 0;
+  });
   for (const Family family : families) {
+    if (family == Family::state_space && !scans) continue;
     names.push_back(to_string(family));
     for (const double level : {1.0, -1.0}) levels.push_back(CostLevel::only(family, level));
   }
@@ -119,7 +127,24 @@ std::vector<std::string> assumed_operators(const SearchContext& context, const L
           if (std::find(found.begin(), found.end(), text) == found.end()) found.push_back(text);
         };
         for (const auto& [gemm, count] : operators.gemms) note("gemm", profile.gemm, gemm.type);
-        for (const auto& [moe, count] : operators.moes) note("moe", profile.moe, moe.type);
+        for (const auto& [moe, count] : operators.moes)
+          note("moe", profile.moe, fmt::format("{}/{}", moe.type, skewed_routing));
+        for (const auto& [attention, count] : operators.attentions) {
+          const std::string key = fmt::format("{}/{}", attention.kv_type, attention.head_dim);
+          note("prefill attention", profile.attention_prefill, key);
+          note("decode attention", profile.attention_decode, key);
+        }
+        for (const auto& [latent, count] : operators.latents) {
+          const std::string key = fmt::format("{}/{}", latent.projections, latent.kv_type);
+          note("latent prefill attention", profile.latent_prefill, key);
+          note("latent decode attention", profile.latent_decode, key);
+        }
+        if (operators.state_spaces.empty()) continue;
+        const StateSpaceRule rule = shipped_operator_rules().state_space;
+        const std::map<std::string, OperatorModel> scans = {
+            {"of prompts", state_space_prefill_model(profile, rule)},
+            {"of decodes", state_space_decode_model(profile, rule)}};
+        for (const auto& [phase, scan] : scans) note("state-space scan", scans, phase);
       }
     }
   }

@@ -26,7 +26,40 @@ std::optional<std::string> obstacle(const GroupedQueryAttention& attention, cons
   return std::nullopt;
 }
 
-/// A gated MLP of that width, called `what`.
+std::optional<std::string> obstacle(const LatentAttention& attention, const ServedModel& model, int tp) {
+  if (attention.heads % tp != 0)
+    return fmt::format("{} attention heads are not divisible by {}", attention.heads, tp);
+  const std::int64_t columns = attention.heads * attention.value_dim / tp;
+  const std::int64_t group = scale_group(model, Part::attention);
+  if (group > 0 && columns % group != 0)
+    return fmt::format("{} inputs of the output projection per GPU do not hold whole groups of {} weights",
+                       columns, group);
+  return std::nullopt;
+}
+
+std::optional<std::string> obstacle(const Mamba2& mamba, const ServedModel& model, int tp) {
+  if (mamba.heads % tp != 0)
+    return fmt::format("{} heads of the state-space mixer are not divisible by {}", mamba.heads, tp);
+  if (mamba.groups % tp != 0 && tp % mamba.groups != 0)
+    return fmt::format(
+        "{} groups of the state-space mixer can neither be divided nor replicated evenly {} ways",
+        mamba.groups, tp);
+  const std::int64_t group = scale_group(model, Part::mamba);
+  if (group > 0 && mamba.inner() / tp % group != 0)
+    return fmt::format(
+        "{} inputs of the state-space mixer's output projection per GPU do not hold whole groups "
+        "of {} weights",
+        mamba.inner() / tp, group);
+  return std::nullopt;
+}
+
+std::optional<std::string> obstacle(const SquareMatrix&, const ServedModel& model, int tp) {
+  if (model.architecture.hidden % tp != 0)
+    return fmt::format("the hidden size of {} is not divisible by {}", model.architecture.hidden, tp);
+  return std::nullopt;
+}
+
+/// An MLP of that width, called `what`.
 std::optional<std::string> width_obstacle(const char* what, std::int64_t width, std::int64_t group, int tp) {
   if (width % tp != 0) return fmt::format("{}'s width of {} is not divisible by {}", what, width, tp);
   if (group > 0 && width / tp % group != 0)
@@ -36,6 +69,10 @@ std::optional<std::string> width_obstacle(const char* what, std::int64_t width, 
 }
 
 std::optional<std::string> obstacle(const GatedMlp& mlp, const ServedModel& model, int tp) {
+  return width_obstacle("the MLP", mlp.intermediate, scale_group(model, Part::mlp), tp);
+}
+
+std::optional<std::string> obstacle(const PlainMlp& mlp, const ServedModel& model, int tp) {
   return width_obstacle("the MLP", mlp.intermediate, scale_group(model, Part::mlp), tp);
 }
 

@@ -9,6 +9,7 @@
 #include "models/profile/gpu_profile.hpp"
 #include "sim/planner/energy.hpp"
 #include "sim/scenario/scenario.hpp"
+#include "sim/serving/run_observer.hpp"
 
 namespace sextant {
 
@@ -88,6 +89,7 @@ struct PlanOptions {
   std::uint64_t replication = 0;      ///< which independent repetition of the workload
   std::optional<std::uint64_t> seed;  ///< replaces the workload's
   const std::atomic<bool>* stop = nullptr;
+  RunObserver* observer = nullptr;  ///< of a fixed deployment's run (one at a time); outlives it
   std::function<void(int done, int total)> progress;  ///< called between simulations
   /// Where profiles come from; a caller of many plans keeps what it has read. Called from the caller's
   /// thread.

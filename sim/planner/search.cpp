@@ -212,11 +212,14 @@ Rejection memory_rejection(const Layout& layout, const std::vector<StageMemory>&
                                    budget.weights / GB, budget.device / GB);
   else
     rejection.reason = fmt::format(
-        "{} needs {:.1f} GB of weights and {:.1f} GB beside them, of {:.1f} GB usable "
+        "{} needs {:.1f} GB of weights and {:.1f} GB beside them{}, of {:.1f} GB usable "
         "(gpu_memory_utilization); "
         "nothing is left for KV",
         stage, budget.weights / GB,
-        (budget.activations + budget.context + budget.communication + budget.engine) / GB,
+        (budget.activations + budget.context + budget.communication + budget.engine + budget.states) / GB,
+        budget.states > 0 ? fmt::format(" ({:.1f} of them states of {} sequences: engine.max_num_seqs)",
+                                        budget.states / GB, budget.sequences)
+                          : "",
         budget.usable / GB);
   return rejection;
 }

@@ -9,17 +9,21 @@
 namespace sextant {
 namespace {
 
-/// A stage's work and memory as straight lines in its number of layers.
-struct StageLine {
-  double work_fixed = 0, work_per_layer = 0;  // seconds of this stage per request
-  double room = 0, bytes_per_layer = 0;       // bytes: left with no layer; taken by each
-  double kv_per_layer = 0;                    // bytes a cached token takes in one layer
+/// A stage's work and memory, whichever consecutive layers it gets: sums over the layers before each one.
+struct StageLoad {
+  double work_fixed = 0;  // seconds of this stage per request that no layer causes: embedding, head
+  double room = 0;        // bytes left with no layer
+  std::vector<double> work{0.0}, bytes{0.0},
+      kv{0.0};  // of the layers before: seconds, bytes taken, bytes a cached token
 
-  double work(int layers) const { return work_fixed + layers * work_per_layer; }
-  double kv_tokens(int layers) const {
-    const double left = room - layers * bytes_per_layer;
+  double seconds(LayerRange layers) const { return work_fixed + sum(work, layers); }
+  double kv_tokens(LayerRange layers) const {
+    const double left = room - sum(bytes, layers), each = sum(kv, layers);
     if (left <= 0) return 0;
-    return kv_per_layer > 0 ? left / (layers * kv_per_layer) : std::numeric_limits<double>::infinity();
+    return each > 0 ? left / each : std::numeric_limits<double>::infinity();
+  }
+  static double sum(const std::vector<double>& before, LayerRange layers) {
+    return before[static_cast<std::size_t>(layers.end)] - before[static_cast<std::size_t>(layers.begin)];
   }
 };
 
@@ -44,48 +48,119 @@ double request_work(const SearchContext& context, const StageShape& shape, int d
          context.workload.output * cost.cost(decode).total() / static_cast<double>(batch);
 }
 
-std::vector<StageLine> stage_lines(const SearchContext& context, const std::vector<GpuGroup>& pipeline,
-                                   int tp) {
-  const Scenario& scenario = context.scenario;
-  const int layers = scenario.model.architecture.layer_count();
-  std::vector<StageLine> lines;
-  for (std::size_t s = 0; s < pipeline.size(); ++s) {
-    const bool first = s == 0, last = s + 1 == pipeline.size();
-    const GpuGroup& group = pipeline[s];
-    const LinkProfile joined = tp > 1 ? group_link(context.machine.topology(), group.gpus) : LinkProfile{};
-    const LinkProfile* link = tp > 1 ? &joined : nullptr;
-    StageLine line;
-    for (const int device : group.gpus) {
-      const double inner = request_work(context, {{0, layers}, tp, false, false}, device, link);
-      const double whole = request_work(context, {{0, layers}, tp, first, last}, device, link);
-      if (inner / layers > line.work_per_layer) line = {whole - inner, inner / layers, 0, 0, 0};
-    }
-    std::vector<StagePlacement> one(pipeline.size(), {{0, 0}, group.gpus});
-    const StageMemory empty = replica_memory(scenario.model, scenario.engine, context.machine.engine(),
-                                             scenario.cluster, one, tp)[s];
-    one[s].layers = {0, layers};
-    const StageMemory full = replica_memory(scenario.model, scenario.engine, context.machine.engine(),
-                                            scenario.cluster, one, tp)[s];
-    line.room = empty.budget.for_kv();
-    line.bytes_per_layer = (empty.budget.for_kv() - full.budget.for_kv()) / layers;
-    line.kv_per_layer = full.budget.kv_bytes_per_token / layers;
-    lines.push_back(line);
-  }
-  return lines;
+/// The first layer of each kind.
+std::vector<int> examples_of_kinds(const Architecture& architecture) {
+  std::vector<int> examples(architecture.kinds.size(), -1);
+  for (int i = architecture.layer_count() - 1; i >= 0; --i)
+    examples[static_cast<std::size_t>(architecture.layers[static_cast<std::size_t>(i)])] = i;
+  return examples;
 }
 
-/// The split that minimises the largest value of `load(stage, layers)`, giving layers one by one to the stage
-/// that stays least loaded; exact where load grows with layers.
+/// Seconds of each kind of layer on a GPU, and of all that is no layer.
+std::pair<std::vector<double>, double> kind_seconds(const SearchContext& context, const StageShape& whole,
+                                                    int device, const LinkProfile* link) {
+  const Architecture& architecture = context.scenario.model.architecture;
+  std::vector<double> kinds;
+  for (const int i : examples_of_kinds(architecture))
+    kinds.push_back(request_work(context, {{i, i + 1}, whole.tensor_parallel, false, false}, device, link));
+  double layers = 0;
+  for (const int kind : architecture.layers) layers += kinds[static_cast<std::size_t>(kind)];
+  return {kinds, request_work(context, whole, device, link) - layers};
+}
+
+/// What comes with the layers alone.
+double layer_bytes(const StageWeights& weights) {
+  return weights.layers + weights.norms + weights.copies;
+}
+
+StageLoad stage_load(const SearchContext& context, const std::vector<GpuGroup>& pipeline, std::size_t s,
+                     int tp) {
+  const Scenario& scenario = context.scenario;
+  const Architecture& architecture = scenario.model.architecture;
+  const int layers = architecture.layer_count();
+  const GpuGroup& group = pipeline[s];
+  const LinkProfile joined = tp > 1 ? context.machine.group_link(group.gpus) : LinkProfile{};
+  const StageShape whole{{0, layers}, tp, s == 0, s + 1 == pipeline.size()};
+  StageLoad load;
+  std::vector<double> seconds;
+  double slowest = -1;
+  for (const int device : group.gpus) {
+    auto [kinds, fixed] = kind_seconds(context, whole, device, tp > 1 ? &joined : nullptr);
+    double sum = 0;
+    for (const int kind : architecture.layers) sum += kinds[static_cast<std::size_t>(kind)];
+    if (sum <= slowest) continue;
+    slowest = sum;
+    seconds = std::move(kinds);
+    load.work_fixed = fixed;
+  }
+  std::vector<StagePlacement> one(pipeline.size(), {{0, 0}, group.gpus});
+  one[s].layers = {0, layers};
+  const StageMemory full =
+      replica_memory(scenario.model, scenario.engine, context.machine.engine(), scenario.cluster, one, tp)[s];
+  for (int i = 0; i < layers; ++i) {
+    const StageShape layer{{i, i + 1}, tp, false, false};
+    const double state = sequence_cache(architecture, scenario.model.kv, layer).state *
+                         static_cast<double>(scenario.engine.max_num_seqs);
+    const auto kind = static_cast<std::size_t>(architecture.layers[static_cast<std::size_t>(i)]);
+    load.work.push_back(load.work.back() + seconds[kind]);
+    load.bytes.push_back(load.bytes.back() + state +
+                         layer_bytes(stage_weights(architecture, scenario.model.weights, layer)));
+    load.kv.push_back(load.kv.back() + kv_bytes_per_token(architecture, scenario.model.kv, layer));
+  }
+  load.room = full.budget.for_kv() + load.bytes.back();
+  return load;
+}
+
+/// Layers given one by one to the stage that stays least loaded: exact where all layers are alike.
 template <class Load>
-std::vector<int> balance(std::size_t stages, int layers, const Load& load) {
+std::vector<int> balance_alike(std::size_t stages, int layers, const Load& load) {
   std::vector<int> counts(stages, 1);
   for (int given = static_cast<int>(stages); given < layers; ++given) {
     std::size_t best = 0;
     for (std::size_t s = 1; s < stages; ++s)
-      if (load(s, counts[s] + 1) < load(best, counts[best] + 1)) best = s;
+      if (load(s, {0, counts[s] + 1}) < load(best, {0, counts[best] + 1})) best = s;
     ++counts[best];
   }
   return counts;
+}
+
+/// The consecutive split with the smallest largest load, and among those the smallest sum of squares.
+template <class Load>
+std::vector<int> balance_unlike(std::size_t stages, int layers, const Load& load) {
+  struct Best {
+    double largest = std::numeric_limits<double>::infinity(), squares = 0;
+    int begin = 0;
+  };
+  const auto count = static_cast<int>(stages);
+  std::vector<std::vector<Best>> best(stages, std::vector<Best>(static_cast<std::size_t>(layers) + 1));
+  for (int s = 0; s < count; ++s) {
+    auto& row = best[static_cast<std::size_t>(s)];
+    for (int end = s + 1; end <= layers - (count - 1 - s); ++end) {
+      Best& here = row[static_cast<std::size_t>(end)];
+      for (int begin = s; begin < (s == 0 ? 1 : end); ++begin) {
+        const Best before =
+            s == 0 ? Best{0, 0, 0} : best[static_cast<std::size_t>(s - 1)][static_cast<std::size_t>(begin)];
+        const double own = load(static_cast<std::size_t>(s), {begin, end});
+        const double largest = std::max(before.largest, own), squares = before.squares + own * own;
+        if (largest < here.largest || (largest == here.largest && squares < here.squares))
+          here = {largest, squares, begin};
+      }
+    }
+  }
+  std::vector<int> counts(stages);
+  for (int s = count - 1, end = layers; s >= 0; --s) {
+    const int begin = best[static_cast<std::size_t>(s)][static_cast<std::size_t>(end)].begin;
+    counts[static_cast<std::size_t>(s)] = end - begin;
+    end = begin;
+  }
+  return counts;
+}
+
+/// The split that minimises the largest value of `load(stage, layers)`.
+template <class Load>
+std::vector<int> balance(const Architecture& architecture, std::size_t stages, const Load& load) {
+  return architecture.kinds.size() == 1 ? balance_alike(stages, architecture.layer_count(), load)
+                                        : balance_unlike(stages, architecture.layer_count(), load);
 }
 
 struct Score {
@@ -94,11 +169,12 @@ struct Score {
   double tokens = 0;  // of the tightest stage: more is better
 };
 
-Score score(const std::vector<StageLine>& lines, const std::vector<int>& counts) {
+Score score(const std::vector<StageLoad>& loads, const std::vector<int>& counts) {
   Score result{counts, 0, std::numeric_limits<double>::infinity()};
-  for (std::size_t s = 0; s < lines.size(); ++s) {
-    result.work = std::max(result.work, lines[s].work(counts[s]));
-    result.tokens = std::min(result.tokens, lines[s].kv_tokens(counts[s]));
+  const std::vector<LayerRange> layers = ranges(counts);
+  for (std::size_t s = 0; s < loads.size(); ++s) {
+    result.work = std::max(result.work, loads[s].seconds(layers[s]));
+    result.tokens = std::min(result.tokens, loads[s].kv_tokens(layers[s]));
   }
   return result;
 }
@@ -125,12 +201,28 @@ void add_neighbours(std::set<std::vector<int>>& all, const std::vector<int>& cou
   }
 }
 
+/// Splits on the way from one to another, closer to each other at its beginning: where balance by work leaves
+/// too little room for KV and balance by KV is slow, the best lies between.
+void add_between(std::set<std::vector<int>>& all, const std::vector<int>& from, const std::vector<int>& to) {
+  for (const double share : {1.0 / 16, 1.0 / 8, 3.0 / 16, 1.0 / 4, 3.0 / 8, 1.0 / 2, 3.0 / 4}) {
+    std::vector<int> counts = from;
+    int moved = 0;
+    for (std::size_t s = 0; s + 1 < counts.size(); ++s) {
+      const int change = static_cast<int>(std::lround(share * (to[s] - from[s])));
+      counts[s] += change;
+      moved += change;
+    }
+    counts.back() -= moved;
+    if (*std::min_element(counts.begin(), counts.end()) >= 1) all.insert(counts);
+  }
+}
+
 }  // namespace
 
 double group_seconds(const SearchContext& context, const GpuGroup& group, int tp) {
   const int layers = context.scenario.model.architecture.layer_count();
   try {
-    const LinkProfile link = tp > 1 ? group_link(context.machine.topology(), group.gpus) : LinkProfile{};
+    const LinkProfile link = tp > 1 ? context.machine.group_link(group.gpus) : LinkProfile{};
     double slowest = 0;
     for (const int device : group.gpus)
       slowest = std::max(
@@ -146,21 +238,24 @@ std::vector<std::vector<int>> splits_worth_trying(const SearchContext& context,
   const int layers = context.scenario.model.architecture.layer_count();
   const std::size_t stages = pipeline.size();
   if (stages == 1) return {{layers}};
-  const std::vector<StageLine> lines = stage_lines(context, pipeline, tp);
+  std::vector<StageLoad> loads;
+  for (std::size_t s = 0; s < stages; ++s) loads.push_back(stage_load(context, pipeline, s, tp));
   const std::vector<int> even = even_split(layers, static_cast<int>(stages));
   // A stage over its memory is worse than any stage that is slow.
   constexpr double over_memory = 1e12;
-  const std::vector<int> by_work = balance(stages, layers, [&](std::size_t s, int n) {
-    return lines[s].kv_tokens(n) > 0 ? lines[s].work(n) : over_memory * n;
+  const Architecture& architecture = context.scenario.model.architecture;
+  const std::vector<int> by_work = balance(architecture, stages, [&](std::size_t s, LayerRange range) {
+    return loads[s].kv_tokens(range) > 0 ? loads[s].seconds(range) : over_memory * range.size();
   });
-  const std::vector<int> by_kv = balance(stages, layers, [&](std::size_t s, int n) {
-    return lines[s].kv_tokens(n) > 0 ? 1 / lines[s].kv_tokens(n) : over_memory * n;
+  const std::vector<int> by_kv = balance(architecture, stages, [&](std::size_t s, LayerRange range) {
+    return loads[s].kv_tokens(range) > 0 ? 1 / loads[s].kv_tokens(range) : over_memory * range.size();
   });
   std::set<std::vector<int>> all = {even, by_work, by_kv};
   add_neighbours(all, by_work, stages <= 4 ? 2 : 1);
+  add_between(all, by_work, by_kv);
 
   std::vector<Score> scores;
-  for (const std::vector<int>& counts : all) scores.push_back(score(lines, counts));
+  for (const std::vector<int>& counts : all) scores.push_back(score(loads, counts));
   std::sort(scores.begin(), scores.end(), [](const Score& a, const Score& b) {
     return a.work != b.work ? a.work < b.work : a.tokens > b.tokens;
   });

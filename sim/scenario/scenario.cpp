@@ -188,6 +188,8 @@ Scenario read_scenario(const JsonValue& document) {
         fmt::format("found max_num_batched_tokens {} without chunked prefill, expected at least "
                     "max_model_len, which is {}",
                     scenario.engine.max_num_batched_tokens, scenario.engine.max_model_len));
+  const auto router = object.find("router");
+  scenario.router = read_router(router ? &*router : nullptr);
   scenario.workload = read_workload(object.at("workload"));
   if (const auto slo = object.find("slo")) {
     const JsonObject bounds = slo->object();

@@ -11,6 +11,7 @@
 #include "sim/serving/metrics.hpp"
 #include "sim/serving/replica_model.hpp"
 #include "sim/scenario/uplink.hpp"
+#include "sim/serving/router.hpp"
 #include "sim/serving/workload.hpp"
 
 namespace sextant {
@@ -49,7 +50,7 @@ struct FixedDeployment {
       placement;  ///< GPU names, replica by replica, stage by stage, rank by rank; empty: in order
 };
 
-/// cluster + model + deployment + workload + slo + economics + variants.
+/// cluster + model + deployment + engine + router + workload + slo + economics + variants.
 struct Scenario {
   std::string name;
   std::string description;
@@ -57,6 +58,7 @@ struct Scenario {
   ServedModel model;
   std::optional<FixedDeployment> deployment;  ///< nullopt: search
   EngineOptions engine;
+  RouterOptions router;  ///< where dp > 1
   Workload workload;
   std::vector<ServiceLevel> slo;
   RequestBounds goodput;

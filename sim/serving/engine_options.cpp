@@ -46,6 +46,13 @@ BatchDefaults batch_defaults(const EngineProfile& profile, const Cluster& cluste
                                                          profile.large_gpu_defaults->memory_gib_at_least)};
 }
 
+SchedulingPolicy read_policy(const JsonObject& object) {
+  const std::string policy = object.text_or("scheduling_policy", "fcfs");
+  if (policy == "fcfs") return SchedulingPolicy::fcfs;
+  if (policy == "priority") return SchedulingPolicy::priority;
+  object.at("scheduling_policy").fail(fmt::format("found \"{}\", expected \"fcfs\" or \"priority\"", policy));
+}
+
 }  // namespace
 
 EngineOptions read_engine_options(const JsonValue* value, const Cluster& cluster) {
@@ -78,6 +85,10 @@ EngineOptions read_engine_options(const JsonValue* value, const Cluster& cluster
   options.max_model_len = object->integer_or("max_model_len", options.max_model_len, count);
   options.enable_chunked_prefill =
       object->boolean_or("enable_chunked_prefill", options.enable_chunked_prefill);
+  options.long_prefill_token_threshold =
+      object->integer_or("long_prefill_token_threshold", options.long_prefill_token_threshold, {0, 1e9});
+  options.enable_prefix_caching = object->boolean_or("enable_prefix_caching", options.enable_prefix_caching);
+  options.scheduling_policy = read_policy(*object);
   options.scheduler_reserve_full_isl =
       object->boolean_or("scheduler_reserve_full_isl", options.scheduler_reserve_full_isl);
   options.async_scheduling = object->boolean_or("async_scheduling", options.async_scheduling);

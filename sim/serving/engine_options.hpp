@@ -7,6 +7,9 @@
 
 namespace sextant {
 
+/// Who is admitted first and preempted last: by arrival, or by (priority, arrival).
+enum class SchedulingPolicy { fcfs, priority };
+
 /// The engine's knobs, by vLLM's names.
 struct EngineOptions {
   std::string profile = "vllm-0.19";  ///< engine profile: host time and memory terms
@@ -20,6 +23,9 @@ struct EngineOptions {
   std::string batch_defaults;
   std::int64_t max_model_len = 0;  ///< longest prompt plus output; 0: the model's own limit
   bool enable_chunked_prefill = true;
+  std::int64_t long_prefill_token_threshold = 0;  ///< most tokens of one prompt in a step; 0: no such limit
+  bool enable_prefix_caching = true;              ///< full blocks stay known after they are freed
+  SchedulingPolicy scheduling_policy = SchedulingPolicy::fcfs;
   /// A waiting or preempted request enters only if all of its tokens fit in free KV blocks (vLLM from 0.19
   /// on); else its first chunk is enough (0.15.1).
   bool scheduler_reserve_full_isl = false;

@@ -25,6 +25,8 @@ class PipelineModel {
   virtual Time hop(int stage, std::int64_t tokens) const = 0;
   /// Host time of the engine before a step of so many requests that no kernel hides.
   virtual Time host(std::int64_t requests) const = 0;
+  /// What a request spends outside the scheduler before its first token: client, HTTP, tokeniser.
+  virtual Time front_end(std::int64_t /*prompt_tokens*/) const { return {}; }
 };
 
 }  // namespace sextant

@@ -18,6 +18,7 @@ void Recorder::arrived(Time now) {
 
 void Recorder::finished(const RequestTimes& request) {
   ++metrics_.finished;
+  if (observer_ != nullptr) observer_->finished(request);
   metrics_.prompt_tokens += request.prompt_tokens;
   metrics_.output_tokens += request.output_tokens;
   last_token_ = std::max(last_token_, request.last_token);

@@ -3,14 +3,17 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "sim/kernel/event_queue.hpp"
 #include "sim/kernel/fingerprint.hpp"
 #include "sim/serving/decode_group.hpp"
 #include "sim/serving/engine_options.hpp"
+#include "sim/serving/kv_cache.hpp"
 #include "sim/serving/pipeline_model.hpp"
 #include "sim/serving/recorder.hpp"
+#include "sim/serving/waiting_queue.hpp"
 #include "sim/serving/workload.hpp"
 
 namespace sextant {
@@ -19,13 +22,19 @@ namespace sextant {
 class ReplicaListener {
  public:
   virtual ~ReplicaListener() = default;
-  /// A request left the replica (a closed loop sends the next one).
-  virtual void request_done(Time now) = 0;
+  /// The request of this id left the replica, finished or rejected (a closed loop sends the next one).
+  virtual void request_done(Time now, std::uint64_t id) = 0;
 };
 
 /// Kinds of events a replica schedules for itself; `target` is the replica, `data` a batch and stage. A wake
 /// fills batches after all arrivals of an instant, as the engine takes all that has come before it schedules.
-enum class ReplicaEvent : std::uint32_t { stage_entered = 1, pass_done = 2, batch_returned = 3, wake = 4 };
+enum class ReplicaEvent : std::uint32_t {
+  stage_entered = 1,
+  pass_done = 2,
+  batch_returned = 3,
+  wake = 4,
+  reached_scheduler = 5
+};
 
 /// Time-weighted totals of one replica, for shares and averages.
 struct ReplicaTotals {
@@ -36,6 +45,8 @@ struct ReplicaTotals {
   double running_seconds = 0, waiting_seconds = 0, kv_block_seconds = 0;
   std::int64_t kv_blocks_peak = 0;
   std::int64_t decodes = 0;               ///< summed over steps
+  std::int64_t admitted_tokens = 0;       ///< prompts (after a preemption with what they had yielded)
+  std::int64_t cached_tokens = 0;         ///< of them found in the prefix cache
   std::array<double, 4> limit_seconds{};  ///< in the order of AdmissionLimits' fields
 };
 
@@ -43,10 +54,12 @@ struct ReplicaTotals {
 ///
 /// As many batches are in flight as there are stages. A batch is filled greedily when a place is free: first
 /// the decodes whose last token has come back, then prompts that are partly done, then waiting requests in
-/// order of arrival, within max_num_batched_tokens, max_num_seqs and the KV blocks. When blocks run out the
-/// request admitted last is preempted and later recomputed. A request's next token starts only when its last
-/// has come back, so requests stay with the batch they decode in. With asynchronous scheduling and a single
-/// stage a batch knows only what had arrived and ended when the one before it was launched.
+/// order of arrival (or of priority), within max_num_batched_tokens, max_num_seqs and the KV blocks, less
+/// what the prefix cache still holds of them. When blocks run out the request admitted last (or of the lowest
+/// priority) is preempted and later recomputed but for what the cache still holds. A request's next token
+/// starts only when its last has come back, so requests stay with the batch they decode in. With asynchronous
+/// scheduling and a single stage a batch knows only what had arrived and ended when the one before it was
+/// launched.
 class Replica {
  public:
   Replica(const PipelineModel&, const EngineOptions&, std::int64_t kv_blocks, bool step_by_step,
@@ -57,28 +70,37 @@ class Replica {
   void submit(const Request&);
   void handle(const Event&);
 
-  std::int64_t unfinished() const { return static_cast<std::int64_t>(waiting_.size()) + running_count_; }
+  std::int64_t unfinished() const {
+    return in_front_end_ + static_cast<std::int64_t>(waiting_.size()) + running_count_;
+  }
   std::int64_t waiting() const { return static_cast<std::int64_t>(waiting_.size()); }
-  std::int64_t kv_blocks() const { return kv_blocks_; }
+  std::int64_t kv_blocks() const { return cache_.blocks(); }
+  std::int64_t used_blocks() const { return cache_.blocks() - cache_.free(); }
   const ReplicaTotals& totals();
   /// "4 waiting for KV blocks, 2 running": who waits for what, when nothing can move.
   std::string state() const;
 
  private:
   static constexpr std::uint32_t none = 0xffffffff;
+  /// What kept the first waiting request out, in the order of AdmissionLimits' fields.
+  enum Limit { kv_blocks_short, max_num_seqs, max_num_batched_tokens, pipeline_full };
 
   struct State {
     Time arrival, first_token, last_token;
+    std::uint64_t id = 0;      // of the request, over all replicas
     std::uint64_t number = 0;  // counts the requests of this replica in order of arrival
     std::int64_t prompt = 0, output = 0;
     std::int64_t generated = 0;   // tokens yielded so far (kept up to date while not in a decode group)
     std::int64_t to_prefill = 0;  // prompt, or prompt and generated tokens after a preemption
     std::int64_t scheduled = 0;   // of to_prefill, chunks in flight included
-    std::int64_t blocks = 0;      // held while prefilling; a decoding request's follow from its cached tokens
-    std::uint32_t batch = none;   // the batch it decodes in
-    std::uint32_t epoch = 0;      // counts preemptions: work in flight from before is void
+    KvCache::Holding held;  // its blocks while prefilling; a decoding request's follow from its cached tokens
+    PromptBlocks prompt_blocks;
+    std::int64_t priority = 0;
+    std::uint32_t batch = none;                  // the batch it decodes in
+    std::uint32_t epoch = 0;                     // counts preemptions: work in flight from before is void
     std::uint32_t previous = none, next = none;  // running requests in order of admission
     bool running = false;
+    bool took_block = false;  // for the token of the batch that is being filled
   };
   struct Chunk {
     std::uint32_t slot;
@@ -101,15 +123,21 @@ class Replica {
   };
 
   void account();
+  void reached_scheduler(std::uint32_t slot);
   void try_schedule();
   bool fill(Batch&);
   void allocate_decodes(Batch&);
-  void continue_prefills(Batch&, std::int64_t& budget);
-  void admit_waiting(Batch&, std::int64_t& budget);
+  void continue_prefills(Batch&);
+  void admit_waiting(Batch&);
+  bool admit(Batch&, std::uint32_t slot);
+  std::int64_t budget_left(const Batch&) const;
+  std::int64_t chunk_limit(std::int64_t tokens) const;
   bool allocate_chunk(State&, std::int64_t tokens);
   void add_chunk(Batch&, std::uint32_t slot, std::int64_t tokens);
-  bool preempt_for(std::uint32_t slot);
+  bool preempt_for(Batch&, std::uint32_t slot);
   void preempt(std::uint32_t slot);
+  RequestRank rank(std::uint32_t slot) const;
+  std::int64_t blocks_in_use() const { return cache_.blocks() - cache_.free(); }
   std::int64_t blocks_held(std::uint32_t slot) const;
   void launch(std::uint32_t batch);
   void start_pass(int stage);
@@ -131,10 +159,12 @@ class Replica {
   Fingerprint& fingerprint_;
   ReplicaListener& listener_;
 
-  std::int64_t kv_blocks_, free_blocks_;
+  KvCache cache_;
   std::vector<State> states_;
   std::vector<std::uint32_t> free_slots_;
-  std::deque<std::uint32_t> waiting_;
+  bool by_priority_;
+  WaitingQueue waiting_;
+  std::set<RequestRank> running_ranks_;  // with priorities: who is preempted last stands in front
   std::uint32_t running_head_ = none, running_tail_ = none;
   std::int64_t running_count_ = 0;
   std::vector<std::uint32_t> prefilling_;  // running, prompt not yet wholly scheduled, in order of admission
@@ -142,13 +172,14 @@ class Replica {
   std::vector<std::uint32_t> idle_;  // batches not in flight, the one that came back first in front
   std::vector<Stage> stages_;
   bool wake_scheduled_ = false;
+  std::int64_t in_front_end_ = 0;  // arrived, not yet with the scheduler
   // Asynchronous scheduling: a batch filled when another returns was scheduled when that one was launched. So
   // it is filled `ahead_` of later arrivals and of what has ended meanwhile, whose place and blocks are held
   // back until then.
   bool async_ = false;
   bool ahead_ = false;
   std::uint64_t arrived_ = 0, arrived_at_launch_ = 0;
-  std::int64_t held_blocks_ = 0, held_places_ = 0;
+  std::vector<KvCache::Holding> held_back_;
   bool preempted_in_fill_ = false;
   int limit_ = -1;                       // which limit stopped the last admission; -1: nothing waited
   std::vector<std::uint32_t> finished_;  // scratch

@@ -27,7 +27,7 @@ Machine::Machine(const Cluster& cluster, const std::string& engine_profile,
     const std::string kind = cluster.kind(device);
     if (profiles_.find(kind) != profiles_.end()) continue;
     const Device& gpu = cluster.devices[static_cast<std::size_t>(device)];
-    GpuProfile profile = find_profile(gpu.model);
+    GpuProfile profile = with_kernels(find_profile(gpu.model), engine_.kernels);
     if (!profile.power) profile.power = find_power_model(gpu.model);
     if (gpu.power_limit_watts) profile = at_power_limit(profile, *gpu.power_limit_watts);
     profiles_.emplace(kind, std::make_shared<const GpuProfile>(std::move(profile)));
@@ -79,6 +79,11 @@ LinkProfile group_link(const Topology& topology, const std::vector<int>& gpus) {
   return staged(slowest) ? through_host_memory(link) : link;
 }
 
+LinkProfile Machine::group_link(const std::vector<int>& gpus) const {
+  LinkProfile link = sextant::group_link(topology_, gpus);
+  return engine_.custom_all_reduce ? link : by_nccl_alone(std::move(link));
+}
+
 const std::shared_ptr<const GpuProfile>& Machine::profile(int device) const {
   return profiles_.at(cluster().kind(device));
 }
@@ -115,6 +120,26 @@ std::int64_t kv_blocks(const std::vector<StageMemory>& stages, const EngineOptio
   return std::max<std::int64_t>(0, blocks - options.reserved_kv_blocks);
 }
 
+namespace {
+
+QueryTile mixed_tile(const EngineProfile& engine, const Gpu& gpu) {
+  const std::string major = gpu.compute_capability.substr(0, gpu.compute_capability.find('.'));
+  for (const SharedAttentionKernel& kernel : engine.shared_attention_kernels)
+    for (const int known : kernel.compute_capability_majors)
+      if (std::to_string(known) == major) return {kernel.query_tile_rows, kernel.packs_query_heads};
+  return {};
+}
+
+/// Tokens missing to the next captured CUDA graph; 0 beyond the largest.
+std::int64_t graph_padding(const std::vector<std::int64_t>& sizes, const PassShape& shape) {
+  std::int64_t tokens = shape.decodes;
+  for (const PrefillChunk& chunk : shape.chunks) tokens += chunk.new_tokens;
+  const auto next = std::lower_bound(sizes.begin(), sizes.end(), tokens);
+  return tokens == 0 || next == sizes.end() ? 0 : *next - tokens;
+}
+
+}  // namespace
+
 ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine,
                            const std::vector<StagePlacement>& stages, int tp, CostLevel level)
     : engine_(machine.engine()), level_(level) {
@@ -124,13 +149,14 @@ ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine,
         stage_operators(model.architecture, model.weights, model.kv, shape_of(stages, s, tp));
     Stage stage;
     stage.hop_bytes_per_token = s + 1 < stages.size() ? operators.hop_bytes_per_token : bytes_per_token_id;
-    const LinkProfile group = tp > 1 ? group_link(machine.topology(), stages[s].gpus) : LinkProfile{};
+    const LinkProfile group = tp > 1 ? machine.group_link(stages[s].gpus) : LinkProfile{};
     std::vector<std::string> kinds;
     for (const int device : stages[s].gpus) {
       const std::string kind = cluster.kind(device);
       if (std::find(kinds.begin(), kinds.end(), kind) != kinds.end()) continue;
       kinds.push_back(kind);
       stage.costs.emplace_back(operators, machine.profile(device), tp > 1 ? &group : nullptr, tp, level);
+      stage.mixed_tiles.push_back(mixed_tile(engine_, cluster.gpu(device)));
     }
     if (stages.size() > 1) {
       const std::vector<int>& target = stages[(s + 1) % stages.size()].gpus;
@@ -148,8 +174,12 @@ PassTime ReplicaModel::pass(int stage, const PassShape& shape) const {
 
 FamilySeconds ReplicaModel::families(int stage, const PassShape& shape) const {
   FamilySeconds slowest;
-  for (const StageCost& cost : stages_[static_cast<std::size_t>(stage)].costs) {
-    const FamilySeconds seconds = cost.cost(shape);
+  const Stage& server = stages_[static_cast<std::size_t>(stage)];
+  PassShape own = shape;
+  own.padding = graph_padding(engine_.cudagraph_capture_sizes, shape);
+  for (std::size_t i = 0; i < server.costs.size(); ++i) {
+    own.mixed_tile = server.mixed_tiles[i];
+    const FamilySeconds seconds = server.costs[i].cost(own);
     if (seconds.total() > slowest.total()) slowest = seconds;
   }
   return slowest;
@@ -174,6 +204,12 @@ Time ReplicaModel::host(std::int64_t requests) const {
   const double us = engine_.step_us.value + engine_.step_us_per_request.value * static_cast<double>(requests);
   return Time::seconds(us * 1e-6 * spread_factor(engine_.host_spread, level_.of(Family::host)) *
                        level_.scale);
+}
+
+Time ReplicaModel::front_end(std::int64_t prompt_tokens) const {
+  const double us = engine_.front_end_us.value +
+                    engine_.front_end_us_per_prompt_token.value * static_cast<double>(prompt_tokens);
+  return Time::seconds(us * 1e-6 * spread_factor(engine_.front_end_spread, level_.of(Family::host)));
 }
 
 Grade ReplicaModel::grade() const {

@@ -31,6 +31,8 @@ class Machine {
   const Topology& topology() const { return topology_; }
   const Cluster& cluster() const { return topology_.cluster(); }
   const EngineProfile& engine() const { return engine_; }
+  /// What a tensor-parallel group's collectives cost with the engine's own kernels, if it has any.
+  LinkProfile group_link(const std::vector<int>& gpus) const;
   /// The GPU profile of a device.
   const std::shared_ptr<const GpuProfile>& profile(int device) const;
 
@@ -71,6 +73,7 @@ class ReplicaModel final : public PipelineModel {
   PassTime pass(int stage, const PassShape&) const override;
   Time hop(int stage, std::int64_t tokens) const override;
   Time host(std::int64_t requests) const override;
+  Time front_end(std::int64_t prompt_tokens) const override;
 
   /// Seconds of a pass by operator family, for explanations.
   FamilySeconds families(int stage, const PassShape&) const;
@@ -86,6 +89,7 @@ class ReplicaModel final : public PipelineModel {
   struct Stage {
     std::vector<StageCost>
         costs;  // one for each kind of GPU in the tensor-parallel group; the slowest sets the pace
+    std::vector<QueryTile> mixed_tiles;  // of each of `costs`
     Route next;
     double hop_bytes_per_token = 0;
   };

@@ -13,8 +13,15 @@
 namespace sextant {
 namespace {
 
-/// Event kinds of the run itself; replicas' are in ReplicaEvent.
+/// Event kind of the run itself; replicas' are in ReplicaEvent. Its data is 0 for the next of those that wait
+/// for nobody, else the slot of a following one, from 1 on.
 constexpr std::uint32_t arrival_event = 0;
+
+std::vector<std::int64_t> kv_tokens(const std::vector<ReplicaSetup>& setups, std::int64_t block_size) {
+  std::vector<std::int64_t> tokens;
+  for (const ReplicaSetup& setup : setups) tokens.push_back(setup.kv_blocks * block_size);
+  return tokens;
+}
 
 /// The clock, the clients and the replicas of one run.
 class Run final : public ReplicaListener {
@@ -22,9 +29,11 @@ class Run final : public ReplicaListener {
   Run(const std::vector<ReplicaSetup>& setups, const EngineOptions& engine, const Workload& workload,
       const SimulationOptions& options)
       : options_(options),
-        recorder_(options.bounds),
+        recorder_(options.bounds, options.observer),
         source_(make_request_source(workload, options.replication)),
-        closed_loop_(workload.arrival == Workload::Arrival::concurrency) {
+        closed_loop_(workload.arrival == Workload::Arrival::concurrency),
+        router_(options.router, kv_tokens(setups, engine.block_size)),
+        loads_(setups.size()) {
     for (std::uint32_t i = 0; i < setups.size(); ++i)
       replicas_.push_back(std::make_unique<Replica>(*setups[i].pipeline, engine, setups[i].kv_blocks,
                                                     options.step_by_step, i, queue_, recorder_, fingerprint_,
@@ -34,18 +43,19 @@ class Run final : public ReplicaListener {
       if (!send_next()) break;
   }
 
-  void request_done(Time) override {
-    if (closed_loop_) send_next();
-  }
+  void request_done(Time now, std::uint64_t id) override { left(now, id, !submitting_); }
 
   ServingMetrics run() {
     while (!queue_.empty()) {
       const Event event = queue_.pop();
       fingerprint_.add(event);
-      if (event.kind == arrival_event)
-        arrive();
-      else
-        replicas_[event.target]->handle(event);
+      if (event.kind == arrival_event) {
+        arrive(event.data);
+      } else {
+        current_ = event.target;
+        replicas_[current_]->handle(event);
+        note_load(current_);
+      }
       if ((queue_.popped() & 0xfff) == 0 && options_.stop != nullptr && options_.stop->load())
         throw Interrupted();
     }
@@ -53,7 +63,7 @@ class Run final : public ReplicaListener {
   }
 
  private:
-  /// Draws the next request and schedules its arrival.
+  /// Draws the next request that waits for nobody and schedules its arrival.
   bool send_next() {
     auto request = source_->next();
     if (!request) return false;
@@ -64,19 +74,88 @@ class Run final : public ReplicaListener {
     return true;
   }
 
-  void arrive() {
-    const Request request = std::move(pending_.front());
-    pending_.pop_front();
+  /// Schedules a request that follows on one that has left.
+  void send_following(Request request) {
+    std::size_t slot = following_.size();
+    if (free_following_.empty()) {
+      following_.emplace_back();
+    } else {
+      slot = free_following_.back();
+      free_following_.pop_back();
+    }
+    queue_.schedule({request.arrival, arrival_event, 0, slot + 1}, arrival_priority);
+    following_[slot] = std::move(request);
+  }
+
+  Request take_arrived(std::uint64_t slot_from_1) {
+    if (slot_from_1 == 0) {
+      Request request = std::move(pending_.front());
+      pending_.pop_front();
+      return request;
+    }
+    free_following_.push_back(slot_from_1 - 1);
+    return std::move(following_[slot_from_1 - 1]);
+  }
+
+  void arrive(std::uint64_t slot_from_1) {
+    const Request request = take_arrived(slot_from_1);
     recorder_.arrived(queue_.now());
     if (!closed_loop_) {
-      std::int64_t waiting = 0;
-      for (const auto& replica : replicas_) waiting += replica->waiting();
       // What comes at the instant of the first, all at once, finds the queue it makes: no sign of a rate.
-      if (queue_.now() > recorder_.first_arrival()) queue_growth_.arrival(waiting);
-      send_next();
+      if (queue_.now() > recorder_.first_arrival()) {
+        queue_growth_.arrival(queue_.now(), waiting_, recorder_.left());
+        if (waiting_ > options_.most_waiting && queue_growth_.overloaded()) throw InputError(never_drains());
+      }
+      if (slot_from_1 == 0) send_next();
     }
-    replicas_[next_replica_]->submit(request);
-    next_replica_ = (next_replica_ + 1) % replicas_.size();
+    if (request.prompt_tokens < 1 || request.output_tokens < 1) {
+      recorder_.rejected();
+      if (options_.observer != nullptr) options_.observer->rejected(request.id, queue_.now());
+      followed(request.id, false);
+      return;
+    }
+    current_ = router_.choose(request);
+    if (options_.observer != nullptr) options_.observer->arrived(request.id, current_, queue_.now());
+    submitting_ = true;
+    replicas_[current_]->submit(request);
+    submitting_ = false;
+    note_load(current_);
+  }
+
+  /// A request has left the current replica: finished, or rejected while it was submitted.
+  void left(Time now, std::uint64_t id, bool served) {
+    router_.done(current_);
+    if (!served && options_.observer != nullptr) options_.observer->rejected(id, now);
+    followed(id, served);
+  }
+
+  void followed(std::uint64_t id, bool served) {
+    if (auto request = source_->following(id, served, queue_.now()))
+      send_following(std::move(*request));
+    else if (closed_loop_)
+      send_next();
+  }
+
+  /// Keeps the number of waiting requests up to date and tells the observer.
+  void note_load(std::uint32_t replica) {
+    const Replica& at = *replicas_[replica];
+    ReplicaLoad& known = loads_[replica];
+    waiting_ += at.waiting() - known.waiting;
+    known.waiting = at.waiting();
+    if (options_.observer == nullptr) return;
+    const ReplicaLoad load{at.waiting(), at.unfinished() - at.waiting(), at.used_blocks()};
+    if (load == known) return;
+    known = load;
+    options_.observer->load(replica, queue_.now(), load);
+  }
+
+  std::string never_drains() const {
+    const Overload overload = queue_growth_.overload();
+    return fmt::format(
+        "workload: found {:.3g} requests/s arriving and {:.3g} requests/s served since {:.1f} s, with {} "
+        "requests "
+        "waiting at {:.1f} s: it never drains; expected a rate below the capacity",
+        overload.arrival_rate, overload.capacity, overload.from_s, waiting_, queue_.now().seconds());
   }
 
   ServingMetrics result() {
@@ -94,6 +173,7 @@ class Run final : public ReplicaListener {
           fmt::format("requests were lost: {} arrived, {} finished, {} rejected, {} in flight",
                       metrics.arrived, metrics.finished, metrics.rejected, metrics.in_flight));
     metrics.overloaded = queue_growth_.overloaded();
+    if (metrics.overloaded) metrics.overload = queue_growth_.overload();
     metrics.events = queue_.popped();
     metrics.fingerprint = fingerprint_.text();
     if (metrics.duration_s > 0) add_totals(metrics);
@@ -139,9 +219,15 @@ class Run final : public ReplicaListener {
   Recorder recorder_;
   std::unique_ptr<RequestSource> source_;
   bool closed_loop_;
-  std::deque<Request> pending_;  // scheduled to arrive, in order
+  std::deque<Request> pending_;     // scheduled to arrive, in order
+  std::vector<Request> following_;  // scheduled to arrive after another has left
+  std::vector<std::size_t> free_following_;
   std::vector<std::unique_ptr<Replica>> replicas_;
-  std::size_t next_replica_ = 0;
+  Router router_;
+  std::vector<ReplicaLoad> loads_;
+  std::int64_t waiting_ = 0;   // on all replicas
+  std::uint32_t current_ = 0;  // the replica at work
+  bool submitting_ = false;    // a request that is done now is rejected
   QueueGrowth queue_growth_;
 };
 

@@ -7,6 +7,8 @@
 #include "sim/serving/engine_options.hpp"
 #include "sim/serving/metrics.hpp"
 #include "sim/serving/pipeline_model.hpp"
+#include "sim/serving/router.hpp"
+#include "sim/serving/run_observer.hpp"
 #include "sim/serving/workload.hpp"
 
 namespace sextant {
@@ -22,12 +24,17 @@ struct SimulationOptions {
   std::uint64_t replication = 0;            ///< which independent repetition of the workload
   RequestBounds bounds;                     ///< for goodput
   const std::atomic<bool>* stop = nullptr;  ///< set by Ctrl-C: the run ends with Interrupted
+  RouterOptions router;                     ///< over data-parallel replicas
+  RunObserver* observer = nullptr;          ///< hears of what happens; outlives the run
+  /// An open loop in which more requests than this wait and more keep coming will never drain: the run ends.
+  std::int64_t most_waiting = std::int64_t{1} << 20;
 };
 
-/// Runs the workload against replicas behind a round-robin router until every request is finished or
-/// rejected. A value in, a value out: simulations share nothing. Asserts arrived = finished + rejected + in
-/// flight. Throws InputError for a bad trace, Interrupted if stopped, std::logic_error (with who waits for
-/// what) if nothing moves.
+/// Runs the workload against replicas behind a router until every request is finished or rejected. A value
+/// in, a value out: simulations share nothing. Requests without a prompt or without an output are rejected,
+/// as vLLM does. Asserts arrived = finished + rejected + in flight. Throws InputError for a bad trace and for
+/// a workload that never drains (with its rate, the capacity and since when), Interrupted if stopped,
+/// std::logic_error (with who waits for what) if nothing moves.
 ServingMetrics simulate(const std::vector<ReplicaSetup>&, const EngineOptions&, const Workload&,
                         const SimulationOptions& = {});
 

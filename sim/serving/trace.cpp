@@ -1,8 +1,10 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -104,17 +106,42 @@ class Collector {
 
  private:
   static void check_tokens(std::int64_t tokens, const char* what, const Row& row) {
-    if (tokens < 1 || tokens > most_tokens)
-      row.fail(fmt::format("found {} of {} tokens, expected from 1 to {}", what, tokens, most_tokens));
+    if (tokens < 0 || tokens > most_tokens)
+      row.fail(fmt::format("found {} of {} tokens, expected from 0 to {}", what, tokens, most_tokens));
   }
 
   std::vector<Request> requests_;
   std::int64_t first_ns_ = 0;
 };
 
+/// Seconds since some beginning, "5" or "5.25", as nanoseconds; nullopt if it is anything else.
+std::optional<std::int64_t> seconds_ns(std::string_view text) {
+  double seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error != std::errc() || end != text.data() + text.size() || !(seconds >= 0) ||
+      seconds * 1e3 > latest_ms)
+    return std::nullopt;
+  return std::llround(seconds * 1e9);
+}
+
+/// What sets one CSV trace apart from another.
+struct CsvFormat {
+  std::array<std::string_view, 3> columns;  ///< time, prompt tokens, output tokens
+  std::string_view time_form;               ///< in words
+  std::optional<std::int64_t> (*time_ns)(std::string_view);
+};
+
+constexpr CsvFormat azure_format{{"TIMESTAMP", "ContextTokens", "GeneratedTokens"},
+                                 "YYYY-MM-DD HH:MM:SS.fffffff without time zone",
+                                 timestamp_ns};
+constexpr CsvFormat burstgpt_format{
+    {"Timestamp", "Request tokens", "Response tokens"}, "seconds from 0 on", seconds_ns};
+
 /// Reads the header once, then rows.
-class AzureReader {
+class CsvTraceReader {
  public:
+  explicit CsvTraceReader(const CsvFormat& format) : format_(format) {}
+
   void line(std::string_view text, const Row& row) {
     if (text.empty()) return;
     if (columns_ == 0 && text.substr(0, byte_order_mark.size()) == byte_order_mark)
@@ -124,53 +151,62 @@ class AzureReader {
     if (cells_.size() != columns_)
       row.fail(fmt::format("found {} columns, expected {}", cells_.size(), columns_));
     const std::string_view time = cells_[column_[0]];
-    const std::optional<std::int64_t> ns = timestamp_ns(time);
-    if (!ns)
-      row.fail(fmt::format(
-          "found the timestamp \"{}\", expected YYYY-MM-DD HH:MM:SS.fffffff without time zone", time));
+    const std::optional<std::int64_t> ns = format_.time_ns(time);
+    if (!ns) row.fail(fmt::format("found the timestamp \"{}\", expected {}", time, format_.time_form));
     Request request;
-    request.prompt_tokens = whole(cells_[column_[1]], row, names[1]);
-    request.output_tokens = whole(cells_[column_[2]], row, names[2]);
+    request.prompt_tokens = whole(cells_[column_[1]], row, format_.columns[1]);
+    request.output_tokens = whole(cells_[column_[2]], row, format_.columns[2]);
     requests_.add(*ns, std::move(request), row);
   }
   std::vector<Request> take(const std::string& path) { return requests_.take(path); }
 
  private:
-  static constexpr std::array<std::string_view, 3> names = {"TIMESTAMP", "ContextTokens", "GeneratedTokens"};
   static constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
   void read_header(const Row& row) {
     columns_ = cells_.size();
+    const auto& names = format_.columns;
     for (std::size_t i = 0; i < names.size(); ++i) {
       while (column_[i] < columns_ && cells_[column_[i]] != names[i]) ++column_[i];
       if (column_[i] == columns_)
-        row.fail(fmt::format(
-            "found no column {}, expected the header TIMESTAMP,ContextTokens,GeneratedTokens", names[i]));
+        row.fail(fmt::format("found no column {}, expected the header {},{},{}", names[i], names[0], names[1],
+                             names[2]));
     }
   }
 
+  const CsvFormat& format_;
   std::vector<std::string_view> cells_;
-  std::array<std::size_t, 3> column_{};  ///< where each of `names` stands
+  std::array<std::size_t, 3> column_{};  ///< where each of the format's columns stands
   std::size_t columns_ = 0;              ///< 0: the header is still to come
   Collector requests_;
 };
 
-std::vector<Request> read_azure(const std::string& path) {
-  AzureReader reader;
+std::vector<Request> read_csv(const std::string& path, const CsvFormat& format) {
+  CsvTraceReader reader(format);
   for_each_line(path, [&](std::string_view text, std::size_t number) { reader.line(text, {path, number}); });
   return reader.take(path);
 }
 
 /// Dozens a row: the document is read directly, and only one at fault by the reader that names it.
-std::vector<std::int64_t> whole_numbers(const JsonValue& value) {
+std::vector<std::uint64_t> whole_numbers(const JsonValue& value) {
   if (!value.is_array()) value.array();
-  std::vector<std::int64_t> numbers;
+  std::vector<std::uint64_t> numbers;
   numbers.reserve(value.json().size());
   for (const auto& item : value.json()) {
     if (!item.is_number_integer()) value.array()[numbers.size()].integer();
-    numbers.push_back(item.get<std::int64_t>());
+    numbers.push_back(static_cast<std::uint64_t>(item.get<std::int64_t>()));
   }
   return numbers;
+}
+
+/// Mooncake's hash_ids name the prompt's blocks, of which the last may be partly filled; outputs have none.
+PromptBlocks mooncake_blocks(const JsonValue& hash_ids, std::int64_t prompt_tokens) {
+  PromptBlocks blocks;
+  auto names = std::make_shared<const std::vector<std::uint64_t>>(whole_numbers(hash_ids));
+  blocks.named_tokens =
+      std::min(prompt_tokens, static_cast<std::int64_t>(names->size()) * blocks.hash_block_tokens);
+  blocks.names = std::move(names);
+  return blocks;
 }
 
 std::vector<Request> read_mooncake(const std::string& path) {
@@ -181,7 +217,8 @@ std::vector<Request> read_mooncake(const std::string& path) {
     Request request;
     request.prompt_tokens = object.integer("input_length");
     request.output_tokens = object.integer("output_length");
-    if (const auto blocks = object.find("hash_ids")) request.prefix_blocks = whole_numbers(*blocks);
+    if (const auto ids = object.find("hash_ids"))
+      request.prompt_blocks = mooncake_blocks(*ids, request.prompt_tokens);
     const std::int64_t ms = object.integer("timestamp", {0, latest_ms});
     requests.add(ms * ns_per_ms, std::move(request), {path, number});
   });
@@ -190,11 +227,14 @@ std::vector<Request> read_mooncake(const std::string& path) {
 
 }  // namespace
 
-std::vector<Request> read_trace(const std::string& path, const std::string& format) {
-  if (format == "azure") return read_azure(path);
+std::vector<Request> read_trace(const std::string& path, const std::string& format,
+                                double characters_per_token) {
+  if (format == "azure") return read_csv(path, azure_format);
+  if (format == "burstgpt") return read_csv(path, burstgpt_format);
   if (format == "mooncake") return read_mooncake(path);
-  throw InputError(
-      fmt::format("{}: found the trace format \"{}\", expected azure or mooncake", path, format));
+  if (format == "sharegpt") return read_sharegpt(path, characters_per_token);
+  throw InputError(fmt::format(
+      "{}: found the trace format \"{}\", expected azure, burstgpt, mooncake or sharegpt", path, format));
 }
 
 }  // namespace sextant

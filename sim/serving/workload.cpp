@@ -5,12 +5,10 @@
 #include <filesystem>
 #include <limits>
 
-#include "sim/kernel/portable_math.hpp"
-
 namespace sextant {
 namespace {
 
-constexpr Range tokens{1, 1e8};
+constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr Range prompts{1, 1e9};
 constexpr Range rates{0, 1e9};
 constexpr Range seeds{0, 9007199254740991};  // what JSON holds exactly
@@ -21,99 +19,152 @@ double positive(const JsonValue& value, Range range) {
   return number;
 }
 
-LengthDistribution read_uniform(const JsonObject& object) {
-  LengthDistribution length;
-  length.kind = LengthDistribution::Kind::uniform;
-  length.low = object.integer("min", tokens);
-  length.high = object.integer("max", tokens);
-  length.mean = static_cast<double>(length.low + length.high) / 2;
-  object.finish();
-  return length;
-}
-
-LengthDistribution read_lognormal(const JsonObject& object) {
-  LengthDistribution length;
-  length.kind = LengthDistribution::Kind::lognormal;
-  const auto mean = object.find("mean"), median = object.find("median");
-  length.sigma = object.number("sigma", {0, 10});
-  length.low = object.integer_or("min", length.low, tokens);
-  length.high = object.integer_or("max", length.high, tokens);
-  object.finish();
-  if (mean.has_value() == median.has_value())
-    object.fail(
-        fmt::format("found {} 'mean' and 'median', expected exactly one of them", mean ? "both" : "neither"));
-  const JsonValue& middle = mean ? *mean : *median;
-  const double number = middle.number(tokens);
-  if (number < static_cast<double>(length.low) || number > static_cast<double>(length.high))
-    middle.fail(
-        fmt::format("found {}, expected it between min {} and max {}", number, length.low, length.high));
-  length.mean = mean ? number : number * portable_exp(length.sigma * length.sigma / 2);
-  return length;
-}
-
-LengthDistribution read_length(const JsonValue& value) {
-  const JsonObject object = value.object();
-  const auto fixed = object.find("fixed"), lognormal = object.find("lognormal"),
-             uniform = object.find("uniform");
-  object.finish();
-  const int kinds = fixed.has_value() + lognormal.has_value() + uniform.has_value();
-  if (kinds != 1)
-    object.fail(
-        fmt::format("found {} distributions, expected exactly one of fixed, lognormal, uniform", kinds));
-  if (fixed) {
-    LengthDistribution length;
-    length.low = length.high = fixed->integer(tokens);
-    length.mean = static_cast<double>(length.low);
-    return length;
-  }
-  const LengthDistribution length =
-      lognormal ? read_lognormal(lognormal->object()) : read_uniform(uniform->object());
-  if (length.low > length.high)
-    (lognormal ? *lognormal : *uniform)
-        .fail(fmt::format("found min {} above max {}", length.low, length.high));
-  return length;
+std::string beside_scenario(const JsonValue& value, const char* what) {
+  const std::filesystem::path path(value.text());
+  if (path.empty()) value.fail(fmt::format("found \"\", expected the path of {}", what));
+  return path.is_absolute() ? path.string()
+                            : (std::filesystem::path(value.file()).parent_path() / path).string();
 }
 
 void read_trace_keys(const JsonObject& object, const JsonValue& trace, Workload& workload) {
-  static const std::vector<std::string> formats = {"azure", "mooncake"};
+  static const std::vector<std::string> formats = {"azure", "burstgpt", "mooncake", "sharegpt"};
   const JsonObject keys = trace.object();
-  const std::filesystem::path path(keys.text("path"));
-  if (path.empty()) keys.at("path").fail("found \"\", expected the path of a trace");
-  const std::filesystem::path folder = std::filesystem::path(trace.file()).parent_path();
-  workload.trace = path.is_absolute() ? path.string() : (folder / path).string();
+  workload.trace = beside_scenario(keys.at("path"), "a trace");
   workload.trace_format = formats[keys.choice("format", formats)];
+  const auto characters = keys.find("characters_per_token");
+  if (characters.has_value() != (workload.trace_format == "sharegpt"))
+    trace.fail(
+        fmt::format("found {} 'characters_per_token' with the format {}, expected it with sharegpt, whose "
+                    "texts have no token counts, and only there",
+                    characters ? "a" : "no", workload.trace_format));
+  if (characters) workload.characters_per_token = positive(*characters, {0, 1000});
   keys.finish();
-  for (const char* key : {"prompt", "output"})
+  for (const char* key : {"prompt", "output", "lengths", "conversations"})
     if (object.has(key))
       object.fail(fmt::format("found both 'trace' and '{}', expected one: the trace has the lengths", key));
 }
 
-double read_rate(const JsonValue& rate) {
-  if (!rate.is_text()) return positive(rate, rates);
-  if (rate.text() != "inf") rate.fail(fmt::format("found \"{}\", expected a number or \"inf\"", rate.text()));
-  return std::numeric_limits<double>::infinity();
+/// A number above 0, or "inf".
+double read_number_or_inf(const JsonValue& value, Range range) {
+  if (!value.is_text()) return positive(value, range);
+  if (value.text() != "inf")
+    value.fail(fmt::format("found \"{}\", expected a number or \"inf\"", value.text()));
+  return infinity;
+}
+
+std::vector<RateStage> read_rate_stages(const JsonValue& value) {
+  std::vector<RateStage> stages;
+  const std::vector<JsonValue> entries = value.array();
+  if (entries.empty()) value.fail("found no stage, expected at least one");
+  for (const JsonValue& entry : entries) {
+    const JsonObject object = entry.object();
+    RateStage stage;
+    stage.request_rate = object.number("request_rate", rates);
+    stage.end_rate = object.number_or("end_rate", stage.request_rate, rates);
+    const auto duration = object.find("duration_s");
+    stage.duration_s = duration ? positive(*duration, {0, 1e9}) : infinity;
+    object.finish();
+    if (!duration &&
+        (stages.size() + 1 < entries.size() || object.has("end_rate") || stage.request_rate <= 0))
+      entry.fail("found no 'duration_s', expected one in all but a last stage of a constant rate above 0");
+    stages.push_back(stage);
+  }
+  return stages;
+}
+
+RampUp read_ramp_up(const JsonObject& object) {
+  const bool exponential = object.choice("ramp_up_strategy", {"linear", "exponential"}) == 1;
+  return {exponential, positive(object.at("ramp_up_start_rps"), rates),
+          positive(object.at("ramp_up_end_rps"), rates)};
+}
+
+/// Averaged over the stages; over time where all end.
+double mean_rate(const std::vector<RateStage>& stages) {
+  double requests = 0, seconds = 0;
+  for (const RateStage& stage : stages) {
+    if (stage.duration_s == infinity) return stage.request_rate;
+    requests += (stage.request_rate + stage.end_rate) / 2 * stage.duration_s;
+    seconds += stage.duration_s;
+  }
+  return requests / seconds;
+}
+
+/// The one key of `keys` that the object has; empty if none. Throws InputError for several.
+std::string one_of(const JsonObject& object, const std::vector<std::string>& keys) {
+  std::string found;
+  for (const std::string& key : keys) {
+    if (!object.has(key)) continue;
+    if (!found.empty())
+      object.fail(fmt::format("found both '{}' and '{}', expected one of them", found, key));
+    found = key;
+  }
+  return found;
 }
 
 void read_arrivals(const JsonObject& object, Workload& workload) {
-  const auto rate = object.find("request_rate"), concurrency = object.find("max_concurrency");
-  const auto burstiness = object.find("burstiness"), scale = object.find("time_scale");
-  if (rate && concurrency)
-    object.fail("found both 'request_rate' and 'max_concurrency', expected one of them");
-  if (burstiness && !rate)
-    burstiness->fail("found no 'request_rate' beside it, expected one: it shapes its gaps");
-  if (scale && (rate || concurrency || workload.trace.empty()))
-    scale->fail("expected it only where a trace's own times are replayed");
-  if (rate) {
-    workload.request_rate = read_rate(*rate);
-    if (burstiness) workload.burstiness = positive(*burstiness, {0, 1e6});
-    workload.arrival = workload.burstiness == 1 ? Workload::Arrival::poisson : Workload::Arrival::gamma;
-  } else if (concurrency) {
-    workload.arrival = Workload::Arrival::concurrency;
-    workload.max_concurrency = concurrency->integer({1, 1e7});
-  } else if (!workload.trace.empty()) {
-    workload.arrival = Workload::Arrival::trace;
-    if (scale) workload.time_scale = positive(*scale, {0, 1e6});
+  const std::string kind =
+      one_of(object, {"request_rate", "max_concurrency", "rate_stages", "ramp_up_strategy"});
+  const bool open_loop = !kind.empty() && kind != "max_concurrency";
+  if (const auto burstiness = object.find("burstiness")) {
+    if (!open_loop) burstiness->fail("found no 'request_rate' beside it, expected one: it shapes its gaps");
+    workload.burstiness = read_number_or_inf(*burstiness, {0, 1e6});
   }
+  if (const auto scale = object.find("time_scale")) {
+    if (!kind.empty() || workload.trace.empty())
+      scale->fail("expected it only where a trace's own times are replayed");
+    workload.time_scale = positive(*scale, {0, 1e6});
+  }
+  if (kind == "request_rate") workload.request_rate = read_number_or_inf(object.at(kind), rates);
+  if (kind == "rate_stages") {
+    workload.rate_stages = read_rate_stages(object.at(kind));
+    workload.request_rate = mean_rate(workload.rate_stages);
+    if (workload.request_rate <= 0) object.at(kind).fail("found no stage of a rate above 0, expected one");
+  }
+  if (kind == "ramp_up_strategy") {
+    workload.ramp_up = read_ramp_up(object);
+    workload.request_rate = (workload.ramp_up->start_rps + workload.ramp_up->end_rps) / 2;
+  }
+  if (kind == "max_concurrency") workload.max_concurrency = object.integer(kind, {1, 1e7});
+  if (kind.empty() || kind == "max_concurrency")
+    workload.arrival = kind.empty() ? Workload::Arrival::trace : Workload::Arrival::concurrency;
+  else
+    workload.arrival = workload.burstiness == 1 ? Workload::Arrival::poisson : Workload::Arrival::gamma;
+}
+
+Conversations read_conversations(const JsonValue& value) {
+  const JsonObject object = value.object();
+  Conversations chats;
+  chats.num_turns = read_length(object.at("num_turns"));
+  if (chats.num_turns.kind == LengthDistribution::Kind::lognormal)
+    object.at("num_turns").fail("found lognormal, expected fixed or uniform");
+  if (const auto think = object.find("think_time_s")) {
+    const JsonObject time = think->object();
+    const std::string kind = one_of(time, {"fixed", "exponential"});
+    if (kind.empty()) think->fail("found neither 'fixed' nor 'exponential', expected one of them");
+    chats.think_time_s = time.number(kind, {0, 1e7});
+    chats.exponential_think_time = kind == "exponential";
+    time.finish();
+  }
+  chats.common_prefix_num_tokens = object.integer_or("common_prefix_num_tokens", 0, {0, 1e8});
+  chats.common_prefixes = object.integer_or("common_prefixes", 1, {1, 1e9});
+  object.finish();
+  return chats;
+}
+
+void read_lengths(const JsonObject& object, Workload& workload) {
+  const auto lengths = object.find("lengths");
+  if (!lengths) {
+    workload.prompt = read_length(object.at("prompt"));
+    workload.output = read_length(object.at("output"));
+    return;
+  }
+  for (const char* key : {"prompt", "output"})
+    if (object.has(key)) object.fail(fmt::format("found both 'lengths' and '{}', expected one", key));
+  workload.lengths = std::make_shared<const JointLengths>(
+      read_joint_lengths(beside_scenario(*lengths, "a file of lengths")));
+  workload.prompt.kind = workload.output.kind = LengthDistribution::Kind::empirical;
+  workload.prompt.mean = workload.lengths->prompt.mean();
+  workload.output.mean = workload.lengths->mean_output();
 }
 
 }  // namespace
@@ -125,17 +176,26 @@ Workload read_workload(const JsonValue& value) {
   if (trace) read_trace_keys(object, *trace, workload);
   read_arrivals(object, workload);
   workload.seed = static_cast<std::uint64_t>(object.integer_or("seed", 0, seeds));
-  if (trace) {
-    workload.num_prompts = object.integer_or("num_prompts", 0, prompts);
-  } else {
-    workload.num_prompts = object.integer("num_prompts", prompts);
-    workload.prompt = read_length(object.at("prompt"));
-    workload.output = read_length(object.at("output"));
+  const bool stages_end = !workload.rate_stages.empty() && workload.rate_stages.back().duration_s < infinity;
+  const bool count_known = trace || stages_end;
+  workload.num_prompts =
+      count_known ? object.integer_or("num_prompts", 0, prompts) : object.integer("num_prompts", prompts);
+  if (workload.trace_format == "sharegpt" && workload.arrival == Workload::Arrival::trace)
+    trace->fail("found the format sharegpt, which has no times, expected a request_rate or max_concurrency");
+  if (!trace) {
+    read_lengths(object, workload);
+    if (const auto chats = object.find("conversations")) workload.conversations = read_conversations(*chats);
   }
   object.finish();
-  if (!trace && !object.has("request_rate") && !object.has("max_concurrency"))
-    object.fail("found no arrivals, expected one of 'request_rate', 'max_concurrency', 'trace'");
+  if (!trace && workload.arrival == Workload::Arrival::trace)
+    object.fail(
+        "found no arrivals, expected one of 'request_rate', 'max_concurrency', 'trace', 'rate_stages', "
+        "'ramp_up_strategy'");
   return workload;
+}
+
+ArrivalProcess arrival_process(const Workload& workload) {
+  return {workload.request_rate, workload.burstiness, workload.rate_stages, workload.ramp_up};
 }
 
 }  // namespace sextant

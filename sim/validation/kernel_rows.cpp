@@ -2,16 +2,20 @@
 
 #include <fmt/core.h>
 
+#include <charconv>
+#include <optional>
+#include <string_view>
+
 #include "models/cost/cost.hpp"
+#include "models/cost/latent_attention.hpp"
 #include "models/cost/operator_work.hpp"
+#include "models/profile/numeric_type.hpp"
 #include "models/profile/power.hpp"
 
 namespace sextant {
 namespace {
 
 constexpr double us_per_second = 1e6;
-constexpr double bytes_16_bit = 2;
-constexpr double bytes_fp32 = 4;
 /// More sequences in one kernel are no measurement of this world.
 constexpr std::int64_t most_sequences = 1 << 20;
 
@@ -51,36 +55,82 @@ Outcome predict(const AttentionDecodeRow& row, const GpuProfile& profile) {
 }
 
 Outcome predict(const ElementwiseRow& row, const GpuProfile& profile) {
-  const double elements = static_cast<double>(row.tokens) * static_cast<double>(row.width);
-  const auto moving = [&](double bytes_per_element) {
-    return prediction_of(elementwise_time(profile, elements * bytes_per_element));
-  };
-  if (row.op == "rmsnorm") return moving(4 * bytes_16_bit);     // input and residual, read and written
-  if (row.op == "activation") return moving(3 * bytes_16_bit);  // gate and up read, their product written
-  if (row.op == "rope" || row.op == "residual" || row.op == "embedding" || row.op == "copy")
-    return moving(2 * bytes_16_bit);                    // read, written
-  if (row.op == "sampling") return moving(bytes_fp32);  // logits read for their maximum
-  return NotPredicted{
-      fmt::format("element-wise operation \"{}\" is none of rmsnorm, activation, rope, residual, embedding, "
-                  "copy, sampling",
-                  row.op)};
+  const std::optional<ElementwiseMoves> moves = elementwise_moves(row.op);
+  if (!moves)
+    return NotPredicted{
+        fmt::format("element-wise operation \"{}\" is none of rmsnorm, activation, rope, residual, embedding, "
+                    "copy, sampling",
+                    row.op)};
+  const double per_token = static_cast<double>(row.width) * moves->bytes_per_value / moves->kernels;
+  OperatorTime time = elementwise_time(profile, {row.op, per_token}, static_cast<double>(row.tokens));
+  time.seconds *= moves->kernels;
+  return prediction_of(time);
 }
+
+namespace {
+
+/// 1.2 of "power_law_1.2", as the importer keeps it.
+std::optional<double> exponent_of(const std::string& distribution) {
+  constexpr std::string_view prefix = "power_law_";
+  if (!distribution.starts_with(prefix)) return std::nullopt;
+  double exponent = 0;
+  const char* end = distribution.data() + distribution.size();
+  const auto read = std::from_chars(distribution.data() + prefix.size(), end, exponent);
+  return read.ec == std::errc() && read.ptr == end ? std::optional(exponent) : std::nullopt;
+}
+
+}  // namespace
 
 Outcome predict(const MoeRow& row, const GpuProfile& profile) {
   const bool balanced = row.distribution == balanced_routing;
-  if (!balanced && row.ep > 1)
-    return NotPredicted{"skewed routing over several gpus: the row times the fullest of them"};
   const MoeShape shape{row.hidden, row.intermediate, row.experts, row.topk, row.tp, row.ep, row.dtype, true};
+  if (!balanced && row.ep > 1) {
+    RoutingRule routing = shipped_operator_rules().routing;
+    if (const auto exponent = exponent_of(row.distribution)) routing.exponent.value = *exponent;
+    return prediction_of(moe_time(profile, shape, static_cast<double>(row.tokens), routing));
+  }
   return prediction_of(moe_time(profile, shape, static_cast<double>(row.tokens),
                                 balanced ? balanced_routing : skewed_routing));
 }
 
-Outcome predict(const MlaPrefillRow&, const GpuProfile&) {
-  return NotPredicted{"multi-head latent attention has no cost model yet"};
+namespace {
+
+/// Why a row of latent attention is not what a profile holds.
+template <class Row>
+std::optional<NotPredicted> not_held(const Row& row) {
+  if (!row.module)
+    return NotPredicted{"the kernel alone: profiles hold latent attention with its projections"};
+  if (row.dtype != "bf16")
+    return NotPredicted{
+        fmt::format("latent attention in {} arithmetic: profiles hold it in 16 bit", row.dtype)};
+  return std::nullopt;
 }
 
-Outcome predict(const MlaDecodeRow&, const GpuProfile&) {
-  return NotPredicted{"multi-head latent attention has no cost model yet"};
+template <class Row>
+LatentAttentionShape latent_shape_of(const Row& row) {
+  return deepseek_v3_attention(row.heads, profile_type(row.projections), profile_type(row.kv_dtype));
+}
+
+}  // namespace
+
+Outcome predict(const MlaPrefillRow& row, const GpuProfile& profile) {
+  if (auto why = not_held(row)) return *why;
+  if (row.batch > most_sequences)
+    return NotPredicted{fmt::format("a batch of {} sequences, at most {}", row.batch, most_sequences)};
+  const LatentAttentionShape shape = latent_shape_of(row);
+  const std::vector<PrefillChunk> chunks(static_cast<std::size_t>(row.batch),
+                                         {row.new_tokens, row.past_tokens});
+  return prediction_of(
+      latent_prefill_time(latent_prefill_model(profile, shape), shape, element_bytes(shape.kv_type), chunks));
+}
+
+Outcome predict(const MlaDecodeRow& row, const GpuProfile& profile) {
+  if (auto why = not_held(row)) return *why;
+  const LatentAttentionShape shape = latent_shape_of(row);
+  const auto batch = static_cast<double>(row.batch);
+  return prediction_of(latent_decode_time(latent_decode_model(profile, shape), shape,
+                                          element_bytes(shape.kv_type), batch,
+                                          batch * static_cast<double>(row.context)));
 }
 
 Outcome predict(const PowerRow& row, const GpuProfile& profile) {

@@ -17,16 +17,17 @@ Outcome predict(const AttentionDecodeRow&, const GpuProfile&);
 /// residual and norms.
 Outcome predict(const ElementwiseRow&, const GpuProfile&);
 
-/// Routed experts, balanced or skewed; skewed ones over several GPUs time the fullest, which nothing
-/// predicts.
+/// Routed experts, balanced or skewed; skewed ones over several GPUs time the fullest.
 Outcome predict(const MoeRow&, const GpuProfile&);
 
 /// Relative speed of work "tensor" or "stream" under a power limit the card can be set to.
 Outcome predict(const PowerRow&, const GpuProfile&);
 
-// Kinds that are read and counted, and that nothing predicts yet.
+/// Whole modules of DeepSeek-V3, which the rows do not name; their kernels alone nothing predicts.
 Outcome predict(const MlaPrefillRow&, const GpuProfile&);
 Outcome predict(const MlaDecodeRow&, const GpuProfile&);
+
+// Kinds that are read and counted, and that nothing predicts yet.
 Outcome predict(const CopyRow&);
 Outcome predict(const RdmaRow&);
 Outcome predict(const TcpRow&);

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "models/base/error.hpp"
+#include "models/profile/operator_rules.hpp"
 
 namespace sextant {
 
@@ -12,6 +13,7 @@ void ProfileStore::add_file(const std::string& path) {
   if (!is_new)
     throw InputError(fmt::format("{}: found a second profile of {}, expected one; the first is {}", path,
                                  profile.gpu, known->second));
+  add_operators_by_rule(profile, shipped_operator_rules());
   const std::string gpu = profile.gpu;
   profiles_[gpu] = std::make_shared<const GpuProfile>(std::move(profile));
 }

@@ -235,6 +235,20 @@ expect 0 simulate scenarios/part1-405b.json "${fixed[@]}" --step-by-step
 [ "$(cat "$scratch/plain")" = "$(cat "$scratch/out")" ] || fail "--step-by-step gives other results"
 expect 0 simulate scenarios/part1-405b.json "${fixed[@]}" --replications 3
 says "Over 3 replications"
+expect 0 simulate scenarios/part1-405b.json "${fixed[@]}" --trace -
+is_json
+says '"name":"stage 2"'
+expect 0 simulate scenarios/part1-405b.json "${fixed[@]}" --requests -
+says "request,replica,status,arrival_s"
+expect 0 simulate scenarios/part1-405b.json "${fixed[@]}" --trace "$scratch/trace.json" --trace-events 50
+grep -q "note: the timeline ends at" "$scratch/err" || fail "no note that the timeline is cut"
+[ "$(grep -c '"ph":"[^M]"' "$scratch/trace.json")" -lt 200 ] || fail "the timeline is not cut"
+expect 2 simulate scenarios/part1-405b.json "${fixed[@]}" --trace - --replications 2
+complains "--trace: found 2 replications, expected one"
+expect 2 simulate scenarios/part1-405b.json "${fixed[@]}" --trace - --json -
+complains "found stdout ('-') for several files"
+expect 2 simulate scenarios/part1-405b.json "${fixed[@]}" --trace-events 5
+complains "--trace-events: found no --trace"
 expect 0 simulate scenarios/part1-405b.json "${fixed[@]}" --json -
 is_json
 says '"sextant metrics"'

@@ -80,6 +80,8 @@ TEST(MetricsJson, CarriesEveryReplicationAndTheSpread) {
   const Json spread = json["spread"]["output_throughput"];
   EXPECT_DOUBLE_EQ(spread["mean"], 350);
   EXPECT_NEAR(spread["deviation"].get<double>(), 70.7107, 1e-4);
+  // Student's t for one degree of freedom at 97.5 % is 12.706; the mean's deviation is 70.71 / sqrt(2) = 50.
+  EXPECT_NEAR(spread["margin_95"].get<double>(), 12.706 * 50, 0.05);
   EXPECT_DOUBLE_EQ(spread["low"], 300);
   EXPECT_DOUBLE_EQ(spread["high"], 400);
 }

@@ -33,11 +33,11 @@ TEST(Experts, ArePlannedAndCountedAsAFamily) {
 
 TEST(Experts, RuleALayoutOutWhereTheProfileLacksThem) {
   try {
-    planned(R"({"node": "workstation", "gpus": {"rtx-pro-6000-workstation": 1}})", "qwen3-30b-a3b");
+    planned(R"({"node": "server-pcie", "gpus": {"rtx-pro-6000-server": 1}})", "qwen3-30b-a3b");
     FAIL() << "planned without a profile of routed experts";
   } catch (const InfeasibleError& error) {
     EXPECT_THAT(error.what(),
-                HasSubstr("profile rtx-pro-6000-workstation has no routed experts of type bf16/power_law"));
+                HasSubstr("profile rtx-pro-6000-server has no routed experts of type bf16/power_law"));
   }
 }
 

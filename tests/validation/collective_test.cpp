@@ -29,8 +29,8 @@ struct System {
 // H100's NVLink is H200's, but another machine: nothing is fitted to it.
 const System systems[] = {
     {"a100_sxm", "a100-sxm", "nvlink", "nvlink3", 240, 80, 300, true},
-    {"h200_sxm", "h200-sxm", "nvlink", "nvlink4", 370.8, 90, 450, true},
-    {"h100_sxm", "h100-sxm", "nvlink", "nvlink4", 370.8, 90, 450, false},
+    {"h200_sxm", "h200-sxm", "nvlink", "nvlink4-tables", 370.8, 90, 450, true},
+    {"h100_sxm", "h100-sxm", "nvlink", "nvlink4-tables", 370.8, 90, 450, false},
     {"b200_sxm", "b200-sxm", "nvlink", "nvlink5", 721.8, 100, 900, true},
     {"l40s", "l40s", "pcie", "pcie-gen4", 0, 89, 31.5, true},
     {"rtx_pro_6000_server", "rtx-pro-6000-server", "pcie", "pcie-gen5", 0, 120, 63, true},

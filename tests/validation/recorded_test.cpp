@@ -1,5 +1,5 @@
 // Is the model right: every measurement file of this folder predicted, with the errors reached as bounds,
-// rounded up a little. Nothing is fitted to these runs.
+// rounded up a little. What of the engine profiles is fitted to these runs, tests/validation/README.md says.
 #include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -41,14 +41,13 @@ TEST(Recorded, TensorRtPipelines) {
               ElementsAre());
 }
 
-// Llama 3.1 8B on one RTX PRO 6000, vLLM 0.19, 300 requests: throughput +7.0 %, mean TPOT -7.1 %; in a
-// saturated queue a step that is 7 % fast leaves mean TTFT 17 % short (median 19.0 %) and mean E2EL 9.4 %.
+// Llama 3.1 8B on one RTX PRO 6000, vLLM 0.19, 300 requests, saturated: throughput +2.3 %, mean TPOT -1.6 %,
+// mean TTFT -3.4 % (median -7.7, p90 -3.8, p99 -2.4 %), mean E2EL -2.0 %.
 TEST(Recorded, EightBillionOnOneCard) {
-  EXPECT_THAT(
-      misses("vllm-0.19-rtx-pro-6000.jsonl",
-             {"serving/output_throughput:worst=8", "serving/mean_tpot_ms:worst=8",
-              "serving/mean_ttft_ms:worst=18.5", "serving/mean_e2el_ms:worst=10.5", "serving:worst=21"}),
-      ElementsAre());
+  EXPECT_THAT(misses("vllm-0.19-rtx-pro-6000.jsonl",
+                     {"serving/output_throughput:worst=3", "serving/mean_tpot_ms:worst=2.5",
+                      "serving/mean_ttft_ms:worst=5", "serving/mean_e2el_ms:worst=3", "serving:worst=9"}),
+              ElementsAre());
 }
 
 // KV blocks of the dense H100 runs: -0.8 % (Llama 2 7B), +0.1 % (Llama 3.1 70B at tp 4), +1.0 % (Mistral
@@ -57,24 +56,24 @@ TEST(Recorded, KvBlocksOfH100) {
   EXPECT_THAT(misses("vllm-0.15.1-h100.jsonl", {"serving/total_kv_blocks:worst=1.5"}), ElementsAre());
 }
 
-// Latencies of the dense H100 runs; medians over the runs and the worst of them. Prompts are simulated in
-// full, while vLLM had them cached: that is most of the error at the higher rates
-// (tests/validation/README.md).
+// Latencies of the dense H100 runs, prompts repeated and found in the prefix cache; medians over the stages
+// and the worst of them. What is left differs by model: it is the kernels' (tests/validation/README.md).
 TEST(Recorded, LatenciesOfH100) {
   EXPECT_THAT(misses("vllm-0.15.1-h100.jsonl",
-                     {"serving/mean_e2el_ms:median=16", "serving/mean_e2el_ms:worst=40",    // 15.1 and 38.7
-                      "serving/mean_itl_ms:median=14", "serving/mean_itl_ms:worst=29",      // 12.6 and 27.3
-                      "serving/mean_ttft_ms:median=28", "serving/mean_ttft_ms:worst=53"}),  // 26.7 and 50.6
+                     {"serving/mean_e2el_ms:median=5.5", "serving/mean_e2el_ms:worst=12",  // 5.0 and 10.9
+                      "serving/mean_itl_ms:median=6.5", "serving/mean_itl_ms:worst=11",    // 5.8 and 10.2
+                      "serving/mean_tpot_ms:worst=12",                                     // 11.0
+                      "serving/mean_ttft_ms:median=8", "serving/mean_ttft_ms:worst=32"}),  // 6.7 and 30.2
               ElementsAre());
 }
 
-// Llama 4 Scout at tp 2, experts in 8 bit, two runs in four stages, prompts in full as above. KV blocks come
+// Llama 4 Scout at tp 2, experts in 8 bit, two runs in four stages. KV blocks come
 // out 18 % too many: 2.4 GB a GPU that vLLM 0.15.1 took and nothing here names.
 TEST(Recorded, ExpertsOnH100) {
   EXPECT_THAT(misses("vllm-0.15.1-h100-experts.jsonl",
-                     {"serving/mean_e2el_ms:median=20", "serving/mean_e2el_ms:worst=23",  // 18.9 and 21.6
-                      "serving/mean_itl_ms:median=20", "serving/mean_itl_ms:worst=23",    // 18.4 and 21.0
-                      "serving/mean_ttft_ms:median=27", "serving/mean_ttft_ms:worst=31",  // 25.0 and 29.2
+                     {"serving/mean_e2el_ms:median=6.5", "serving/mean_e2el_ms:worst=9.5",  // 5.8 and 8.3
+                      "serving/mean_itl_ms:median=6", "serving/mean_itl_ms:worst=9.5",      // 5.4 and 8.6
+                      "serving/mean_ttft_ms:median=5", "serving/mean_ttft_ms:worst=16",     // 4.1 and 14.8
                       "serving/total_kv_blocks:worst=19"}),
               ElementsAre());
 }
@@ -86,6 +85,23 @@ TEST(Recorded, BusBandwidth) {
   EXPECT_THAT(misses("links.jsonl", {"collective:rtx-pro-6000-workstation:median=35",
                                      "collective:rtx-pro-6000-workstation:worst=205",
                                      "p2p:rtx-pro-6000-workstation:worst=6"}),  // 5.3
+              ElementsAre());
+}
+
+// Whole steps of our harness on H200, from its kernels' rows and none of the steps themselves. Decode 3.9 %
+// median, 6.5 % at p90; prefill 7.0 and 14.3 %: its long GEMMs run at the clock that 700 W leave, those of
+// the rows, which last 10 ms, higher.
+TEST(Recorded, StepsOfOurHarness) {
+  EXPECT_THAT(misses("../../calibrate/measurements/h200-sxm.steps.jsonl.gz",
+                     {"step/decode:median=4", "step/decode:p90=7", "step/decode:worst=16",
+                      "step/prefill:median=7.5", "step/prefill:p90=15"}),
+              ElementsAre());
+}
+
+// Collectives and messages of 2, 3 and 4 GPUs against the link profile fitted to them.
+TEST(Recorded, LinksOfOurHarness) {
+  EXPECT_THAT(misses("../../calibrate/measurements/h200-sxm.nccl.jsonl.gz",
+                     {"collective:median=1.5", "collective:p90=8.5", "p2p:median=1", "p2p:p90=8"}),
               ElementsAre());
 }
 

@@ -138,6 +138,7 @@ class Client {
     Connected connected(options_, device_, control_, parties_, request, Role::client);
     row_context_.gpu_path = block.gpu ? connected.memory_path() : std::string();
     fmt::print(out(), "{}", table_heading(block, row_context_));
+    std::fflush(out());
     for (const std::int64_t bytes : missing) {
       if (measure::interrupted()) throw Interrupted();
       keep(block, bytes, connected.run(point(block, bytes)));

@@ -52,11 +52,12 @@ TEST(MoeTime, IsCutByWidthAndByExperts) {
   EXPECT_NEAR(us(moe_time(toy_gpu(), shape, 10000)), 10 + 1200 + 10000 * 0.016, 1e-6);
 }
 
-// Two matrices instead of three; 0.53125 B a weight at 700 GB/s.
+// Two matrices instead of three, whose activation reads and writes one width each: (2 x 1000 + 2 x 2000) x 2
+// B a pair; 0.53125 B a weight at 700 GB/s.
 TEST(MoeTime, KnowsUngatedAndPackedWeights) {
   MoeShape shape = experts();
   shape.gated = false;
-  EXPECT_NEAR(us(moe_time(toy_gpu(), shape, 1)), 10 + 16.004 + 2 * 0.016, 1e-9);
+  EXPECT_NEAR(us(moe_time(toy_gpu(), shape, 1)), 10 + 16.004 + 2 * 0.012, 1e-9);
   shape.gated = true;
   shape.type = "w4a16_mxfp4";
   EXPECT_NEAR(us(moe_time(toy_gpu(), shape, 1)), 10 + (12e6 * 0.53125 + 4000 + 32000) / 700e3, 1e-9);

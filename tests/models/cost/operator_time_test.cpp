@@ -115,7 +115,7 @@ TEST(DecodeAttention, NamesTheMissingHeadSize) {
 
 TEST(ElementwiseTime, DividesByItsEfficiency) {
   // 2 MB lie halfway between 1 and 4 MB in logarithms: efficiency sqrt(0.5 x 1); 2 us / 0.7071 + 5 us.
-  EXPECT_NEAR(us(elementwise_time(toy_gpu(), 2e6)), 5 + 2 / std::sqrt(0.5), 1e-9);
+  EXPECT_NEAR(us(elementwise_time(toy_gpu(), {"rope", 2e5}, 10)), 5 + 2 / std::sqrt(0.5), 1e-9);
 }
 
 TEST(CollectiveTime, ReadsTheCurveOfExactlyThatGroup) {

@@ -40,7 +40,7 @@ TEST(WeightFormats, NameTheGemmTheyRunAs) {
   EXPECT_EQ(weight_format("nvfp4").gemm_type, "nvfp4");
   EXPECT_EQ(weight_format("mxfp4").moe_type, "w4a16_mxfp4");
   EXPECT_EQ(weight_format("awq-int4").moe_type, "int4_wo");
-  EXPECT_EQ(weight_format_names().size(), 8u);
+  EXPECT_EQ(weight_format_names().size(), 9u);
   EXPECT_DOUBLE_EQ(kv_format("fp8").bytes, 1);
 }
 

@@ -9,7 +9,7 @@ on_first="taskset 1" on_second="taskset 2"
 ours() {  # DEVICE OPTIONS…: the client's rows; the server runs on rxe0
   local device=$1
   shift
-  $on_first sextant-measure rdma --server -d rxe0 --quiet >/tmp/server.log 2>&1 &
+  $on_first sextant-measure rdma --server -d rxe0 --wait 20 --quiet >/tmp/server.log 2>&1 &
   wait_for_server
   $on_second sextant-measure rdma -d "$device" "$@" -o - 10.0.0.1 2>/tmp/client.log
   local code=$?

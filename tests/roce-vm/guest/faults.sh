@@ -2,8 +2,18 @@
 . ./lib.sh
 ip=/programs/ip  # busybox's shell would take its own
 
-start_server() { sextant-measure rdma --server -d rxe0 "$@" >/tmp/server.log 2>&1 & server=$!; wait_for_server; }
+start_server() { sextant-measure rdma --server -d rxe0 --wait 20 "$@" >/tmp/server.log 2>&1 & server=$!; wait_for_server; }
 start_client() { sextant-measure rdma -d rxe1 --quiet --op write --test bw -s 4096 "$@" 10.0.0.1 >/tmp/client.log 2>&1; }
+
+# Until the client has printed its table's heading, and a little longer.
+wait_for_transfer() {
+  local turns=0
+  until grep -q " Test, " /tmp/client.log || [ $turns -gt 100 ]; do
+    turns=$((turns + 1))
+    usleep 100000
+  done
+  sleep 1
+}
 
 now() { cut -d' ' -f1 /proc/uptime; }
 
@@ -49,21 +59,21 @@ wait $server; expect "a corrupted byte, at the server" /tmp/server.log "the data
 start_server
 sextant-measure rdma -d rxe1 --op write --test bw -s 4096 -D 60 10.0.0.1 >/tmp/client.log 2>&1 &
 client=$!
-sleep 2
+wait_for_transfer
 begin=$(now)
 kill -9 $server
 wait $client; expect "server killed" /tmp/client.log "went away" "$begin" $?
 start_server
 sextant-measure rdma -d rxe1 --op send --test lat -s 4096 -D 60 10.0.0.1 >/tmp/client.log 2>&1 &
 client=$!
-sleep 2
+wait_for_transfer
 begin=$(now)
 kill -9 $client
 wait $server; expect "client killed" /tmp/server.log "went away" "$begin" $?
 start_server
 sextant-measure rdma -d rxe1 --op send --test lat -s 4096 -D 60 --patience 3 10.0.0.1 >/tmp/client.log 2>&1 &
 client=$!
-sleep 2
+wait_for_transfer
 begin=$(now)
 kill -STOP $server
 wait $client; expect "server hangs" /tmp/client.log "nothing has moved between here and server 10.0.0.1 for 3 s" "$begin" $?

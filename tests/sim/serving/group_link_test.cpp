@@ -19,16 +19,16 @@ std::vector<int> first(const Cluster& all, std::size_t count) {
   return gpus;
 }
 
-// Tables hold groups of 2, 4 and 8. Three ranks lie between two and four: 64 MiB over NVLink 4 took those 248
-// and 323 us.
+// Groups of 2, 3, 4 and 8 were measured. 64 MiB over NVLink 4 took four and eight 319 and 320 us; a ring of
+// six moves 2 x 5/6 of the bytes, of four 2 x 3/4: 355 us at four's rate.
 TEST(GroupLink, HasACurveForAnySizeInsideANode) {
   const Cluster node = cluster(R"({"nodes": [{"node": "hgx", "gpus": {"h200-sxm": 8}}]})");
-  const LinkProfile three = group_link(Topology(node), first(node, 3));
-  const TransferCurve* curve = three.collective("all_reduce", 3);
+  const LinkProfile six = group_link(Topology(node), first(node, 6));
+  const TransferCurve* curve = six.collective("all_reduce", 6);
   ASSERT_NE(curve, nullptr);
   EXPECT_EQ(curve->grade, Grade::scaled);
-  EXPECT_GT(curve->time_us(67108864), 248);
-  EXPECT_LT(curve->time_us(67108864), 323);
+  EXPECT_GT(curve->time_us(67108864), 300);
+  EXPECT_LT(curve->time_us(67108864), 370);
   EXPECT_EQ(group_link(Topology(node), first(node, 4)).collective("all_reduce", 4)->grade, Grade::measured);
 }
 

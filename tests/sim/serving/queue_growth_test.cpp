@@ -8,7 +8,7 @@ namespace {
 /// The verdict on `arrivals` of which the i-th finds i / `every` waiting.
 bool growing(int arrivals, int every) {
   QueueGrowth growth;
-  for (int i = 0; i < arrivals; ++i) growth.arrival(i / every);
+  for (int i = 0; i < arrivals; ++i) growth.arrival(Time::seconds(i), i / every, i - i / every);
   return growth.overloaded();
 }
 
@@ -23,11 +23,49 @@ TEST(QueueGrowth, GrowthAgainstTheRootOfArrivals) {
 
 TEST(QueueGrowth, SteadyOrFewIsNoOverload) {
   QueueGrowth steady;
-  for (int i = 0; i < 1000; ++i) steady.arrival(500);
+  for (int i = 0; i < 1000; ++i) steady.arrival(Time::seconds(i), 500, i);
   EXPECT_FALSE(steady.overloaded());
   EXPECT_FALSE(growing(29, 1)) << "halves differ by 14, but 29 arrivals tell nothing";
   EXPECT_TRUE(growing(64, 1)) << "halves differ by 32, the root is 8";
   EXPECT_FALSE(QueueGrowth{}.overloaded());
+}
+
+// One request a second. Up to 1,000 s none waits; from then on each third is served, so the queue after n
+// more arrivals is 2n/3: it grew from 1,000 s on, at 1 request/s against 1/3, and 2,000 of 3,000 more wait at
+// 4,000 s.
+TEST(QueueGrowth, SaysSinceWhenAndHowFast) {
+  QueueGrowth growth;
+  for (int i = 0; i <= 4000; ++i) {
+    const int waiting = i <= 1000 ? 0 : 2 * (i - 1000) / 3;
+    growth.arrival(Time::seconds(i), waiting, i - waiting);
+  }
+  ASSERT_TRUE(growth.overloaded());
+  const Overload overload = growth.overload();
+  EXPECT_NEAR(overload.from_s, 1000, 2);
+  EXPECT_NEAR(overload.arrival_rate, 1, 1e-9);
+  EXPECT_NEAR(overload.capacity, 1.0 / 3, 1e-3);
+  EXPECT_EQ(overload.waiting, 2000);
+}
+
+// The same with 100 times as many arrivals, of which points stand for 64 or more; 10 arrivals a second.
+TEST(QueueGrowth, SaysSoAfterMerging) {
+  QueueGrowth growth;
+  for (int i = 0; i <= 400'000; ++i) {
+    const int waiting = i <= 100'000 ? 0 : 2 * (i - 100'000) / 3;
+    growth.arrival(Time{i * std::int64_t{100'000'000}}, waiting, i - waiting);
+  }
+  const Overload overload = growth.overload();
+  EXPECT_NEAR(overload.from_s, 10'000, 20);
+  EXPECT_NEAR(overload.arrival_rate, 10, 0.01);
+  EXPECT_NEAR(overload.capacity, 10.0 / 3, 0.02);
+}
+
+// Growth from the first arrival on follows the line throughout: since the first, at 5 s.
+TEST(QueueGrowth, FromTheFirstArrivalOn) {
+  QueueGrowth growth;
+  for (int i = 0; i < 1000; ++i) growth.arrival(Time::seconds(5 + i), i / 2, i - i / 2);
+  EXPECT_EQ(growth.overload().from_s, 5);
+  EXPECT_NEAR(growth.overload().capacity, 0.5, 1e-3);
 }
 
 }  // namespace

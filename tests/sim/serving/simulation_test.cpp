@@ -191,6 +191,91 @@ TEST(Simulation, AsynchronousSchedulingSeesAFreePlaceAStepLate) {
   EXPECT_DOUBLE_EQ(run({}, 1000, options, w).ttft.mean, (1 + 1 + 5) / 3.0);
 }
 
+PromptBlocks one_name(std::uint64_t name, std::int64_t tokens) {
+  return {std::make_shared<const std::vector<std::uint64_t>>(1, name), tokens, tokens};
+}
+
+// Prompt tokens cost 10 us, passes 1 ms. A's prompt of 160 tokens takes 1 + 1.6 ms. B, the same prompt when A
+// has long ended, computes only the last block, for its last token must be: 16 tokens, 1.16 ms. C is another
+// prompt. Without the cache all take 2.6 ms.
+TEST(Simulation, PrefixCacheSparesWhatIsKnown) {
+  ToyPipeline toy;
+  toy.per_prompt_token = Time{10'000};
+  const Workload w = these({{Time{}, 160, 2, one_name(1, 160)},
+                            {Time{100'000'000}, 160, 2, one_name(1, 160)},
+                            {Time{200'000'000}, 160, 2, one_name(2, 160)}});
+  EngineOptions options = engine();
+  EXPECT_NEAR(run(toy, 1000, options, w).ttft.mean, (2.6 + 1.16 + 2.6) / 3, 1e-9);
+  options.enable_prefix_caching = false;
+  EXPECT_NEAR(run(toy, 1000, options, w).ttft.mean, 2.6, 1e-9);
+}
+
+// Two requests of 16 + 40 tokens on 6 blocks, as above: the one preempted with 48 cached tokens (3 blocks)
+// comes back after 7 steps. By then the first has taken one of the three freed blocks, the last: 2 are
+// found, so 49 - 32 = 17 of its tokens are computed again, not 49. At 10 us a token: 0.17 for 0.49 ms.
+TEST(Simulation, PreemptedRequestsFindTheirOwnBlocks) {
+  ToyPipeline toy;
+  toy.per_prompt_token = Time{10'000};
+  EngineOptions options = engine();
+  const Workload w = these({{Time{}, 16, 40, {}}, {Time{}, 16, 40, {}}});
+  const ServingMetrics cached = run(toy, 6, options, w);
+  options.enable_prefix_caching = false;
+  const ServingMetrics computed = run(toy, 6, options, w);
+  EXPECT_EQ(cached.preemptions, 1);
+  EXPECT_NEAR(computed.e2el.mean - cached.e2el.mean, 0.32 / 2, 1e-9);
+}
+
+// A front end of 5 ms puts every token off by 5 ms and leaves the gaps as they are: 1 + 5 to the first token,
+// ten more to the last.
+TEST(Simulation, FrontEndComesBeforeTheScheduler) {
+  ToyPipeline toy;
+  toy.front_end_time = Time{5'000'000};
+  const ServingMetrics m = run(toy, 1000, engine(), closed_loop(1, 1, 100, 11));
+  EXPECT_DOUBLE_EQ(m.ttft.mean, 6);
+  EXPECT_DOUBLE_EQ(m.e2el.mean, 16);
+  EXPECT_DOUBLE_EQ(m.tpot.mean, 1);
+}
+
+// Budget 100, threshold 40: a prompt of 100 tokens takes steps of 40, 40 and 20, and a short one beside it
+// finds room in the first.
+TEST(Simulation, LongPrefillTokenThresholdLeavesRoomForOthers) {
+  EngineOptions options = engine(8, 100);
+  const Workload w = these({{Time{}, 100, 1, {}}, {Time{}, 30, 1, {}}});
+  EXPECT_DOUBLE_EQ(run({}, 1000, options, w).ttft.mean, (1 + 2) / 2.0);
+  options.long_prefill_token_threshold = 40;
+  EXPECT_DOUBLE_EQ(run({}, 1000, options, w).ttft.mean, (3 + 1) / 2.0);
+}
+
+// One place, A runs. B waits with priority 1, C, which came later, with 0: C goes first.
+TEST(Simulation, PriorityGoesBeforeArrival) {
+  const Workload w = these({{Time{}, 10, 3, {}, 0}, {Time{}, 10, 3, {}, 1}, {Time{1'000}, 10, 3, {}, 0}});
+  EngineOptions options = engine(1);
+  for (const bool step_by_step : {false, true}) {
+    options.scheduling_policy = SchedulingPolicy::fcfs;
+    EXPECT_NEAR(run({}, 1000, options, w, step_by_step).ttft.median, 4, 1e-9) << "B after A";
+    options.scheduling_policy = SchedulingPolicy::priority;
+    const ServingMetrics m = run({}, 1000, options, w, step_by_step);
+    // A at 1, C at 4 (less the 1 us), B at 7.
+    EXPECT_NEAR(m.ttft.mean, (1 + 3.999 + 7) / 3, 1e-9);
+    EXPECT_NEAR(m.ttft.median, 3.999, 1e-9);
+  }
+}
+
+// 5 blocks. A (priority 5) is prefilled from 0 to 1 ms, B (priority 1, 1 us later) from 1 to 2. At 18 ms A
+// holds 3 blocks (33 cached) and B needs its third: A was admitted first and yet must go. B ends with its
+// 32nd token at 33 ms; then A, with 18 tokens yielded, is prefilled again (the 19th at 34) and has 21 to go.
+TEST(Simulation, TheLowestPriorityIsPreempted) {
+  const Workload w = these({{Time{}, 16, 40, {}, 5}, {Time{1'000}, 16, 32, {}, 1}});
+  EngineOptions options = engine();
+  options.scheduling_policy = SchedulingPolicy::priority;
+  for (const bool step_by_step : {false, true}) {
+    const ServingMetrics m = run({}, 5, options, w, step_by_step);
+    EXPECT_EQ(m.preemptions, 1);
+    EXPECT_EQ(m.finished, 2);
+    EXPECT_NEAR(m.e2el.mean, (55 + 32.999) / 2, 1e-9);
+  }
+}
+
 TEST(Simulation, RejectsWhatCanNeverRun) {
   EngineOptions options = engine();
   options.max_model_len = 100;
@@ -253,7 +338,30 @@ struct Case {
 /// vLLM's options that change who is admitted when.
 struct Admission {
   bool reserve_full_isl, async_scheduling;
+  bool prefixes = false, priorities = false;
 };
+
+/// A third of the requests repeat one of ten prompts, with the tokens they yield; priorities from 0 to 2.
+Workload with_prefixes_and_priorities(const Workload& workload, const Admission& admission) {
+  const auto source = make_request_source(workload);
+  std::vector<Request> requests;
+  while (auto request = source->next()) {
+    const auto i = static_cast<std::uint64_t>(requests.size());
+    if (admission.prefixes && i % 3 == 0) {
+      request->prompt_blocks.names = std::make_shared<const std::vector<std::uint64_t>>(
+          std::vector<std::uint64_t>{i % 30, 100 + i % 30, 200 + i % 30, 300 + i % 30});
+      request->prompt_blocks.hash_block_tokens = 100;
+      request->prompt_blocks.named_tokens = 400;
+    }
+    if (admission.priorities) request->priority = static_cast<std::int64_t>(i * 7 % 3);
+    requests.push_back(std::move(*request));
+  }
+  if (workload.arrival == Workload::Arrival::poisson) return these(std::move(requests));
+  Workload closed = these(std::move(requests));
+  closed.arrival = workload.arrival;
+  closed.max_concurrency = workload.max_concurrency;
+  return closed;
+}
 
 class FastAndPlain : public testing::TestWithParam<std::tuple<Case, Admission>> {};
 
@@ -275,6 +383,9 @@ TEST_P(FastAndPlain, AgreeBitByBit) {
   w.prompt = {LengthDistribution::Kind::lognormal, 200, 0.8, 1, 3000};
   w.output = {LengthDistribution::Kind::lognormal, 60, 0.9, 1, 800};
   w.seed = 3;
+  options.scheduling_policy = admission.priorities ? SchedulingPolicy::priority : SchedulingPolicy::fcfs;
+  options.long_prefill_token_threshold = admission.prefixes ? 100 : 0;
+  if (admission.prefixes || admission.priorities) w = with_prefixes_and_priorities(w, admission);
   const ServingMetrics fast = run(toy, c.blocks, options, w, false);
   const ServingMetrics plain = run(toy, c.blocks, options, w, true);
   EXPECT_EQ(fast.arrived, 2000);
@@ -296,7 +407,120 @@ INSTANTIATE_TEST_SUITE_P(
                                      Case{3, 300, 64, 256, 48, 0}, Case{3, 5000, 64, 2048, 0, 30},
                                      Case{2, 250, 16, 128, 0, 200}, Case{4, 400, 200, 200, 100, 0}),
                      testing::Values(Admission{false, false}, Admission{true, false}, Admission{false, true},
-                                     Admission{true, true})));
+                                     Admission{true, true}, Admission{false, true, true, false},
+                                     Admission{true, true, true, true},
+                                     Admission{false, false, true, true})));
+
+// Without a prompt or without an output there is nothing to do: rejected and counted, as vLLM does; the
+// closed loop goes on. Two of the four finish.
+TEST(Simulation, RequestsWithoutTokensAreRejected) {
+  std::vector<Request> requests(4);
+  for (std::size_t i = 0; i < 4; ++i) {
+    requests[i].prompt_tokens = i == 1 ? 0 : 10;
+    requests[i].output_tokens = i == 2 ? 0 : 5;
+    requests[i].id = i;
+  }
+  for (const bool closed : {false, true}) {
+    Workload w = these(requests);
+    if (closed) {
+      w.arrival = Workload::Arrival::concurrency;
+      w.max_concurrency = 1;
+    }
+    const ServingMetrics m = run({}, 1000, engine(), w);
+    EXPECT_EQ(m.arrived, 4);
+    EXPECT_EQ(m.rejected, 2);
+    EXPECT_EQ(m.finished, 2);
+  }
+}
+
+// One at a time, each alone 5 steps of 1 ms: 200 requests/s are served. 400/s arrive: after 10 s half of
+// 4,000 wait, and the run goes on until more than most_waiting do: 0.5 of those that arrive, so after some 2
+// x 500 arrivals.
+TEST(Simulation, AWorkloadThatNeverDrainsEndsTheRun) {
+  Workload w;
+  w.request_rate = 400;
+  w.num_prompts = 1'000'000;
+  w.prompt.mean = 10;
+  w.output.mean = 5;
+  SimulationOptions options;
+  options.most_waiting = 500;
+  std::string message;
+  try {
+    simulate({{std::make_shared<ToyPipeline>(), 1000}}, engine(1), w, options);
+  } catch (const InputError& error) {
+    message = error.what();
+  }
+  EXPECT_NE(message.find("never drains"), std::string::npos) << message;
+  EXPECT_NE(message.find("501 requests waiting"), std::string::npos) << message;
+  EXPECT_NE(message.find("200 requests/s served"), std::string::npos) << message;
+}
+
+// The same for 4 s: it drains, and the result says that 400/s arrived and 200/s were served from the start
+// on.
+TEST(Simulation, SaysHowMuchTooMuch) {
+  Workload w;
+  w.request_rate = 400;
+  w.num_prompts = 1600;
+  w.prompt.mean = 10;
+  w.output.mean = 5;
+  const ServingMetrics m = run({}, 1000, engine(1), w);
+  EXPECT_TRUE(m.overloaded);
+  EXPECT_NEAR(m.overload.capacity, 200, 2);
+  EXPECT_NEAR(m.overload.arrival_rate, 400, 40);
+  EXPECT_LT(m.overload.from_s, 0.5);
+}
+
+// One client, three conversations of two turns, passes of 1 ms: a turn of five tokens takes 5 ms, the think
+// time 95 ms: turns begin at 0, 100, then the next conversation at once at 105, 205, 210, 310; the last ends
+// at 315 ms.
+TEST(Simulation, ConversationsThinkBetweenTurns) {
+  Workload w = closed_loop(1, 6, 10, 5);
+  w.conversations.emplace();
+  w.conversations->num_turns.mean = 2;
+  w.conversations->think_time_s = 0.095;
+  const ServingMetrics m = run({}, 1000, engine(), w);
+  EXPECT_EQ(m.finished, 6);
+  EXPECT_NEAR(m.duration_s, 0.315, 1e-9);
+  // Prompts of 10 and 10 + 5 + 10 tokens.
+  EXPECT_EQ(m.prompt_tokens, 3 * (10 + 25));
+}
+
+ServingMetrics fleet(RouterOptions::Policy policy, bool step_by_step) {
+  ToyPipeline toy;
+  toy.per_prompt_token = Time{10'000};
+  Workload w;
+  w.request_rate = 300;
+  w.num_prompts = 3000;
+  w.prompt.mean = 40;
+  w.output = {LengthDistribution::Kind::lognormal, 30, 0.8, 1, 200};
+  w.conversations.emplace();
+  w.conversations->num_turns = {LengthDistribution::Kind::uniform, 3, 0, 1, 5};
+  w.conversations->common_prefix_num_tokens = 64;
+  w.conversations->common_prefixes = 3;
+  w.conversations->think_time_s = 0.2;
+  w.conversations->exponential_think_time = true;
+  SimulationOptions options;
+  options.step_by_step = step_by_step;
+  options.router.policy = policy;
+  const auto pipeline = std::make_shared<ToyPipeline>(toy);
+  return simulate({{pipeline, 200}, {pipeline, 200}, {pipeline, 200}}, engine(32, 256), w, options);
+}
+
+// Whatever the router, nothing is lost and both implementations take the same path; the policies differ.
+TEST(Simulation, FleetsAreFastAndPlainAlike) {
+  using Policy = RouterOptions::Policy;
+  std::vector<std::string> fingerprints;
+  for (const Policy policy : {Policy::round_robin, Policy::least_requests, Policy::prefix_aware}) {
+    const ServingMetrics fast = fleet(policy, false), plain = fleet(policy, true);
+    EXPECT_EQ(fast.finished, 3000);
+    EXPECT_EQ(fast.fingerprint, plain.fingerprint);
+    EXPECT_EQ(fast.e2el.p99, plain.e2el.p99);
+    EXPECT_EQ(fast.itl.mean, plain.itl.mean);
+    fingerprints.push_back(fast.fingerprint);
+  }
+  EXPECT_NE(fingerprints[0], fingerprints[1]);
+  EXPECT_NE(fingerprints[1], fingerprints[2]);
+}
 
 }  // namespace
 }  // namespace sextant

@@ -8,7 +8,7 @@ namespace sextant {
 class ToyPipeline final : public PipelineModel {
  public:
   int stage_count = 1;
-  Time base{1'000'000}, per_prompt_token{0}, per_decode{0}, hop_time{0}, host_time{0};
+  Time base{1'000'000}, per_prompt_token{0}, per_decode{0}, hop_time{0}, host_time{0}, front_end_time{0};
 
   int stages() const override { return stage_count; }
   PassTime pass(int, const PassShape& shape) const override {
@@ -18,6 +18,7 @@ class ToyPipeline final : public PipelineModel {
   }
   Time hop(int, std::int64_t) const override { return hop_time; }
   Time host(std::int64_t) const override { return host_time; }
+  Time front_end(std::int64_t) const override { return front_end_time; }
 };
 
 }  // namespace sextant

@@ -93,10 +93,8 @@ TEST(AzureTrace, MalformedRowsAreNamedByLine) {
   EXPECT_THAT(
       azure_error(header + row + "2023-11-16 18:17:03.9799599,1,1"),
       AllOf(HasSubstr(": line 3: found a timestamp 100 ns before the row above"), HasSubstr("sorted")));
-  EXPECT_THAT(azure_error(header + "2023-11-16 18:17:03,0,1\n"),
-              HasSubstr("line 2: found a prompt of 0 tokens"));
-  EXPECT_THAT(azure_error(header + "2023-11-16 18:17:03,1,0\n"),
-              HasSubstr("line 2: found an output of 0 tokens"));
+  EXPECT_THAT(azure_error(header + "2023-11-16 18:17:03,-1,1\n"),
+              HasSubstr("line 2: found a prompt of -1 tokens"));
   EXPECT_THAT(azure_error(header + "2023-11-16 18:17:03,1,-4\n"), HasSubstr("found an output of -4 tokens"));
   EXPECT_THAT(azure_error(header + "2023-11-16 18:17:03,1.5,4\n"),
               HasSubstr("found \"1.5\" in column ContextTokens"));
@@ -120,7 +118,98 @@ TEST(AzureTrace, HeaderAndEmptyFiles) {
   EXPECT_THAT(azure_error(header), HasSubstr("found no requests"));
   EXPECT_THAT(azure_error(""), HasSubstr("found no requests"));
   EXPECT_THAT(error_of([] { read_trace("/nowhere/x.csv", "azure"); }), HasSubstr("/nowhere/x.csv"));
-  EXPECT_THAT(error_of([] { read_trace("/nowhere/x.csv", "sharegpt"); }), HasSubstr("azure or mooncake"));
+  EXPECT_THAT(error_of([] { read_trace("/nowhere/x.csv", "gpt"); }),
+              HasSubstr("azure, burstgpt, mooncake or sharegpt"));
+}
+
+// Rows without tokens stay: the engine rejects them, and the run counts it.
+TEST(AzureTrace, RowsWithoutTokensStay) {
+  const std::vector<Request> rows = azure(header + "2023-11-16 18:17:03,0,1\n2023-11-16 18:17:03,1,0\n");
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].prompt_tokens, 0);
+  EXPECT_EQ(rows[1].output_tokens, 0);
+}
+
+// BurstGPT counts seconds from the beginning of its recording, whole or not; columns are found by name.
+TEST(BurstGptTrace, Rows) {
+  const std::string head = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n";
+  const auto read = [&](const std::string& rows) {
+    return read_trace(TraceFile(head + rows).path, "burstgpt");
+  };
+  const std::vector<Request> rows = read(
+      "5,ChatGPT,472,18,490,Conversation log\n45.25,GPT-4,1087,230,1317,API log\n45.25,GPT-4,9,0,9,API "
+      "log\n");
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows[0].arrival.ns, 0);
+  EXPECT_EQ(rows[0].prompt_tokens, 472);
+  EXPECT_EQ(rows[1].arrival.ns, 40'250'000'000);
+  EXPECT_EQ(rows[1].output_tokens, 230);
+  EXPECT_EQ(rows[2].output_tokens, 0);
+  EXPECT_THAT(error_of([&] { read("-5,a,1,1,2,b\n"); }),
+              AllOf(HasSubstr("line 2: found the timestamp \"-5\""), HasSubstr("seconds")));
+  EXPECT_THAT(error_of([&] { read("7,a,1,1,2,b\n6,a,1,1,2,b\n"); }), HasSubstr("line 3: found a timestamp"));
+  EXPECT_THAT(error_of([&] { read("nan,a,1,1,2,b\n"); }), HasSubstr("timestamp"));
+  EXPECT_THAT(error_of([] { read_trace(TraceFile("Timestamp,Request tokens\n").path, "burstgpt"); }),
+              HasSubstr("found no column Response tokens"));
+}
+
+std::vector<Request> sharegpt(const std::string& text, double characters_per_token = 4) {
+  return read_trace(TraceFile(text).path, "sharegpt", characters_per_token);
+}
+
+std::string array(const std::string& elements) {
+  std::string text = "[";
+  return text.append(elements).append("]");
+}
+
+std::string said(int characters) {
+  return R"({"from": "human", "value": ")" + std::string(static_cast<std::size_t>(characters), 'x') + R"("})";
+}
+
+std::string conversation(const std::vector<int>& characters) {
+  std::string texts;
+  for (const int count : characters) texts += (texts.empty() ? "" : ", ") + said(count);
+  return R"({"id": "a", "conversations": [)" + texts + "]}";
+}
+
+// At 4 characters a token 41 characters are 11 tokens and 16 are 4. Of the others one has a single text, one
+// a prompt of 3 tokens (12 characters), one a prompt of 1025, one 1024 + 1025 tokens: none is used.
+TEST(ShareGptTrace, FirstTwoTextsByTheTokenRule) {
+  std::string conversations = conversation({41, 16, 999});
+  for (const std::vector<int>& characters :
+       {std::vector<int>{41}, {12, 16}, {4100, 16}, {4096, 4100}, {4096, 4096}})
+    conversations.append(",").append(conversation(characters));
+  const std::vector<Request> rows = sharegpt(array(conversations));
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].prompt_tokens, 11);
+  EXPECT_EQ(rows[0].output_tokens, 4);
+  EXPECT_EQ(rows[1].prompt_tokens, 1024);
+  EXPECT_EQ(rows[1].output_tokens, 1024);
+}
+
+// Sixteen characters of three bytes each are 4 tokens, not 12; keys of other objects named "value" do not
+// count.
+TEST(ShareGptTrace, CountsCharactersNotBytes) {
+  std::string text;
+  for (int i = 0; i < 16; ++i) text += "\xE4\xBD\xA0";
+  const std::string one = R"({"from": "gpt", "markdown": {"value": "y"}, "value": ")" + text + R"("})";
+  const std::vector<Request> rows = sharegpt(R"([{"value": "zzz", "conversations": [)" + one + "," + one +
+                                             R"(], "tags": [{"value": "q"}]}])");
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0].prompt_tokens, 4);
+  EXPECT_EQ(rows[0].output_tokens, 4);
+}
+
+TEST(ShareGptTrace, BadFiles) {
+  EXPECT_THAT(error_of([] { sharegpt("[]"); }), HasSubstr("found no usable one among 0 conversations"));
+  EXPECT_THAT(error_of([] { sharegpt(array(conversation({1, 1}))); }), HasSubstr("among 1 conversations"));
+  EXPECT_THAT(error_of([] { sharegpt("{}"); }), HasSubstr("found no array"));
+  EXPECT_THAT(error_of([] { sharegpt("3"); }), HasSubstr("found no array"));
+  EXPECT_THAT(error_of([] { sharegpt(R"([{"id": )"); }), HasSubstr("byte "));
+  EXPECT_THAT(error_of([] {
+                sharegpt(array(conversation({41, 16})), 0);
+              }),
+              HasSubstr("characters_per_token"));
 }
 
 TEST(MooncakeTrace, Rows) {
@@ -132,7 +221,11 @@ TEST(MooncakeTrace, Rows) {
   EXPECT_EQ(rows[0].arrival.ns, 0);
   EXPECT_EQ(rows[0].prompt_tokens, 6758);
   EXPECT_EQ(rows[0].output_tokens, 500);
-  EXPECT_THAT(rows[0].prefix_blocks, ElementsAre(0, 1, 2));
+  EXPECT_THAT(*rows[0].prompt_blocks.names, ElementsAre(0, 1, 2));
+  EXPECT_EQ(rows[0].prompt_blocks.hash_block_tokens, 512);
+  // Three names reach 1536 tokens of the 6758; the one name of the second prompt has but 10 to name.
+  EXPECT_EQ(rows[0].prompt_blocks.named_tokens, 1536);
+  EXPECT_EQ(rows[1].prompt_blocks.named_tokens, 10);
   EXPECT_EQ(rows[1].arrival.ns, 3'000'000'000);
 }
 
@@ -145,7 +238,7 @@ TEST(MooncakeTrace, MalformedRowsAreNamedByLine) {
               AllOf(HasSubstr("line 2"), HasSubstr("output_length")));
   EXPECT_THAT(error(R"({"timestamp": 9, "input_length": 1, "output_length": 1})"),
               HasSubstr("line 2: found a timestamp"));
-  EXPECT_THAT(error(R"({"timestamp": 11, "input_length": 0, "output_length": 1})"),
+  EXPECT_THAT(error(R"({"timestamp": 11, "input_length": -1, "output_length": 1})"),
               HasSubstr("line 2: found a prompt"));
   EXPECT_THAT(error(R"({"timestamp": 11, "input_length": 1, "output_length": 1, "hash_ids": ["a"]})"),
               AllOf(HasSubstr("line 2"), HasSubstr("hash_ids")));
@@ -231,7 +324,7 @@ class PublishedTrace : public testing::Test {
     for (const Request& request : requests) {
       prompts += request.prompt_tokens;
       outputs += request.output_tokens;
-      hashes += request.prefix_blocks.size();
+      if (request.prompt_blocks.names) hashes += request.prompt_blocks.names->size();
     }
     EXPECT_EQ(requests.size(), rows);
     EXPECT_EQ(prompts, prompt);

@@ -2,9 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <numeric>
 
@@ -267,6 +270,171 @@ TEST(RequestSource, UniformIncludesBothEnds) {
   EXPECT_EQ(*std::min_element(lengths.begin(), lengths.end()), 1);
   EXPECT_EQ(*std::max_element(lengths.begin(), lengths.end()), 5);
   EXPECT_NEAR(moments(lengths).mean, 3, 0.04);
+}
+
+std::vector<double> arrival_seconds(const std::vector<Request>& requests) {
+  std::vector<double> seconds;
+  for (const Request& request : requests) seconds.push_back(request.arrival.seconds());
+  return seconds;
+}
+
+// burstiness "inf": a request every 1 / 4 s.
+TEST(RequestSource, ConstantGaps) {
+  EXPECT_THAT(
+      arrival_seconds(all(with_lengths(R"("request_rate": 4, "burstiness": "inf", "num_prompts": 4)"))),
+      testing::ElementsAre(0.25, 0.5, 0.75, 1.0));
+}
+
+// Constant gaps of one expected request: 2/s for 2 s give 0.5, 1, 1.5, 2; then a pause of 3 s; then 4/s from
+// 5 s on.
+TEST(RequestSource, StagesByTheClock) {
+  EXPECT_THAT(
+      arrival_seconds(all(with_lengths(
+          R"("rate_stages": [{"request_rate": 2, "duration_s": 2}, {"request_rate": 0, "duration_s": 3},
+             {"request_rate": 4}], "burstiness": "inf", "num_prompts": 6)"))),
+      testing::ElementsAre(0.5, 1, 1.5, 2, 5.25, 5.5));
+}
+
+// From 0 to 4.25/s within 8.5 s, half a request/s more each second: the n-th request comes when t^2 / 4 = n,
+// at t = 2 sqrt(n): 2, 2.828, ... The 18th at 8.485 s is the last: without num_prompts the stages' end is the
+// end.
+TEST(RequestSource, StagesMayRise) {
+  const std::vector<double> seconds = arrival_seconds(all(with_lengths(
+      R"("rate_stages": [{"request_rate": 0, "end_rate": 4.25, "duration_s": 8.5}], "burstiness": "inf")")));
+  ASSERT_EQ(seconds.size(), 18u);
+  for (std::size_t n = 1; n <= 18; ++n)
+    EXPECT_NEAR(seconds[n - 1], 2 * std::sqrt(static_cast<double>(n)), 1e-9);
+}
+
+// Poisson through stages: 10/s for 1,000 s and 2/s for 1,000 s: 10,000 +- 100 and 2,000 +- 45; 4 deviations.
+TEST(RequestSource, PoissonThroughStages) {
+  const std::vector<double> seconds = arrival_seconds(all(with_lengths(
+      R"("rate_stages": [{"request_rate": 10, "duration_s": 1000}, {"request_rate": 2, "duration_s": 1000}])")));
+  const auto first = std::count_if(seconds.begin(), seconds.end(), [](double s) { return s < 1000; });
+  EXPECT_NEAR(static_cast<double>(first), 10'000, 400);
+  EXPECT_NEAR(static_cast<double>(seconds.size()) - static_cast<double>(first), 2'000, 180);
+}
+
+// vLLM's ramp goes by the number of the request: of three, the rates are 1, 2.5 and 4 (linear) or 1, 2 and 4
+// (exponential); gaps are 1 / rate.
+TEST(RequestSource, RampUpByTheRequest) {
+  const std::string ends =
+      R"("ramp_up_start_rps": 1, "ramp_up_end_rps": 4, "burstiness": "inf", "num_prompts": 3)";
+  EXPECT_THAT(arrival_seconds(all(with_lengths(R"("ramp_up_strategy": "linear", )" + ends))),
+              testing::ElementsAre(1, testing::DoubleNear(1.4, 1e-9), testing::DoubleNear(1.65, 1e-9)));
+  EXPECT_THAT(arrival_seconds(all(with_lengths(R"("ramp_up_strategy": "exponential", )" + ends))),
+              testing::ElementsAre(1, testing::DoubleNear(1.5, 1e-9), testing::DoubleNear(1.75, 1e-9)));
+}
+
+TEST(ReadWorkload, RefusesBadStagesAndRamps) {
+  EXPECT_THAT(error_with_lengths(R"("rate_stages": [], "num_prompts": 1)"), HasSubstr("found no stage"));
+  EXPECT_THAT(
+      error_with_lengths(R"("rate_stages": [{"request_rate": 1}, {"request_rate": 2}], "num_prompts": 1)"),
+      HasSubstr("rate_stages[0]: found no 'duration_s'"));
+  EXPECT_THAT(error_with_lengths(R"("rate_stages": [{"request_rate": 0, "duration_s": 1}])"),
+              HasSubstr("found no stage of a rate above 0"));
+  EXPECT_THAT(error_with_lengths(R"("rate_stages": [{"request_rate": 1}])"), HasSubstr("num_prompts"));
+  EXPECT_THAT(error_with_lengths(R"("ramp_up_strategy": "cubic", "num_prompts": 1)"), HasSubstr("linear"));
+  EXPECT_THAT(error_with_lengths(R"("ramp_up_strategy": "linear", "num_prompts": 1)"),
+              HasSubstr("ramp_up_start_rps"));
+  EXPECT_THAT(error_with_lengths(R"("ramp_up_start_rps": 1, "request_rate": 1, "num_prompts": 1)"),
+              HasSubstr("ramp_up_start_rps"));
+  EXPECT_THAT(error_of(R"({"trace": {"path": "x", "format": "sharegpt"}, "request_rate": 1})"),
+              HasSubstr("characters_per_token"));
+  EXPECT_THAT(error_of(R"({"trace": {"path": "x", "format": "sharegpt", "characters_per_token": 4}})"),
+              HasSubstr("has no times"));
+}
+
+// Two turns of 50 + 10 tokens after a system prompt of 40: prompts of 40 + 50 = 90 and 90 + 10 + 50 = 150.
+// Blocks have 16 tokens: 40 / 16 = 2 of them are the system prompt's and shared by both conversations, the
+// third holds the conversation's own too. The second turn names at least what the first did: (90 + 10) / 16
+// = 6.25, 7 blocks.
+TEST(Conversations, TurnsCarryTheirHistory) {
+  const auto source = make_request_source(workload(R"({"request_rate": 1, "num_prompts": 3,
+    "prompt": {"fixed": 50}, "output": {"fixed": 10},
+    "conversations": {"num_turns": {"fixed": 2}, "common_prefix_num_tokens": 40, "think_time_s": {"fixed": 3}}})"));
+  const Request first = *source->next(), other = *source->next();
+  EXPECT_EQ(first.prompt_tokens, 90);
+  EXPECT_EQ(first.prompt_blocks.named_tokens, 100);
+  EXPECT_EQ(first.prompt_blocks.hash_block_tokens, 16);
+  const auto second = source->following(first.id, true, Time::seconds(20));
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->prompt_tokens, 150);
+  EXPECT_EQ(second->arrival.ns, Time::seconds(23).ns);
+  EXPECT_NE(second->id, first.id);
+  for (std::size_t i = 0; i < 7; ++i) {
+    EXPECT_EQ((*first.prompt_blocks.names)[i], (*second->prompt_blocks.names)[i]) << i;
+    EXPECT_EQ((*first.prompt_blocks.names)[i] == (*other.prompt_blocks.names)[i], i < 2) << i;
+  }
+  EXPECT_FALSE(source->following(second->id, true, Time::seconds(30))) << "two turns only";
+  EXPECT_FALSE(source->following(other.id, true, Time::seconds(30))) << "num_prompts is 3";
+}
+
+TEST(Conversations, EndWhereATurnIsRejected) {
+  const auto source = make_request_source(workload(R"({"max_concurrency": 1, "num_prompts": 9,
+    "prompt": {"fixed": 50}, "output": {"fixed": 10}, "conversations": {"num_turns": {"fixed": 3}}})"));
+  EXPECT_FALSE(source->following(source->next()->id, false, {}));
+}
+
+// Starts come at 12 requests/s / 4 turns = 3/s: 2,000 of them take 667 s; deviation 667 / sqrt(2,000) = 15, 4
+// times 60.
+TEST(Conversations, RequestRateIsOfRequests) {
+  const auto source = make_request_source(workload(R"({"request_rate": 12, "num_prompts": 100000,
+    "prompt": {"fixed": 50}, "output": {"fixed": 10}, "conversations": {"num_turns": {"fixed": 4}}})"));
+  Time last;
+  for (int i = 0; i < 2000; ++i) last = source->next()->arrival;
+  EXPECT_NEAR(last.seconds(), 667, 60);
+}
+
+/// A file of joint lengths, gone when the test ends.
+class LengthsFile {
+ public:
+  explicit LengthsFile(const std::string& text)
+      : path(testing::TempDir() + "sextant_lengths_" + std::to_string(getpid())) {
+    std::ofstream(path) << text;
+  }
+  ~LengthsFile() { std::filesystem::remove(path); }
+  const std::string path;
+};
+
+// Half of the prompts have 100 to 200 tokens and outputs of 10, half 200 to 400 and outputs of 20 to 40:
+// means are (150 + 300) / 2 = 225 and (10 + 30) / 2 = 20. Every short prompt has a short output.
+TEST(JointLengths, PromptAndOutputBelongTogether) {
+  const LengthsFile file(
+      R"({"source": "a test", "prompt": {"probability": [0, 0.5, 1], "tokens": [100, 200, 400]},
+    "output": {"probability": [0, 1], "tokens": [[10, 10], [20, 40]]}})");
+  const Workload w =
+      workload(R"({"request_rate": "inf", "num_prompts": 20000, "lengths": ")" + file.path + "\"}");
+  EXPECT_DOUBLE_EQ(w.prompt.mean, 225);
+  EXPECT_DOUBLE_EQ(w.output.mean, 20);
+  double prompts = 0;
+  for (const Request& request : all(w)) {
+    prompts += static_cast<double>(request.prompt_tokens) / 20'000;
+    const bool is_short = request.output_tokens == 10;
+    EXPECT_TRUE(is_short ? request.prompt_tokens <= 200 : request.prompt_tokens >= 200);
+    EXPECT_TRUE(is_short || (request.output_tokens >= 20 && request.output_tokens <= 40));
+  }
+  // Variance: 1/2 (100^2 + 200^2) / 12 within the halves, 75^2 between them: 88^2; of the mean 0.62, 4
+  // times 2.5.
+  EXPECT_NEAR(prompts, 225, 2.5);
+}
+
+TEST(JointLengths, BadFiles) {
+  const auto error = [](const std::string& prompt, const std::string& output) {
+    const LengthsFile file(R"({"source": "a test", "prompt": )" + prompt + R"(, "output": )" + output + "}");
+    return error_of(R"({"request_rate": 1, "num_prompts": 1, "lengths": ")" + file.path + "\"}");
+  };
+  const std::string good = R"({"probability": [0, 1], "tokens": [1, 2]})";
+  const std::string rows = R"({"probability": [0, 1], "tokens": [[1, 2]]})";
+  EXPECT_EQ(error(good, rows), "no error");
+  EXPECT_THAT(error(R"({"probability": [0, 0.9], "tokens": [1, 2]})", rows), HasSubstr("from 0 to 1"));
+  EXPECT_THAT(error(R"({"probability": [0, 0.5, 0.5, 1], "tokens": [1, 2, 3, 4]})", rows),
+              HasSubstr("rising"));
+  EXPECT_THAT(error(R"({"probability": [0, 1], "tokens": [1, 2, 3]})", rows), HasSubstr("found 3 quantiles"));
+  EXPECT_THAT(error(R"({"probability": [0, 1], "tokens": [2, 1]})", rows), HasSubstr("do not fall"));
+  EXPECT_THAT(error(R"({"probability": [0, 1], "tokens": [0, 1]})", rows), HasSubstr("tokens"));
+  EXPECT_THAT(error(good, R"({"probability": [0, 1], "tokens": [[1, 2], [1, 2]]})"),
+              HasSubstr("found 2 rows"));
 }
 
 // Streams are named: another arrival process leaves the lengths as they were; another replication or seed

@@ -1,0 +1,39 @@
+#include "models/cost/expert_parallel.hpp"
+
+#include <algorithm>
+#include <boost/math/distributions/normal.hpp>
+#include <cmath>
+
+namespace sextant {
+namespace {
+
+/// Integral of x^power from 1 to `largest`.
+double integral(double power, double largest) {
+  return std::abs(power + 1) < 1e-9 ? std::log(largest) : (std::pow(largest, power + 1) - 1) / (power + 1);
+}
+
+/// Load below which a share `u` of the experts lies.
+double load_at(double u, double exponent, double largest) {
+  const double power = 1 - exponent;
+  if (std::abs(power) < 1e-9) return std::pow(largest, u);
+  return std::pow(1 + u * (std::pow(largest, power) - 1), 1 / power);
+}
+
+}  // namespace
+
+double fullest_rank(std::int64_t experts, std::int64_t ranks, double exponent, double largest) {
+  if (ranks <= 1 || experts < ranks || !(largest > 1)) return 1;
+  const double all = integral(-exponent, largest);
+  const double mean = integral(1 - exponent, largest) / all;
+  const double variance = integral(2 - exponent, largest) / all - mean * mean;
+  const auto n = static_cast<double>(ranks);
+  const double quantile = boost::math::quantile(boost::math::normal(), (n - 0.375) / (n + 0.25));
+  const double each = static_cast<double>(experts) / n;
+  const double excess = quantile * std::sqrt((1 - 1 / n) / each) * std::sqrt(std::max(0.0, variance)) / mean;
+  const auto count = static_cast<double>(experts);
+  const double top = load_at(count / (count + 1), exponent, largest);
+  const double with_top = n * (top + (each - 1) * mean) / (top + (count - 1) * mean);
+  return std::min(std::max(1 + excess, with_top), n);
+}
+
+}  // namespace sextant

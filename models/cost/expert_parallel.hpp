@@ -1,0 +1,18 @@
+#pragma once
+#include <cstdint>
+
+namespace sextant {
+
+/// How much more than its equal share the fullest of `ranks` GPUs gets, in expectation, when `experts` of
+/// them are dealt out evenly and their loads follow a power law x^-exponent between 1 and `largest` (loads
+/// are relative: only the ratio of the two counts). 1 for one rank or equal loads.
+///
+/// A GPU's load is the sum of n = experts / ranks loads of mean m and deviation s, given the sum of all. The
+/// largest of ranks such sums, taken as normal, lies quantile((ranks - 0.375) / (ranks + 0.25)) deviations
+/// above the mean (G. Blom, Statistical Estimates and Transformed Beta-Variables, 1958):
+/// 1 + quantile x sqrt((1 - 1 / ranks) / n) x s / m. Where few experts share a GPU, heavy tails make their sum
+/// no normal: it is at least that of the GPU with the busiest of all experts, whose load is the one that
+/// experts / (experts + 1) of them lie below.
+double fullest_rank(std::int64_t experts, std::int64_t ranks, double exponent, double largest);
+
+}  // namespace sextant

@@ -1,0 +1,222 @@
+#include <algorithm>
+
+#include "sim/serving/replica.hpp"
+
+// How a batch is filled: decodes, prompts in progress, waiting requests, and preemption where blocks run out.
+
+namespace sextant {
+
+void Replica::try_schedule() {
+  while (!idle_.empty()) {
+    auto place = std::find_if(idle_.begin(), idle_.end(),
+                              [this](std::uint32_t b) { return batches_[b].decodes->count() > 0; });
+    if (place == idle_.end()) place = idle_.begin();
+    const std::uint32_t batch = *place;
+    bool filled = fill(batches_[batch]);
+    // Nothing could be scheduled ahead, so the engine schedules now, from what it sees now.
+    if (!filled && ahead_) {
+      see_everything();
+      filled = fill(batches_[batch]);
+    }
+    // A fill that only preempted admits nobody; where no other batch will come back to try again, try again
+    // now.
+    if (!filled && preempted_in_fill_ && idle_.size() == batches_.size()) filled = fill(batches_[batch]);
+    if (!filled) return;
+    idle_.erase(place);
+    launch(batch);
+  }
+}
+
+bool Replica::fill(Batch& batch) {
+  batch.chunks.clear();
+  batch.shapes.clear();
+  preempted_in_fill_ = false;
+  batch.tokens = 0;
+  allocate_decodes(batch);
+  continue_prefills(batch);
+  if (!preempted_in_fill_) admit_waiting(batch);
+
+  const std::int64_t decodes = batch.decodes->count();
+  batch.tokens = decodes;
+  batch.shape.samples = decodes;
+  for (const Chunk& chunk : batch.chunks) {
+    batch.tokens += chunk.tokens;
+    batch.shape.samples += chunk.last ? 1 : 0;
+    batch.shapes.push_back({chunk.tokens, chunk.past});
+  }
+  batch.shape.decodes = decodes;
+  batch.shape.decode_context_sum = batch.decodes->cached_sum() + decodes;
+  batch.shape.chunks = batch.shapes;
+  totals_.kv_blocks_peak = std::max(totals_.kv_blocks_peak, blocks_in_use());
+  return batch.tokens > 0;
+}
+
+void Replica::allocate_decodes(Batch& batch) {
+  const std::int64_t needed = batch.decodes->blocks_needed();
+  if (needed <= cache_.free()) {
+    cache_.allocate(needed);
+    batch.allocated = batch.decodes->count() > 0;
+    return;
+  }
+  // Blocks run short: go through the requests as the engine does, in order of admission.
+  for (std::uint32_t slot = running_head_; slot != none;) {
+    const bool crosses =
+        batch.decodes->contains(slot) && batch.decodes->cached(slot) % options_.block_size == 0;
+    if (crosses) {
+      while (cache_.free() == 0 && preempt_for(batch, slot)) {
+      }
+      if (!states_[slot].running) break;
+      cache_.allocate(1);
+      states_[slot].took_block = true;
+    }
+    slot = states_[slot].next;
+  }
+  for (std::uint32_t slot = running_head_; slot != none; slot = states_[slot].next)
+    states_[slot].took_block = false;
+  batch.allocated = batch.decodes->count() > 0;
+}
+
+std::int64_t Replica::budget_left(const Batch& batch) const {
+  return options_.max_num_batched_tokens - batch.decodes->count() - batch.tokens;
+}
+
+/// Of a prompt's `tokens` those it may take in one step, whatever else is in it.
+std::int64_t Replica::chunk_limit(std::int64_t tokens) const {
+  const std::int64_t threshold = options_.long_prefill_token_threshold;
+  return threshold > 0 ? std::min(tokens, threshold) : tokens;
+}
+
+void Replica::continue_prefills(Batch& batch) {
+  const std::vector<std::uint32_t> candidates = prefilling_;
+  for (const std::uint32_t slot : candidates) {
+    if (budget_left(batch) <= 0) break;
+    if (!states_[slot].running) continue;  // preempted a moment ago
+    const std::int64_t rest = states_[slot].to_prefill - states_[slot].scheduled;
+    const std::int64_t tokens = std::min(chunk_limit(rest), budget_left(batch));
+    while (!allocate_chunk(states_[slot], tokens) && preempt_for(batch, slot)) {
+    }
+    if (!states_[slot].running) break;
+    add_chunk(batch, slot, tokens);
+  }
+}
+
+void Replica::admit_waiting(Batch& batch) {
+  limit_ = -1;
+  const std::uint64_t last_seen = ahead_ ? arrived_at_launch_ : arrived_;
+  while (!waiting_.empty()) {
+    const std::optional<RequestRank> first = waiting_.first(last_seen);
+    if (!first) {
+      limit_ = pipeline_full;
+      return;
+    }
+    if (running_count_ + static_cast<std::int64_t>(held_back_.size()) >= options_.max_num_seqs) {
+      limit_ = max_num_seqs;
+      return;
+    }
+    if (!admit(batch, first->slot)) return;
+    waiting_.remove_first(*first);
+  }
+}
+
+/// Starts the prefill of a waiting request behind what the prefix cache has of it. False, with the limit, if
+/// there is no room.
+bool Replica::admit(Batch& batch, std::uint32_t slot) {
+  State& state = states_[slot];
+  const std::int64_t budget = budget_left(batch);
+  if (budget <= 0) {
+    limit_ = max_num_batched_tokens;
+    return false;
+  }
+  const KvCache::Hit hit = cache_.find(state.prompt_blocks, state.to_prefill, state.held);
+  const std::int64_t cached = hit.blocks * options_.block_size;
+  const std::int64_t rest = chunk_limit(state.to_prefill - cached);
+  if (!options_.enable_chunked_prefill && rest > budget) {
+    limit_ = max_num_batched_tokens;
+    return false;
+  }
+  const std::int64_t tokens = std::min(rest, budget);
+  const std::int64_t must_fit = options_.scheduler_reserve_full_isl ? state.to_prefill : cached + tokens;
+  if (blocks_for(must_fit) - hit.blocks + hit.from_queue > cache_.free()) {
+    limit_ = kv_blocks_short;
+    return false;
+  }
+  cache_.take(state.prompt_blocks, hit, state.held);
+  state.scheduled = cached;
+  totals_.admitted_tokens += state.to_prefill;
+  totals_.cached_tokens += cached;
+  allocate_chunk(state, tokens);
+  recorder_.admitted(state.id, queue_.now());
+  link_running(slot);
+  prefilling_.push_back(slot);
+  add_chunk(batch, slot, tokens);
+  return true;
+}
+
+bool Replica::allocate_chunk(State& state, std::int64_t tokens) {
+  const std::int64_t blocks = blocks_for(state.scheduled + tokens) - state.held.blocks;
+  if (blocks > cache_.free()) return false;
+  cache_.allocate(blocks, state.held);
+  cache_.name_full_blocks(state.prompt_blocks, state.scheduled + tokens, state.held);
+  return true;
+}
+
+void Replica::add_chunk(Batch& batch, std::uint32_t slot, std::int64_t tokens) {
+  State& state = states_[slot];
+  const std::int64_t past = state.scheduled;
+  state.scheduled += tokens;
+  const bool last = state.scheduled == state.to_prefill;
+  if (last) std::erase(prefilling_, slot);
+  batch.chunks.push_back({slot, state.epoch, tokens, past, last});
+  batch.tokens += tokens;
+}
+
+RequestRank Replica::rank(std::uint32_t slot) const {
+  return {states_[slot].priority, states_[slot].number, slot};
+}
+
+/// Makes room for a request of the batch that is being filled. False if that cost its own place.
+bool Replica::preempt_for(Batch& batch, std::uint32_t slot) {
+  const std::uint32_t victim = by_priority_ ? running_ranks_.rbegin()->slot : running_tail_;
+  std::erase_if(batch.chunks, [&](const Chunk& chunk) {
+    if (chunk.slot != victim || chunk.epoch != states_[victim].epoch) return false;
+    batch.tokens -= chunk.tokens;
+    return true;
+  });
+  preempt(victim);
+  return victim != slot;
+}
+
+std::int64_t Replica::blocks_held(std::uint32_t slot) const {
+  const State& state = states_[slot];
+  if (state.batch == none) return state.held.blocks;
+  const Batch& batch = batches_[state.batch];
+  return blocks_for(batch.decodes->cached(slot) + (batch.allocated || state.took_block ? 1 : 0));
+}
+
+void Replica::preempt(std::uint32_t slot) {
+  State& state = states_[slot];
+  state.held.blocks = blocks_held(slot);
+  std::int64_t cached = state.scheduled;
+  if (state.batch != none) {
+    Batch& batch = batches_[state.batch];
+    cached = batch.decodes->cached(slot);
+    state.generated = state.output - batch.decodes->remaining(slot);
+    state.last_token = batch.last_return;
+    batch.decodes->remove(slot);
+    state.batch = none;
+  }
+  cache_.name_full_blocks(state.prompt_blocks, cached, state.held);
+  cache_.release(state.held, cached);
+  std::erase(prefilling_, slot);
+  unlink_running(slot);
+  ++state.epoch;
+  state.took_block = false;
+  state.scheduled = 0;
+  state.to_prefill = state.prompt + state.generated;
+  waiting_.come_back(rank(slot));
+  preempted_in_fill_ = true;
+  limit_ = kv_blocks_short;
+  recorder_.preempted(state.id, queue_.now());
+}
+
+}  // namespace sextant

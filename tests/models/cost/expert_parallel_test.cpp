@@ -1,0 +1,98 @@
+#include "models/cost/expert_parallel.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "models/cost/operator_work.hpp"
+#include "models/llm/catalogue.hpp"
+#include "tests/models/cost/toy.hpp"
+
+namespace sextant {
+namespace {
+
+// 128 equal experts, 8 a token, met by chance: 128 (1 - (1 - 8/128)^tokens). One token meets 8, 16
+// tokens 82.42, 256 tokens all but a handful of millionths. The bytes follow: 3 x 2048 x 768 weights of 2 B
+// each.
+TEST(Experts, AreTouchedAsChanceHasIt) {
+  const MoeShape shape{2048, 768, 128, 8, 1, 1, "bf16"};
+  constexpr double expert_bytes = 3.0 * 2048 * 768 * 2;
+  for (const double tokens : {1.0, 4.0, 16.0, 64.0, 256.0}) {
+    const double touched = 128 * (1 - std::pow(1 - 8.0 / 128, tokens));
+    EXPECT_NEAR(moe_work(shape, "uniform", 2, tokens).streamed_bytes, touched * expert_bytes, 1);
+  }
+  EXPECT_NEAR(moe_work(shape, "uniform", 2, 1).streamed_bytes, 8 * expert_bytes, 1);
+  EXPECT_NEAR(moe_work(shape, "uniform", 2, 16).streamed_bytes / expert_bytes, 82.4225, 1e-3);
+}
+
+TEST(FullestRank, IsOneWhereLoadsAreEqual) {
+  EXPECT_DOUBLE_EQ(fullest_rank(128, 1, 1.2, 1000), 1);
+  EXPECT_DOUBLE_EQ(fullest_rank(128, 8, 1.2, 1), 1);
+}
+
+// Exponent 0: loads uniform between 1 and 3, mean 2, deviation 2 / sqrt(12) = 0.57735. Two ranks of four
+// experts: quantile(1.625 / 2.25 = 0.72222) = 0.58946; sqrt((1 - 1/2) / 4) = 0.353553; 1 + 0.58946 x 0.353553
+// x 0.288675 = 1.060162.
+TEST(FullestRank, FollowsFromMeanAndDeviation) {
+  EXPECT_NEAR(fullest_rank(8, 2, 0, 3), 1.060162, 1e-5);
+}
+
+// One expert on each of four ranks, loads uniform between 1 and 3: quantile(3.625 / 4.25) = 1.0491 x
+// sqrt(3/4) x 0.288675 = 0.2623 above 1. The busiest lies at 1 + 4/5 x 2 = 2.6: 4 x 2.6 / (2.6 + 3 x 2)
+// = 1.2093 is less. Heavy tails, exponent 1 between 1 and e^10, on 128 ranks: mean (e^10 - 1) / 10 = 2202.55,
+// the busiest at e^(10 x 128 / 129) = 20383.7: 128 x 20383.7 / (20383.7 + 127 x 2202.55) = 8.694, where the
+// normal says 6.15.
+TEST(FullestRank, IsAtLeastTheOneWithTheBusiestExpert) {
+  EXPECT_NEAR(fullest_rank(4, 4, 0, 3), 1.2623, 1e-4);
+  EXPECT_NEAR(fullest_rank(128, 128, 1, std::exp(10)), 8.694, 0.01);
+}
+
+// More skew, more ranks and fewer experts on each make it worse; never more than everything on one.
+TEST(FullestRank, GrowsWithSkewAndRanks) {
+  EXPECT_GT(fullest_rank(128, 8, 1.2, 800), fullest_rank(128, 8, 1.01, 800) * 0.9);
+  EXPECT_GT(fullest_rank(128, 16, 1.2, 800), fullest_rank(128, 8, 1.2, 800));
+  EXPECT_LE(fullest_rank(8, 8, 1.2, 1e9), 8);
+}
+
+// The fullest of two ranks gets 1.5 times its half of 2 x 1000 pairs: 1500 pairs of 2 x 6e6 FLOP.
+TEST(FullestRank, SetsTheWork) {
+  const MoeShape shape{1000, 2000, 8, 2, 1, 2, "bf16"};
+  EXPECT_DOUBLE_EQ(moe_work(shape, skewed_routing, 2, 1000, 1.5).flops, 1500 * 2 * 6e6);
+}
+
+// Attention on one GPU, experts over eight: a token's 8 of 128 experts stand on 8 (1 - C(112,8)/C(128,8))
+// = 5.33 of them by chance; its 2048 values of 2 B go to each and a sum comes back.
+TEST(Exchange, SendsATokenToEveryGpuWithOneOfItsExperts) {
+  const Architecture model = find_model("qwen3-30b-a3b").architecture;
+  StageShape stage{{0, 1}, 1, false, false};
+  stage.expert_parallel = 8;
+  const StageOperators operators = stage_operators(model, weight_format("bf16"), kv_format("bf16"), stage);
+  ASSERT_EQ(operators.collectives.size(), 1u);
+  EXPECT_EQ(operators.collectives[0].count, 2);
+  const CollectiveShape& exchange = operators.collectives[0].shape;
+  EXPECT_EQ(exchange.op, "alltoall");
+  EXPECT_EQ(exchange.ranks, 8);
+  double missed = 1;
+  for (int i = 0; i < 8; ++i) missed *= (112.0 - i) / (128 - i);
+  EXPECT_NEAR(exchange.bytes_per_token, 8 * (1 - missed) * 2048 * 2, 1e-6);
+  EXPECT_EQ(operators.moes[0].shape.local_experts(), 16);
+  // Within the tensor-parallel group every GPU has every token already: an all-reduce and no exchange.
+  const StageOperators within =
+      stage_operators(model, weight_format("bf16"), kv_format("bf16"), {{0, 1}, 4, false, false, 4});
+  for (const auto& [shape, count] : within.collectives) EXPECT_EQ(shape.op, "all_reduce");
+}
+
+// Super's experts work on 1024 of 4096 values: that is what travels.
+TEST(Exchange, OfLatentExpertsIsNarrow) {
+  const Architecture model = find_model("nemotron-3-super-120b-a12b").architecture;
+  StageShape stage{{1, 2}, 1, false, false};
+  stage.expert_parallel = 8;
+  const StageOperators operators = stage_operators(model, weight_format("bf16"), kv_format("bf16"), stage);
+  ASSERT_EQ(operators.collectives.size(), 1u);
+  EXPECT_LT(operators.collectives[0].shape.bytes_per_token, 8 * 1024 * 2);
+  EXPECT_EQ(operators.moes[0].shape.hidden, 1024);
+  EXPECT_FALSE(operators.moes[0].shape.gated);
+}
+
+}  // namespace
+}  // namespace sextant
