@@ -38,10 +38,10 @@ double at_share(std::vector<double> values, double share) {
 
 // Flows against the measured curves at 512 B to 512 MiB, four operations on each group. The flows know of a
 // group its plateau alone; base, hop and the other protocols' rates are fitted over all groups. Wanted: 5 %
-// median, 15 % at p90. RTX PRO 6000 over PCIe on 2, 4 and 8 cards reaches 3.4 and 13.9 %. H200 over NVLink on
-// 2 and 4 reached 3.3 and 10.7 % of the kernel tables' curves; of our own machine's, which the profile now
-// holds, it reaches 6.9 and 16.9 %: their small messages are quicker than a line that also holds eight ranks
-// of another machine, so the bound here is what is reached.
+// median, 15 % at p90. RTX PRO 6000 over PCIe on 2, 4 and 8 cards reaches 3.4 and 13.9 %; H200 over NVLink on
+// 2 and 4 4.6 and 12.7 % against the published tables, to which base and hops were fitted, and 6.9 and 16.9 %
+// against our own machine's curves, which nvlink4 now holds: that misses what was wanted, so the bound there
+// is what is reached.
 TEST(CollectiveFlows, AgreeWithMeasuredCurves) {
   struct Machine {
     const char *node, *gpu, *link;
@@ -50,6 +50,7 @@ TEST(CollectiveFlows, AgreeWithMeasuredCurves) {
   };
   for (const Machine& machine :
        {Machine{"server-pcie", "rtx-pro-6000-server", "pcie-gen5", {2, 4, 8}, 0.05, 0.15},
+        Machine{"hgx", "h200-sxm", "nvlink4-tables", {2, 4}, 0.05, 0.15},
         Machine{"hgx", "h200-sxm", "nvlink4", {2, 4}, 0.075, 0.18}}) {
     const LinkProfile profile = find_link_profile(machine.link);
     std::vector<double> errors;
