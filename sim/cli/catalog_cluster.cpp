@@ -1,7 +1,10 @@
 #include <fmt/core.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
+#include "models/base/error.hpp"
+#include "models/base/text_file.hpp"
 #include "reports/number_text.hpp"
 #include "reports/table.hpp"
 #include "sim/cli/catalog_text.hpp"
@@ -43,11 +46,13 @@ std::string cluster_json(const Cluster& cluster) {
   for (const Node& node : cluster.nodes)
     json["nodes"].push_back({{"name", node.name}, {"type", node.type}, {"peer_to_peer", node.peer_to_peer}});
   json["devices"] = Json::array();
-  for (const Device& device : cluster.devices)
+  for (const Device& device : cluster.devices) {
     json["devices"].push_back({{"name", device.name},
                                {"kind", to_string(device.kind)},
                                {"node", device.node},
                                {"model", device.model}});
+    if (device.port_gbits) json["devices"].back()["port_gbits"] = *device.port_gbits;
+  }
   json["links"] = Json::array();
   for (const Link& link : cluster.links)
     json["links"].push_back({{"from", cluster.devices.at(static_cast<std::size_t>(link.from)).name},
@@ -59,6 +64,21 @@ std::string cluster_json(const Cluster& cluster) {
                      {"gpudirect", cluster.network.gpudirect},
                      {"mtu", cluster.network.mtu}};
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Cluster observed_cluster(const std::string& path, const HostParts& parts) {
+  const std::string text = read_text_file(path);
+  if (text.find("<system") != std::string::npos) return cluster_of(read_nccl_topology(text, path), parts);
+  if (text.find('<') < text.find('{')) return cluster_of(read_hwloc_topology(text, path), parts);
+  std::optional<JsonValue> line;
+  for_each_line(path, [&](std::string_view words, std::size_t number) {
+    if (!line && words.find("\"pairs\"") != std::string_view::npos)
+      line = JsonValue::parse(words, fmt::format("{}:{}", path, number));
+  });
+  if (!line)
+    throw InputError(
+        fmt::format("{}: found no topology, expected one of NCCL, lstopo or sextant import topology", path));
+  return cluster_of(read_topology_line(*line), parts);
 }
 
 }  // namespace sextant

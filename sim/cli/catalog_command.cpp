@@ -21,6 +21,10 @@ options::options_description catalog_options() {
                                                                         "a scenario's cluster as JSON")(
       "set", options::value<std::vector<std::string>>()->value_name("PATH=VALUE")->composing(),
       "change the scenario first: --set 'cluster.nodes[*].nic=connectx-7-400'; may be repeated");
+  const auto text = [](const char* name) { return options::value<std::string>()->value_name(name); };
+  description.add_options()("gpu", text("NAME"), "the GPUs of a machine's topology file, by catalogue name")(
+      "nic", text("NAME"), "its network cards")("socket-gbps", text("N"),
+                                                "10^9 B/s each way between its sockets");
   add_collective_options(description);
   description.add_options()("help,h", "this text");
   return description;
@@ -32,11 +36,14 @@ void print_help(const options::options_description& description) {
   print(
       "sextant catalog [models|gpus|nics|switches|nodes|profiles] [NAME]\n"
       "sextant catalog SCENARIO [--dot|--json]\n"
+      "sextant catalog TOPOLOGY --gpu NAME [--nic NAME] [--socket-gbps N] [--dot|--json]\n"
       "sextant catalog collective --ranks N --intra LINK [--nodes N --inter LINK] [--op OP] [--bytes "
       "LIST]\n\n"
       "Lists what Sextant knows, shows one entry's figures with their grades, sources and notes, or the "
       "devices and\n"
-      "links that a scenario's cluster expands to; or how long NCCL takes for a collective with each "
+      "links that a scenario's cluster expands to, or that a machine's topology file (NCCL_TOPO_DUMP_FILE, "
+      "lstopo's xml, "
+      "sextant\nimport topology) has; or how long NCCL takes for a collective with each "
       "algorithm "
       "and\nprotocol, and which of them it chooses.\n\n" +
       list.str() +
@@ -57,9 +64,19 @@ bool looks_like_file(const std::string& word) {
   return word.find('/') != std::string::npos || word.ends_with(".json") || std::filesystem::exists(word);
 }
 
+Cluster machine_of(const std::string& path, const ParsedWords& words) {
+  if (words.has("set")) throw InputError("catalog: found --set, expected none with a machine's topology");
+  HostParts parts;
+  parts.gpu = *words.text("gpu");
+  parts.node_type = find_gpu(parts.gpu).nvlink_gbps ? "hgx" : "server-pcie";
+  parts.nic = words.text("nic").value_or("");
+  parts.socket_gbps = static_cast<double>(words.whole_number("socket-gbps", 1, 100000).value_or(0));
+  return observed_cluster(path, parts);
+}
+
 std::string scenario_text(const std::string& path, const ParsedWords& words) {
-  const JsonValue document = read_document(path, words);
-  const Cluster cluster = read_cluster(document.object().at("cluster"));
+  const Cluster cluster = words.has("gpu") ? machine_of(path, words)
+                                           : read_cluster(read_document(path, words).object().at("cluster"));
   if (words.has("dot")) return to_dot(cluster);
   return words.has("json") ? cluster_json(cluster) : cluster_text(cluster, stdout_style());
 }
@@ -94,6 +111,9 @@ int run_catalog(const Arguments& words) {
         fmt::format("catalog: found '{}', expected models, gpus, nics, switches, nodes, profiles, collective "
                     "or a scenario's file{}",
                     arguments[0], did_you_mean(arguments[0], kinds)));
+  if (!(is_scenario && parsed.has("gpu")) && (parsed.has("nic") || parsed.has("socket-gbps")))
+    throw InputError("catalog: --nic and --socket-gbps need a machine's topology and --gpu");
+  if (!is_scenario && parsed.has("gpu")) throw InputError("catalog: --gpu needs a machine's topology");
   if (!is_scenario && (parsed.has("dot") || parsed.has("json") || parsed.has("set")))
     throw InputError("catalog: --dot, --json and --set need a scenario");
 

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "models/hardware/cluster.hpp"
+#include "models/hardware/host_tree.hpp"
 #include "reports/text_style.hpp"
 
 namespace sextant {
@@ -20,5 +21,8 @@ std::string catalog_entry(const std::string& kind, const std::string& name, Text
 std::string cluster_text(const Cluster&, TextStyle);
 /// {"format": "sextant cluster", "version": 1, "devices": […], "links": […], "network": {…}}
 std::string cluster_json(const Cluster&);
+/// The node in a file that NCCL (NCCL_TOPO_DUMP_FILE), lstopo or `sextant import topology` wrote. Throws
+/// InputError.
+Cluster observed_cluster(const std::string& path, const HostParts&);
 
 }  // namespace sextant

@@ -39,8 +39,8 @@ struct CollectiveQuestion {
 /// Makes flows of collectives. What one connection reaches by itself, and the time before bytes count, come
 /// from the link's profile: base and hop of NCCL's protocol, the plateau of the group; between nodes NCCL's
 /// hop of the network and the plateau of its profile. Capacities and who meets whom come from the graph.
-/// Domain: groups that have their links to themselves take what the calibrated curve says (median 3.5 %, p90
-/// 15 % over all sizes of the shipped PCIe and NVLink tables); with others beside them, what max-min sharing
+/// Domain: groups that have their links to themselves take what the calibrated curve says within 3 to 7 %
+/// median and 14 to 17 % at p90 over all sizes (sim/README.md); with others beside them, what max-min sharing
 /// leaves.
 class CollectivePlanner {
  public:

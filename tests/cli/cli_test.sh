@@ -159,6 +159,27 @@ JOB_COMPLETION_INDEX=1 JOB_COMPLETIONS=2 expect 0 "${grid[@]}" --axis workload.s
 expect 2 sweep --merge --rows "$scratch/rows"
 complains "different grids, which differ in axes[0].values"
 
+# ---- uplink, and a machine's topology as NCCL dumps it
+expect 0 uplink scenarios/part1-405b.json --set 'uplink={"management_gbits":25,"within_seconds":60}'
+says "a port of 40 Gbit/s"
+quiet
+expect 0 uplink scenarios/part1-405b.json --set 'uplink={"management_gbits":25}' --json -
+is_json
+expect 2 uplink scenarios/part1-405b.json
+complains "no key 'uplink'"
+expect 2 uplink scenarios/part1-405b.json --set 'uplink={"management_gbits":0}'
+complains "uplink.management_gbits"
+cat >"$scratch/machine.xml" <<'XML'
+<system version="1"><cpu numaid="0" vendor="AuthenticAMD"><pci busid="0000:01:00.0" class="0x030200" link_speed="32.0 GT/s PCIe"
+ link_width="8"><gpu dev="0" sm="120"/></pci></cpu></system>
+XML
+expect 0 catalog "$scratch/machine.xml" --gpu rtx-pro-6000-server --dot
+says "pcie 31.5 GB/s"
+expect 2 catalog "$scratch/machine.xml" --gpu rtx-pro-6000
+complains "rtx-pro-6000"
+expect 2 catalog "$scratch/machine.xml" --nic connectx-7-400
+complains "--gpu"
+
 # ---- bad usage: exit code 2, one line that names what is nearest
 expect 2 plna
 complains "did you mean 'plan'"

@@ -47,7 +47,7 @@ done < <(grep -HnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' "${sources[@
 machine_path='/(work|root)/|/tmp/[b]ash'
 while IFS= read -r match; do
   found "$match: path of one machine"
-done < <(grep -rInoE --exclude-dir='build*' --exclude-dir=.git --exclude-dir=.cache "$machine_path" . || true)
+done < <(grep -rInoE --exclude-dir='build*' --exclude-dir=.git --exclude-dir=.cache --exclude=.git "$machine_path" . || true)
 
 for entry in *; do
   case $entry in
