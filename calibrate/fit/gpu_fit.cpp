@@ -222,6 +222,11 @@ GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& opti
     model.bytes_per_weight = element_bytes(key.substr(0, key.find('/')));
     profile.moe[key] = std::move(model);
   }
+  // The kernels are the same however tokens are spread; what a routing moves stands in moe_work.
+  const std::string even = std::string("/") + balanced_routing, uneven = std::string("/") + skewed_routing;
+  for (const auto& [key, samples] : moe_)
+    if (const std::string type = key.substr(0, key.find('/')); !moe_.contains(type + uneven))
+      profile.moe[type + uneven] = profile.moe.at(type + even);
   const auto fit_latent = [&](const std::string& family, const Families& families,
                               std::map<std::string, OperatorModel>& models) {
     for (const auto& [key, samples] : families) {

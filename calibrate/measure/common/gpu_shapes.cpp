@@ -102,7 +102,7 @@ std::vector<MeasurementRow> moe_rows(bool few) {
         row.experts = mixture.experts;
         row.topk = mixture.topk;
         row.tp = tp;
-        row.distribution = "uniform";
+        row.distribution = "balanced";
         rows.push_back(row);
       }
   return rows;
