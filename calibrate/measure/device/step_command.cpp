@@ -196,7 +196,8 @@ int list_plans(const StepOptions& asked) {
 }
 
 int guarded(const StepOptions& asked) {
-  constexpr double most_silent_seconds = 60;
+  constexpr double most_silent_seconds =
+      240;  // rounds of long prompts of a large model on one card take a minute
   return run_guarded(most_silent_seconds,
                      [&](const std::set<std::string>& left_out, int attempt, const Heartbeat& heartbeat) {
                        try {
