@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <sstream>
 
 #include "models/base/error.hpp"
 #include "sim/cli/catalog_collective.hpp"
@@ -31,8 +30,6 @@ options::options_description catalog_options() {
 }
 
 void print_help(const options::options_description& description) {
-  std::ostringstream list;
-  list << description;
   print(
       "sextant catalog [models|gpus|nics|switches|nodes|profiles] [NAME]\n"
       "sextant catalog SCENARIO [--dot|--json]\n"
@@ -46,7 +43,7 @@ void print_help(const options::options_description& description) {
       "sextant\nimport topology) has; or how long NCCL takes for a collective with each "
       "algorithm "
       "and\nprotocol, and which of them it chooses.\n\n" +
-      list.str() +
+      options_text(description) +
       "\nExamples:\n"
       "  sextant catalog gpus rtx-pro-6000-server\n"
       "  sextant catalog scenarios/part1-405b.json --dot\n"

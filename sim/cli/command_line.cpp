@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <charconv>
+#include <sstream>
 
 #include "models/base/error.hpp"
 #include "models/base/json_reader.hpp"
@@ -61,6 +62,12 @@ ParsedWords parse_words(const std::string& command, const Arguments& words,
   if (parsed.options.count("arguments") > 0)
     parsed.arguments = parsed.options["arguments"].as<std::vector<std::string>>();
   return parsed;
+}
+
+std::string options_text(const boost::program_options::options_description& description) {
+  std::ostringstream text;
+  text << description;
+  return text.str();
 }
 
 }  // namespace sextant

@@ -26,4 +26,7 @@ struct ParsedWords {
 ParsedWords parse_words(const std::string& command, const Arguments&,
                         const boost::program_options::options_description&);
 
+/// The options and what they do, as --help lists them.
+std::string options_text(const boost::program_options::options_description&);
+
 }  // namespace sextant

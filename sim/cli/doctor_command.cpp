@@ -1,7 +1,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <sstream>
 
 #include "calibrate/doctor/doctor.hpp"
 #include "calibrate/import/foreign.hpp"
@@ -49,8 +48,6 @@ options::options_description doctor_options() {
 }
 
 void print_help(const options::options_description& description) {
-  std::ostringstream list;
-  list << description;
   print(
       "sextant doctor [SCENARIO] [options]\n\n"
       "Says what is wrong with a fabric: what was found, what was expected and who says so, what it costs "
@@ -58,7 +55,7 @@ void print_help(const options::options_description& description) {
       "scenario in output tokens/s (simulated), and the command that mends it. Looks at this machine, or at "
       "what\n"
       "other tools have written, or both.\n\n" +
-      list.str() +
+      options_text(description) +
       "\nExamples:\n"
       "  sextant doctor scenarios/part1-405b.json --nccl-log "
       "tests/calibrate/doctor/logs/half-rate.txt\n"

@@ -1,7 +1,6 @@
 #include <fmt/core.h>
 
 #include <array>
-#include <sstream>
 
 #include "models/base/error.hpp"
 #include "reports/launch/launch_script.hpp"
@@ -79,15 +78,13 @@ options::options_description export_options() {
 }
 
 void print_help(const options::options_description& description) {
-  std::ostringstream list;
-  list << description;
   std::string text =
       "sextant export PLAN --format FORMAT [options]\n\n"
       "Writes what launches a plan: PLAN is what `sextant plan --json` wrote, or a scenario, which is "
       "planned first.\n"
       "\nFormats:\n";
   for (const ExportFormat& format : formats) text += fmt::format("  {:<12}{}\n", format.name, format.what);
-  print(text + "\n" + list.str() +
+  print(text + "\n" + options_text(description) +
         "\nExamples:\n  sextant plan scenarios/part1-405b.json --json plan.json\n"
         "  sextant export plan.json --format ray --model "
         "hugging-quants/Meta-Llama-3.1-405B-Instruct-AWQ-INT4 -o "

@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <set>
-#include <sstream>
 
 #include "calibrate/fit/gpu_fit.hpp"
 #include "calibrate/fit/link_fit.hpp"
@@ -38,8 +37,6 @@ options::options_description fit_options() {
 }
 
 void print_help(const options::options_description& description) {
-  std::ostringstream list;
-  list << description;
   print(
       "sextant fit [FILE.jsonl…] [--kernel-tables FOLDER] --gpu NAME [--rest-from NAME] [--link NAME] "
       "[-o FILE]\n"
@@ -47,7 +44,7 @@ void print_help(const options::options_description& description) {
       "Fits a GPU's profile to kernel measurements, or a link's to collectives, and prints how well it meets "
       "them:\n"
       "errors over rows of serving-like size, and over shapes that a fit of the others did not see.\n\n" +
-      list.str() +
+      options_text(description) +
       "\nExample:\n  sextant fit --kernel-tables tables/h200_sxm --gpu h200-sxm -o gpu.h200-sxm.json\n");
 }
 

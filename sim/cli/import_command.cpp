@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <sstream>
 
 #include "calibrate/import/foreign.hpp"
 #include "calibrate/import/kernel_tables.hpp"
@@ -73,14 +72,12 @@ options::options_description import_options() {
 }
 
 void print_help(const options::options_description& description) {
-  std::ostringstream list;
-  list << description;
   std::string text =
       "sextant import KIND FILE… [--gpu NAME] [-o FILE]\n\n"
       "Turns other tools' output into a measurement file, JSON Lines, and says on stderr how many rows were\n"
       "read, passed on and left out, and why.\n\nKinds:\n";
   for (const ImportKind& kind : kinds) text += fmt::format("  {:<14} {}\n", kind.name, kind.what);
-  print(text + "\n" + list.str() +
+  print(text + "\n" + options_text(description) +
         "\nExamples:\n  sextant import kernel-tables tables/h200_sxm --gpu h200-sxm -o h200.jsonl\n"
         "  sextant import nccl-tests all_reduce.txt --gpu h100-sxm --link ib -o nccl.jsonl\n"
         "  sextant import perftest ib_send_bw.txt --rate-gbps 100 -o rdma.jsonl\n"

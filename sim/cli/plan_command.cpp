@@ -1,7 +1,5 @@
 #include <fmt/core.h>
 
-#include <sstream>
-
 #include "models/base/error.hpp"
 #include "reports/plan_json.hpp"
 #include "reports/plan_text.hpp"
@@ -27,8 +25,6 @@ options::options_description plan_options() {
 }
 
 void print_help(const options::options_description& description) {
-  std::ostringstream list;
-  list << description;
   print(
       "sextant plan SCENARIO [options]\n\n"
       "Searches the layouts (tensor, pipeline and data parallel degrees, layers of each stage, placement) of "
@@ -36,7 +32,7 @@ void print_help(const options::options_description& description) {
       "scenario's cluster, simulates the best, ranks them and says why. A fixed deployment is simulated "
       "alone.\n"
       "The scenario's variants are planned beside it.\n\n" +
-      list.str() +
+      options_text(description) +
       "\nExample:\n"
       "  sextant plan scenarios/part1-405b.json --set workload.max_concurrency=32 --json plan.json\n\n" +
       metric_formulas() +

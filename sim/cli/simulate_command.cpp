@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <optional>
-#include <sstream>
 
 #include "models/base/error.hpp"
 #include "models/base/text_file.hpp"
@@ -91,14 +90,12 @@ options::options_description simulate_options() {
 }
 
 void print_help(const options::options_description& description) {
-  std::ostringstream list;
-  list << description;
   print(
       "sextant simulate SCENARIO [options]\n\n"
       "Runs the scenario's workload against its fixed deployment, event by event, and prints what `vllm "
       "bench serve`\n"
       "would. A scenario whose deployment is \"search\" needs one given with --set.\n\n" +
-      list.str() +
+      options_text(description) +
       "\nExample:\n"
       "  sextant simulate scenarios/part1-405b.json --set 'deployment={\"tp\":1,\"pp\":3}' --replications "
       "4\n\n" +

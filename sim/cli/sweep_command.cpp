@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <filesystem>
-#include <sstream>
 #include <thread>
 
 #include "models/base/error.hpp"
@@ -49,8 +48,6 @@ options::options_description sweep_options() {
 }
 
 void print_help(const options::options_description& description) {
-  std::ostringstream list;
-  list << description;
   print(
       "sextant sweep SCENARIO --axis PATH=A,B,… [options]\n"
       "sextant sweep --merge --rows FOLDER [--csv FILE] [--json FILE]\n\n"
@@ -59,7 +56,7 @@ void print_help(const options::options_description& description) {
       "A\nrow has the axes' values, the best layout and its headline metrics. Rows and their order do not "
       "depend on\n"
       "threads or shards.\n\n" +
-      list.str() +
+      options_text(description) +
       "\nExamples:\n"
       "  sextant sweep scenarios/h200-node-70b.json --axis workload.request_rate=2,4,8 --axis "
       "workload.seed=1..5 "

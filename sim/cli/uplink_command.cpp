@@ -1,7 +1,6 @@
 #include <fmt/core.h>
 
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "models/base/error.hpp"
 #include "models/llm/memory.hpp"
@@ -24,8 +23,6 @@ options::options_description uplink_options() {
 }
 
 void print_help(const options::options_description& description) {
-  std::ostringstream list;
-  list << description;
   print(
       "sextant uplink SCENARIO [options]\n\n"
       "How long model loading, checkpoints and cold starts take over the management network and over the "
@@ -34,7 +31,7 @@ void print_help(const options::options_description& description) {
       "with one connection and with many, and which rate would be enough. The scenario's \"uplink\" says how "
       "the "
       "nodes hang\non the store (scenarios/README.md).\n\n" +
-      list.str() +
+      options_text(description) +
       "\nExample:\n"
       "  sextant uplink scenarios/part1-405b.json --set "
       "'uplink={\"management_gbits\":25,\"within_seconds\":60}'\n"

@@ -2,8 +2,6 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
-#include <sstream>
-
 #include "models/base/error.hpp"
 #include "reports/validation_text.hpp"
 #include "sim/cli/command_line.hpp"
@@ -36,8 +34,6 @@ options::options_description validate_options() {
 }
 
 void print_help(const options::options_description& description) {
-  std::ostringstream list;
-  list << description;
   print(
       "sextant validate FILE... [options]\n\n"
       "Predicts every row of measurement files (JSON Lines) and prints, for each kind and GPU, how far "
@@ -49,7 +45,7 @@ void print_help(const options::options_description& description) {
       "one node\nof that card as it usually is (NVLink for SXM, PCIe otherwise); serving and requests rows "
       "run their "
       "scenario.\nA row that nothing predicts is counted, with the reason.\n\n" +
-      list.str() +
+      options_text(description) +
       "\nExample:\n"
       "  sextant validate tests/validation/trtllm-1.0-rtx-pro-6000.jsonl --fail-above serving:median=10 "
       "--json errors.json\n"
