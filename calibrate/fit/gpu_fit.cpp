@@ -120,6 +120,8 @@ void GpuFit::add(const Measurement& measurement) {
       keep(decode_, "attention_decode", attention_key(decode->kv_dtype, decode->head_dim), *decode);
   } else if (const auto* small = std::get_if<ElementwiseRow>(&measurement.row)) {
     if (sample_of(*small)) keep(elementwise_, "elementwise", small->op, *small);
+  } else if (const auto* power = std::get_if<PowerRow>(&measurement.row)) {
+    load_.add(*power, measurement.source);
   } else if (const auto* moe = std::get_if<MoeRow>(&measurement.row)) {
     // Skewed routing over several GPUs times the fullest of them: what that is, no row tells.
     const bool balanced = moe->distribution == balanced_routing;
@@ -259,6 +261,7 @@ GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& opti
           : fit_family("elementwise", "any", small,
                        with_memory(memory_gbps, grid_options(elementwise_axes, elementwise_bending,
                                                              most_elementwise_values, elementwise_folds)));
+  profile.load = load_.fit(options.full_clock_mhz, assumptions.power_window.value);
   if (options.rest) set_apart(profile, assumptions.harness_kernels, *options.rest);
   return profile;
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "calibrate/fit/fit_report.hpp"
+#include "calibrate/fit/load_fit.hpp"
 #include "calibrate/fit/sample.hpp"
 #include "models/profile/assumptions.hpp"
 #include "models/profile/gpu_profile.hpp"
@@ -15,6 +16,7 @@ namespace sextant {
 struct GpuFitOptions {
   std::string provenance;      ///< the command that makes the file
   double l2_bytes = 0;         ///< of the GPU; 0: not known (see OperatorFitOptions)
+  double full_clock_mhz = 0;   ///< its highest; needed for power rows of operators
   bool cross_validate = true;  ///< test each fit by leaving shapes out
   /// Takes what the rows do not tell, and whose kernels engines run (HarnessKernels); null: nothing does.
   const GpuProfile* rest = nullptr;
@@ -35,6 +37,7 @@ class GpuFit {
   std::string source(const std::string& what) const;
 
   std::string gpu_;
+  LoadFit load_;
   Families gemm_, prefill_, decode_, moe_, latent_prefill_, latent_decode_, elementwise_;
   std::map<std::string, std::vector<std::string>> sources_;  ///< by family, each named once
 };

@@ -37,6 +37,17 @@ struct FamilySeconds {
   FamilySeconds& operator+=(const FamilySeconds&);
 };
 
+/// Seconds at the full clock, those of them that go with the clock, and what they draw.
+struct LoadedSeconds {
+  FamilySeconds at_full_clock, clocked;
+  double joules = 0;
+  void add(Family, double seconds, const WorkDraw&);
+  LoadedSeconds& operator+=(const LoadedSeconds&);
+  /// The seconds at the clock that the load model allows such work, done for that share of the time. Waiting
+  /// counts for as long as the limit's window; a longer pass goes on at the clock of work without rests.
+  FamilySeconds sustained(const LoadModel&, double duty) const;
+};
+
 /// Where in its 90 % interval each family is taken: 0 nominal, +1 the slow end, -1 the fast end, geometric
 /// between. Errors are fully correlated within a family.
 struct CostLevel {
@@ -56,6 +67,7 @@ struct OperatorTime {
   Spread spread;
   bool extrapolated = false;  ///< asked outside the fitted range
   bool memory_bound = false;  ///< the bytes, not the arithmetic, take the time
+  WorkDraw draw = {};         ///< at the full clock; where the profile has a load model
 };
 
 /// Prompt tokens of one request in a pass, after `past` tokens that are cached already.
@@ -116,6 +128,7 @@ struct PassShape {
   std::int64_t samples = 0;  ///< sequences that yield a token: decodes and last chunks
   QueryTile mixed_tile;      ///< with both decodes and chunks
   std::int64_t padding = 0;  ///< tokens computed for nothing, by all but attention and head
+  double duty = 1;           ///< share of the time in which the GPU works: waiting, it draws less
 };
 
 /// Cost of the passes of one stage on one kind of GPU. Holds a cache by token count, so it is not shared
@@ -131,7 +144,8 @@ class StageCost {
             int tensor_parallel, CostLevel level = {})
       : StageCost(operators, std::make_shared<const GpuProfile>(profile), link, tensor_parallel, level) {}
 
-  /// A pass without tokens costs nothing; without samples, no head.
+  /// A pass without tokens costs nothing; without samples, no head. Passes of this kind follow each other for
+  /// so long that the power limit sets the clock, where the profile has a load model.
   FamilySeconds cost(const PassShape&) const;
   /// The weakest grade among all operators, and whether any pass so far asked outside a fitted range.
   Grade grade() const { return grade_; }
@@ -148,16 +162,16 @@ class StageCost {
   template <class Visit>
   void visit_attention(const PassShape&, Visit&& visit) const;
   template <class Visit>
-  const FamilySeconds& cached(std::vector<FamilySeconds>& cache, std::int64_t count, Visit&& compute) const;
-  const FamilySeconds& dense(
+  const LoadedSeconds& cached(std::vector<LoadedSeconds>& cache, std::int64_t count, Visit&& compute) const;
+  const LoadedSeconds& dense(
       std::int64_t tokens) const;  ///< GEMMs, routed experts, element-wise, collectives at a token count
-  const FamilySeconds& sampling(std::int64_t samples) const;
+  const LoadedSeconds& sampling(std::int64_t samples) const;
 
   std::shared_ptr<const Inputs> inputs_;
   Grade grade_ = Grade::measured;
   mutable bool extrapolated_ = false;
-  mutable std::vector<FamilySeconds> dense_;  ///< by token count; total() < 0: not computed yet
-  mutable std::vector<FamilySeconds> sampling_;
+  mutable std::vector<LoadedSeconds> dense_;  ///< by token count; a first family below 0: not computed yet
+  mutable std::vector<LoadedSeconds> sampling_;
 };
 
 }  // namespace sextant

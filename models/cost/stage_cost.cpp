@@ -24,6 +24,8 @@ struct StageAttention {
   double kv_element_bytes = 2;
   const OperatorModel* prefill = nullptr;  // both live in the profile
   const OperatorModel* decode = nullptr;
+  const WorkLoad* prefill_load = nullptr;  // null: not known
+  const WorkLoad* decode_load = nullptr;
   double prefill_factor = 1;
   double decode_factor = 1;
 };
@@ -43,6 +45,11 @@ struct StageScan {
   double count = 1;
 };
 
+/// Rows that one of the experts gets on average.
+double expert_tokens(const MoeShape& shape, double tokens) {
+  return tokens * static_cast<double>(shape.topk) / static_cast<double>(shape.experts);
+}
+
 }  // namespace
 
 std::string to_string(Family family) {
@@ -51,15 +58,6 @@ std::string to_string(Family family) {
                                 "state_space"};
   static_assert(names.size() == family_count);
   return names[static_cast<std::size_t>(family)];
-}
-
-double FamilySeconds::total() const {
-  return std::accumulate(seconds.begin(), seconds.end(), 0.0);
-}
-
-FamilySeconds& FamilySeconds::operator+=(const FamilySeconds& other) {
-  for (std::size_t i = 0; i < family_count; ++i) seconds[i] += other.seconds[i];
-  return *this;
 }
 
 CostLevel CostLevel::only(Family family, double level) {
@@ -85,6 +83,21 @@ struct StageCost::Inputs {
   OperatorModel scan_prefill, scan_decode;
   RoutingRule routing;
 
+  const WorkLoad* load_of(const std::string& work) const {
+    if (!profile->load) return nullptr;
+    const auto known = profile->load->works.find(work);
+    return known == profile->load->works.end() ? nullptr : &known->second;
+  }
+
+  /// Work that nobody watched is taken to draw what the limit allows and not to mind the clock.
+  OperatorTime drawing(OperatorTime time, const WorkLoad* load, double tokens) const {
+    if (load != nullptr)
+      time.draw = draw_of(*load, tokens);
+    else if (profile->load)
+      time.draw = {profile->load->limit_watts, 0};
+    return time;
+  }
+
   double factor(const OperatorModel& model, Family family) const {
     return spread_factor(model.spread, level.of(family));
   }
@@ -97,20 +110,26 @@ void StageCost::visit_dense(std::int64_t tokens, Visit&& visit) const {
   const StageOperators& operators = inputs_->operators;
   for (const auto& [shape, count] : operators.gemms)
     visit(Family::gemm,
-          gemm_time(*inputs_->profile, shape.type, m, static_cast<double>(shape.n),
-                    static_cast<double>(shape.k)),
+          inputs_->drawing(gemm_time(*inputs_->profile, shape.type, m, static_cast<double>(shape.n),
+                                     static_cast<double>(shape.k)),
+                           inputs_->load_of("gemm/" + shape.type), m),
           count);
   for (const auto& [shape, count] : operators.moes)
     visit(Family::moe,
-          shape.expert_parallel > 1 ? moe_time(*inputs_->profile, shape, m, inputs_->routing)
-                                    : moe_time(*inputs_->profile, shape, m),
+          inputs_->drawing(shape.expert_parallel > 1 ? moe_time(*inputs_->profile, shape, m, inputs_->routing)
+                                                     : moe_time(*inputs_->profile, shape, m),
+                           inputs_->load_of("moe/" + shape.type), expert_tokens(shape, m)),
           count);
   for (const auto& [shape, count] : operators.elementwise)
-    visit(Family::elementwise, elementwise_time(*inputs_->profile, shape, m), count);
+    visit(Family::elementwise,
+          inputs_->drawing(elementwise_time(*inputs_->profile, shape, m), inputs_->load_of("elementwise"), m),
+          count);
   for (const auto& [shape, count] : operators.collectives) {
     const int ranks = shape.ranks > 0 ? static_cast<int>(shape.ranks) : inputs_->tensor_parallel;
     if (ranks > 1)
-      visit(Family::collective, collective_time(*inputs_->link, shape.op, ranks, shape.bytes_per_token * m),
+      visit(Family::collective,
+            inputs_->drawing(collective_time(*inputs_->link, shape.op, ranks, shape.bytes_per_token * m),
+                             inputs_->load_of("collective"), m),
             count);
   }
 }
@@ -121,26 +140,34 @@ void StageCost::visit_sampling(std::int64_t samples, Visit&& visit) const {
   const StageOperators& operators = inputs_->operators;
   for (const auto& [shape, count] : operators.sample_gemms)
     visit(Family::gemm,
-          gemm_time(*inputs_->profile, shape.type, m, static_cast<double>(shape.n),
-                    static_cast<double>(shape.k)),
+          inputs_->drawing(gemm_time(*inputs_->profile, shape.type, m, static_cast<double>(shape.n),
+                                     static_cast<double>(shape.k)),
+                           inputs_->load_of("gemm/" + shape.type), m),
           count);
   for (const auto& [shape, count] : operators.sample_elementwise)
-    visit(Family::elementwise, elementwise_time(*inputs_->profile, shape, m), count);
+    visit(Family::elementwise,
+          inputs_->drawing(elementwise_time(*inputs_->profile, shape, m), inputs_->load_of("elementwise"), m),
+          count);
   if (inputs_->tensor_parallel <= 1) return;
   for (const auto& [shape, count] : operators.sample_collectives)
     visit(Family::collective,
-          collective_time(*inputs_->link, shape.op, inputs_->tensor_parallel, shape.bytes_per_token * m),
+          inputs_->drawing(
+              collective_time(*inputs_->link, shape.op, inputs_->tensor_parallel, shape.bytes_per_token * m),
+              inputs_->load_of("collective"), m),
           count);
 }
 
 // visit(family, time, count, factor): the factor of the cost level is known beforehand here.
 template <class Visit>
 void StageCost::visit_attention(const PassShape& pass, Visit&& visit) const {
+  double chunk_tokens = 0;
+  for (const PrefillChunk& chunk : pass.chunks) chunk_tokens += static_cast<double>(chunk.new_tokens);
   for (const StageAttention& attention : inputs_->attentions) {
     if (!pass.chunks.empty())
       visit(Family::attention_prefill,
-            attention_prefill_time(*attention.prefill, attention.shape, attention.kv_element_bytes,
-                                   pass.chunks),
+            inputs_->drawing(attention_prefill_time(*attention.prefill, attention.shape,
+                                                    attention.kv_element_bytes, pass.chunks),
+                             attention.prefill_load, chunk_tokens),
             attention.count, attention.prefill_factor);
     if (pass.decodes == 0) continue;
     OperatorTime time = attention_decode_time(*attention.decode, attention.shape, attention.kv_element_bytes,
@@ -149,6 +176,8 @@ void StageCost::visit_attention(const PassShape& pass, Visit&& visit) const {
     if (!pass.chunks.empty() && pass.mixed_tile.rows > 0)
       time.seconds = std::max(time.seconds, attention_tiles_seconds(*attention.prefill, attention.shape,
                                                                     attention.kv_element_bytes, pass));
+    time = inputs_->drawing(time, attention.decode_load,
+                            static_cast<double>(pass.decode_context_sum) / static_cast<double>(pass.decodes));
     visit(Family::attention_decode, time, attention.count, attention.decode_factor);
   }
   for (const StageLatent& latent : inputs_->latents) {
@@ -200,6 +229,8 @@ StageCost::StageCost(const StageOperators& operators, std::shared_ptr<const GpuP
     attention.kv_element_bytes = element_bytes(shape.kv_type);
     attention.prefill = &attention_prefill_model(*inputs->profile, shape);
     attention.decode = &attention_decode_model(*inputs->profile, shape);
+    attention.prefill_load = inputs->load_of("attention_prefill");
+    attention.decode_load = inputs->load_of("attention_decode/" + shape.kv_type);
     attention.prefill_factor = spread_factor(attention.prefill->spread, level.of(Family::attention_prefill));
     attention.decode_factor = spread_factor(attention.decode->spread, level.of(Family::attention_decode));
     grade_ = weakest(grade_, weakest(attention.prefill->grade, attention.decode->grade));
@@ -231,31 +262,31 @@ StageCost::StageCost(const StageOperators& operators, std::shared_ptr<const GpuP
 }
 
 template <class Visit>
-const FamilySeconds& StageCost::cached(std::vector<FamilySeconds>& cache, std::int64_t count,
+const LoadedSeconds& StageCost::cached(std::vector<LoadedSeconds>& cache, std::int64_t count,
                                        Visit&& compute) const {
   const auto index = static_cast<std::size_t>(count);
   constexpr double unknown = -1;
   if (index >= cache.size()) {
-    FamilySeconds empty;
-    empty.seconds[0] = unknown;
+    LoadedSeconds empty;
+    empty.at_full_clock.seconds[0] = unknown;
     cache.resize(std::max(index + 1, 2 * cache.size()), empty);
   }
-  FamilySeconds& entry = cache[index];
-  if (entry.seconds[0] >= 0) return entry;
+  LoadedSeconds& entry = cache[index];
+  if (entry.at_full_clock.seconds[0] >= 0) return entry;
   entry = {};
   compute([&](Family family, const OperatorTime& time, std::int64_t operators) {
-    entry[family] +=
-        time.seconds * static_cast<double>(operators) * spread_factor(time.spread, inputs_->level.of(family));
+    const double factor = spread_factor(time.spread, inputs_->level.of(family));
+    entry.add(family, time.seconds * static_cast<double>(operators) * factor, time.draw);
     extrapolated_ = extrapolated_ || time.extrapolated;
   });
   return entry;
 }
 
-const FamilySeconds& StageCost::dense(std::int64_t tokens) const {
+const LoadedSeconds& StageCost::dense(std::int64_t tokens) const {
   return cached(dense_, tokens, [&](auto&& add) { visit_dense(tokens, add); });
 }
 
-const FamilySeconds& StageCost::sampling(std::int64_t samples) const {
+const LoadedSeconds& StageCost::sampling(std::int64_t samples) const {
   return cached(sampling_, samples, [&](auto&& add) { visit_sampling(samples, add); });
 }
 
@@ -272,13 +303,14 @@ std::int64_t token_count(const PassShape& pass) {
 FamilySeconds StageCost::cost(const PassShape& pass) const {
   const std::int64_t tokens = token_count(pass);
   if (tokens <= 0) return {};
-  FamilySeconds result = dense(tokens + pass.padding);
+  LoadedSeconds result = dense(tokens + pass.padding);
   if (pass.samples > 0) result += sampling(pass.samples);
   visit_attention(pass, [&](Family family, const OperatorTime& time, double count, double factor) {
-    result[family] += time.seconds * count * factor;
+    result.add(family, time.seconds * count * factor, time.draw);
     extrapolated_ = extrapolated_ || time.extrapolated;
   });
-  return result;
+  const std::optional<LoadModel>& load = inputs_->profile->load;
+  return load ? result.sustained(*load, pass.duty) : result.at_full_clock;
 }
 
 double StageCost::memory_bound_share(const PassShape& pass) const {

@@ -91,6 +91,7 @@ Assumptions read_assumptions(const JsonValue& value) {
   assumptions.gemm_left_out = read_gemm_left_out(object.at("gemm_left_out").object());
   assumptions.harness_kernels = read_harness_kernels(object.at("harness_kernels").object());
   assumptions.structural = read_bounded_figure(object.at("structural"));
+  assumptions.power_window = read_figure(object.at("power_window"), {0, 10});
   object.finish();
   return assumptions;
 }

@@ -63,6 +63,7 @@ struct Assumptions {
   HarnessKernels harness_kernels;
   /// What no operator's interval covers (overlap, jitter, order of batches), as a ratio of any time of a run.
   BoundedFigure structural;
+  Figure power_window;  ///< seconds of waiting work at the full clock before a card's power limit acts
 };
 
 /// {"format": "sextant assumptions", "version": 1, …}; strict. Throws InputError.

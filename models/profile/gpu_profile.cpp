@@ -95,6 +95,7 @@ GpuProfile read_families(const JsonObject& object) {
     for (const auto& [name, set] : kernels->object().entries())
       profile.kernels.emplace(name, read_kernel_set(set));
   if (const auto power = object.find("power")) profile.power = read_power_model(*power, object.text("gpu"));
+  if (const auto load = object.find("load")) profile.load = read_load_model(*load);
   return profile;
 }
 
@@ -119,6 +120,7 @@ GpuProfile read_completed(const JsonObject& object, const GpuProfileFinder& base
   profile.elementwise_ops = joined(std::move(profile.elementwise_ops), rest.elementwise_ops);
   profile.kernels.insert(rest.kernels.begin(), rest.kernels.end());
   if (!profile.power) profile.power = rest.power;
+  if (!profile.load) profile.load = rest.load;
   return profile;
 }
 
@@ -209,6 +211,7 @@ std::string write_gpu_profile(const GpuProfile& profile, const std::string& rest
   if (!profile.elementwise_ops.empty()) json["elementwise_ops"] = models_json(profile.elementwise_ops);
   for (const auto& [name, set] : profile.kernels) json["kernels"][name] = kernel_set_json(set);
   if (profile.power) json["power"] = power_model_json(*profile.power);
+  if (profile.load) json["load"] = load_model_json(*profile.load);
   return readable_json(json);
 }
 

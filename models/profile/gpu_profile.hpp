@@ -8,6 +8,7 @@
 
 #include "models/base/figure.hpp"
 #include "models/profile/grid.hpp"
+#include "models/profile/load_model.hpp"
 #include "models/profile/power_model.hpp"
 #include "models/profile/spread.hpp"
 
@@ -80,6 +81,8 @@ struct GpuProfile {
   std::map<std::string, KernelSet> kernels;
   /// nullopt: not known; the speed is that at the default power limit.
   std::optional<PowerModel> power;
+  /// nullopt: not known; every time then stands for work that lasts, too.
+  std::optional<LoadModel> load;
 };
 
 /// Calls `change(type, model)` for every model; `type` is the number format of GEMMs and routed experts, else

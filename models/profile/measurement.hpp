@@ -108,6 +108,7 @@ struct PowerRow {
   double relative_speed = 0;
   std::optional<double> relative_to_watts;  ///< nullopt: relative to the card's default limit
   std::optional<double> clock_mhz, watts;   ///< of the multiprocessors; drawn, where less than the limit
+  std::int64_t tokens = 0;  ///< of an operator that is the work: rows of a GEMM, new tokens; 0: not said
 };
 struct StepRow {
   std::string model, weights, kv;

@@ -187,6 +187,7 @@ void power_fields(Visitor& v, Row& row) {
   v.optional_positive("relative_to_watts", row.relative_to_watts);
   v.optional_positive("clock_mhz", row.clock_mhz);
   v.optional_positive("watts", row.watts);
+  v.optional_count("tokens", row.tokens, 1);
 }
 
 template <class Visitor, class Row>

@@ -45,6 +45,20 @@ void scale(OperatorModel& model, double tensor, double memory, double latency, c
   model.spread.high /= speed_spread.low;
 }
 
+/// Under a lower limit than that at which it was watched, the same work has a lower clock.
+GpuProfile at_load_limit(const GpuProfile& profile, double limit) {
+  const LoadModel& load = *profile.load;
+  if (!(limit > load.idle_watts) || limit > load.limit_watts)
+    throw InputError(
+        fmt::format("found a power limit of {} W for {}, expected more than the {} it draws idle "
+                    "and at most {}",
+                    limit, profile.gpu, load.idle_watts, load.limit_watts));
+  GpuProfile result = profile;
+  result.load->limit_watts = limit;
+  result.provenance = fmt::format("at {} W; {}", limit, profile.provenance);
+  return result;
+}
+
 }  // namespace
 
 double watts(const PowerModel& model, double clock, Work work) {
@@ -79,6 +93,7 @@ double relative_speed(const PowerModel& model, double limit, Work work) {
 }
 
 GpuProfile at_power_limit(const GpuProfile& profile, double limit) {
+  if (!profile.power && profile.load) return at_load_limit(profile, limit);
   if (!profile.power)
     throw InputError(fmt::format("found a power limit of {} W for {}, expected none: it has no power model",
                                  limit, profile.gpu));

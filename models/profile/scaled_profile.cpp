@@ -44,6 +44,7 @@ GpuProfile scaled(const GpuProfile& base, const ProfileScale& scale) {
   GpuProfile profile = base;
   profile.scaled_from = base.gpu;
   profile.power.reset();  // a card's power is its own: nothing here says how to scale it
+  profile.load.reset();
   for_each_model(profile, [&](const std::string& type, OperatorModel& model) {
     const auto own = scale.tensor_by_type.find(type);
     model = scaled(model, scale, own == scale.tensor_by_type.end() ? scale.tensor : own->second, base.gpu);

@@ -154,6 +154,7 @@ int run_fit(const Arguments& words) {
   GpuFitOptions how;
   how.provenance = provenance(parsed, gpu.name, repositories);
   how.l2_bytes = gpu.l2_bytes ? gpu.l2_bytes->value : 0;
+  how.full_clock_mhz = gpu.highest_clock_mhz ? gpu.highest_clock_mhz->value : 0;
   const std::string rest_from = parsed.text("rest-from").value_or("");
   std::optional<GpuProfile> rest;
   if (!rest_from.empty()) rest = find_gpu_profile(rest_from);

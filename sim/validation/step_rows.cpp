@@ -42,6 +42,7 @@ CostLevel all_at(double level) {
 struct Microbatch {
   explicit Microbatch(const StepRow& row) {
     shape.samples = row.batch;
+    shape.duty = std::min(1.0, static_cast<double>(row.microbatches) / row.pp);
     if (row.phase == "decode") {
       shape.decodes = row.batch;
       shape.decode_context_sum = row.batch * (row.context + 1);  // the new token is cached before it is read

@@ -121,6 +121,28 @@ Rows copy_rows(Depth depth) {
   return rows;
 }
 
+Rows power_rows(Depth depth) {
+  Rows rows;
+  if (depth == Depth::quick) return rows;  // each takes seconds
+  const auto add = [&](const std::string& work, const Counts& tokens) {
+    for (const std::int64_t count : tokens) {
+      PowerRow row;
+      row.work = work;
+      row.tokens = count;
+      rows.push_back(row);
+    }
+  };
+  add("idle", {0});
+  add("gemm/bf16", {1, 16, 32, 64, 128, 256, 512, 2048, 8192});
+  add("gemm/fp8", {1, 16, 32, 64, 128, 256, 512, 2048, 8192});
+  add("moe/bf16", {1, 64, 512, 4096});
+  add("attention_prefill", {1024, 8192});
+  add("attention_decode/bf16", {2048});
+  add("attention_decode/fp8", {2048});
+  add("elementwise", {64, 8192});
+  return rows;
+}
+
 struct Family {
   std::string name;
   std::function<Rows(Depth)> rows;
@@ -139,6 +161,7 @@ std::vector<Family> families() {
   list.push_back({"launch", [](Depth) { return launch_rows(); }});
   list.push_back({"copy", copy_rows});
   list.push_back({"copy/pageable", copy_rows});
+  list.push_back({"power", power_rows});
   return list;
 }
 
@@ -160,7 +183,8 @@ void check_known(const std::vector<std::string>& asked) {
 /// Setting up a point (heuristics, capture, first runs) and its least samples.
 double point_seconds(const MeasurementRow& row, const RoughRates& rates) {
   constexpr double set_up = 0.006, sample = 0.0015, runs = 9;
-  constexpr double plan_of_fused_attention = 0.15;
+  constexpr double plan_of_fused_attention = 0.15, load = 3.8;
+  if (std::holds_alternative<PowerRow>(row)) return load;
   const bool prefill = std::holds_alternative<AttentionPrefillRow>(row);
   return set_up + (prefill ? plan_of_fused_attention : 0) +
          runs * std::max(sample, rough_seconds(row, rates));
@@ -203,6 +227,34 @@ double rough_seconds(const MeasurementRow& row, const RoughRates& rates) {
     bytes = 2 * copy->bytes;
   }
   return overhead + std::max(flops / (rates.tflops * 1e12), bytes / (rates.memory_gbps * 1e9)) / reached;
+}
+
+MeasurementRow power_work(const std::string& work, std::int64_t tokens) {
+  // Heads, experts and widths of Llama 3.1 and Mixtral 8x7B.
+  constexpr std::int64_t width = 8192, heads = 32, kv_heads = 8, head_dim = 128, batch = 64,
+                         activated = 28672;
+  const std::string type = work.substr(work.find('/') + 1);
+  if (work.starts_with("gemm/")) return GemmRow{type, tokens, width, width, 0};
+  if (work == "attention_prefill")
+    return AttentionPrefillRow{heads, kv_heads, head_dim, 1, tokens, 0, "bf16", "bf16", 0, 0};
+  if (work.starts_with("attention_decode/"))
+    return AttentionDecodeRow{heads, kv_heads, head_dim, batch, tokens, "bf16", type, 0, 0};
+  if (work == "elementwise") return ElementwiseRow{"activation", tokens, activated, 0};
+  if (work.starts_with("moe/")) {
+    MoeRow row;
+    row.dtype = type;
+    row.tokens = tokens;
+    row.hidden = 4096;
+    row.intermediate = 14336;
+    row.experts = 8;
+    row.topk = 2;
+    row.distribution = "balanced";
+    return row;
+  }
+  throw InputError(
+      fmt::format("found work '{}', expected gemm/TYPE, moe/TYPE, attention_prefill, "
+                  "attention_decode/TYPE or elementwise",
+                  work));
 }
 
 std::vector<std::string> gpu_families() {

@@ -26,6 +26,10 @@ RoughRates rough_rates(const std::string& gpu);
 /// Seconds that one run of the row's operator takes at about those rates.
 double rough_seconds(const MeasurementRow&, const RoughRates&);
 
+/// The operator that stands for a kind of work of family "power": "gemm/bf16" of so many rows, 8192 x 8192.
+/// Throws InputError for one that is not known.
+MeasurementRow power_work(const std::string& work, std::int64_t tokens);
+
 /// Every family that gpu_points knows.
 std::vector<std::string> gpu_families();
 

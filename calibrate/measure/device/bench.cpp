@@ -168,6 +168,7 @@ Bench::Result Bench::measure(const Point& point) {
   if (const auto* decode = std::get_if<AttentionDecodeRow>(&row)) return bench_decode(*this, *decode);
   if (const auto* prefill = std::get_if<AttentionPrefillRow>(&row)) return bench_prefill(*this, *prefill);
   if (const auto* moe = std::get_if<MoeRow>(&row)) return bench_moe(*this, *moe);
+  if (const auto* power = std::get_if<PowerRow>(&row)) return bench_power(*this, *power);
   if (const auto* copy = std::get_if<CopyRow>(&row))
     return bench_copy(*this, *copy, point.family == "copy/pageable");
   if (const auto* elementwise = std::get_if<ElementwiseRow>(&row))

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "calibrate/measure/common/gpu_points.hpp"
@@ -40,6 +41,7 @@ class Bench {
   struct Result {
     double us = 0;
     std::string note;
+    std::optional<PowerRow> power = {};  ///< of a point of the power family
   };
   /// Throws Error, beginning "skipped:" where this GPU or library has no such operator.
   Result measure(const Point&);
@@ -98,6 +100,10 @@ Bench::Result bench_prefill(Bench&, const AttentionPrefillRow&);
 Bench::Result bench_moe(Bench&, const MoeRow&);
 Bench::Result bench_elementwise(Bench&, const ElementwiseRow&);
 Bench::Result bench_launch(Bench&, const std::string& op);
+/// What one kind of work draws in bursts, and how fast it is when it lasts (gpu_points: power_work).
+Bench::Result bench_power(Bench&, const PowerRow&);
+/// Tensor-bound samples are so much shorter than the rests between them that the clock stays at its highest.
+inline constexpr double rest_of_tensor_work = 2;
 Bench::Result bench_copy(Bench&, const CopyRow&, bool pageable);
 
 }  // namespace sextant::measure

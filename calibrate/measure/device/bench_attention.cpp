@@ -87,7 +87,7 @@ Bench::Result bench_prefill(Bench& bench, const AttentionPrefillRow& row) {
         operands.values = caches[static_cast<std::size_t>(2 * (i % turns.buffers) + 1)];
         attention.run(bench.cudnn(), operands, workspace, bench.stream());
       },
-      bench.options().rule);
+      bench.options().rule, rest_of_tensor_work);
   const double us = timed.summary.interval.median;
   const auto fresh = static_cast<double>(row.new_tokens), past = static_cast<double>(row.past_tokens);
   const double flops =

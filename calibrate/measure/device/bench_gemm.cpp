@@ -46,6 +46,9 @@ Bench::Result bench_gemm(Bench& bench, const GemmRow& row) {
 
   Gemm gemm(bench.blas(), type, row.m, row.n, row.k, bench.blas_workspace(),
             bench.options().search_algorithms);
+  // From so many rows on the tensor cores draw more than the card may for long.
+  constexpr std::int64_t tensor_bound_rows = 64;
+  const double rest = row.m >= tensor_bound_rows ? rest_of_tensor_work : 0;
   Bench::Result best;
   for (int algorithm = 0; algorithm < gemm.algorithms(); ++algorithm) {
     gemm.choose(algorithm);
@@ -55,7 +58,7 @@ Bench::Result bench_gemm(Bench& bench, const GemmRow& row) {
           operands.weight = weights[static_cast<std::size_t>(i % turns.buffers)];
           gemm.run(operands, bench.stream());
         },
-        bench.options().rule);
+        bench.options().rule, rest);
     const double us = timed.summary.interval.median;
     if (algorithm > 0 && us >= best.us) continue;
     best = {us, fmt::format("cublasLt algorithm {} of {}; {}{}", algorithm + 1, gemm.algorithms(), timed.note,

@@ -46,7 +46,7 @@ Bench::Result bench_moe(Bench& bench, const MoeRow& row) {
         const auto variant = static_cast<std::size_t>(i % turns.buffers);
         variants[variant].run(blas, buffers, lists[variant], bench.stream());
       },
-      bench.options().rule);
+      bench.options().rule, rest_of_tensor_work);
   return {timed.summary.interval.median,
           fmt::format("rows gathered, cublasGemmGroupedBatchedEx twice, "
                       "SwiGLU, rows summed; no router; {} experts active; {}{}",

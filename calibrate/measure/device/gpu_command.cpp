@@ -180,6 +180,7 @@ class GpuRun {
             if constexpr (requires { fields.us; }) fields.us = result.us;
           },
           row.row);
+      if (result.power) row.row = *result.power;
       note_best(tally, row.row, result.us);
       file_.append(row);
       ++tally.measured;

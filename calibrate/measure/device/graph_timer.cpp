@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <thread>
 
 #include "calibrate/measure/device/check.hpp"
 
@@ -13,6 +14,10 @@ namespace {
 
 double seconds_since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+std::chrono::nanoseconds microseconds_long(double us) {
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(us * 1e3));
 }
 
 }  // namespace
@@ -50,8 +55,56 @@ double GraphTimer::replay(const Graph& graph, int times) {
   return microseconds(begin_, end_);
 }
 
+LoadSummary GraphTimer::measure_idle() {
+  constexpr double idle_seconds = 0.4;
+  std::this_thread::sleep_for(std::chrono::duration<double>(idle_seconds));
+  LoadSummary load;
+  load.limit_watts = monitor_.nvml().power_limit();
+  load.idle_watts = monitor_.nvml().state().instant_watts;
+  return load;
+}
+
+LoadSummary GraphTimer::measure_load(const Graph& graph, double once_us, int operations) {
+  constexpr double phase_seconds = 1.6, settled_after = 0.7;
+  constexpr double burst_us = 3000, rest = 2.5;  // a burst is over long before the limit acts
+  const Nvml& nvml = monitor_.nvml();
+  LoadSummary load = measure_idle();
+  /// One phase: times of its second part, and the means of what the driver says then.
+  const auto phase = [&](double pause, double& us, double& watts, double& mhz) {
+    const int replays = std::max(1, static_cast<int>(burst_us / once_us));
+    const auto begin = std::chrono::steady_clock::now();
+    auto settled = begin;
+    std::vector<double> times;
+    double busy = 0, states = 0;
+    watts = mhz = 0;
+    while (seconds_since(begin) < phase_seconds) {
+      const double all = replay(graph, replays);
+      if (pause > 0) std::this_thread::sleep_for(microseconds_long(pause * all));
+      if (seconds_since(begin) < settled_after) {
+        settled = std::chrono::steady_clock::now();
+        continue;
+      }
+      times.push_back(all / replays / operations);
+      busy += all * 1e-6;
+      const GpuState state = nvml.state();
+      watts += state.instant_watts;
+      mhz += state.sm_mhz;
+      ++states;
+    }
+    us = median_interval(times).median;
+    watts /= states;
+    mhz /= states;
+    return busy / seconds_since(settled);
+  };
+  double burst_mhz = 0, mean_watts = 0;
+  const double duty = phase(rest, load.burst_us, mean_watts, burst_mhz);
+  load.burst_watts = load.idle_watts + (mean_watts - load.idle_watts) / duty;
+  phase(0, load.us, load.watts, load.mhz);
+  return load;
+}
+
 GraphTimer::Result GraphTimer::time(int operations, const std::function<void(int)>& work,
-                                    const StoppingRule& rule) {
+                                    const StoppingRule& rule, double rest) {
   constexpr int most_replays = 64;
   work(0);  // outside a graph: loads modules and lets lazily made things be made
   SEXTANT_CUDA(cudaStreamSynchronize(stream_));
@@ -60,6 +113,7 @@ GraphTimer::Result GraphTimer::time(int operations, const std::function<void(int
   });
   replay(graph, 1);
   const double once_us = std::max(replay(graph, 1), 1.0);
+  if (watch_load_) load_ = measure_load(graph, once_us, operations);
   const int replays = std::clamp(static_cast<int>(std::ceil(sample_us / once_us)), 1, most_replays);
   Sampler sampler(rule);
   std::vector<double> throttled;
@@ -67,8 +121,9 @@ GraphTimer::Result GraphTimer::time(int operations, const std::function<void(int
   std::size_t capped = 0, taken = 0;
   while (!sampler.done()) {
     const auto begin = std::chrono::steady_clock::now();
-    const double us = replay(graph, replays) / replays / operations;
+    const double sample = replay(graph, replays), us = sample / replays / operations;
     const GpuState state = monitor_.state();
+    if (rest > 0) std::this_thread::sleep_for(microseconds_long(rest * sample));
     const double seconds = seconds_since(begin);
     if (state.throttled()) {
       sampler.add_throttled(seconds);

@@ -21,6 +21,20 @@ constexpr std::uint64_t reason_power_cap = 0x4, reason_hardware_slowdown = 0x8,
                         reason_thermal_software = 0x20, reason_thermal_hardware = 0x40,
                         reason_power_brake = 0x80;
 constexpr double milliwatts_per_watt = 1000;
+
+/// nvmlFieldValue_t
+struct FieldValue {
+  unsigned field = 0, scope = 0;
+  long long timestamp = 0, latency_us = 0;
+  int type = 0;
+  Status status = success;
+  union {
+    double real;
+    unsigned natural;
+    unsigned long long wide = 0;
+  };
+};
+constexpr unsigned field_instant_power = 186;
 constexpr auto watch_interval = std::chrono::milliseconds(50);  // rare enough not to disturb what is timed
 
 }  // namespace
@@ -42,6 +56,7 @@ struct Nvml::Functions {
   Status (*clock)(Device, int, unsigned*) = nullptr;
   Status (*max_clock)(Device, int, unsigned*) = nullptr;
   Status (*power)(Device, unsigned*) = nullptr;
+  Status (*fields)(Device, int, FieldValue*) = nullptr;
   Status (*power_limit)(Device, unsigned*) = nullptr;
   Status (*temperature)(Device, int, unsigned*) = nullptr;
   Status (*reasons)(Device, unsigned long long*) = nullptr;
@@ -55,6 +70,7 @@ struct Nvml::Functions {
     library.find_optional(clock, "nvmlDeviceGetClockInfo");
     library.find_optional(max_clock, "nvmlDeviceGetMaxClockInfo");
     library.find_optional(power, "nvmlDeviceGetPowerUsage");
+    library.find_optional(fields, "nvmlDeviceGetFieldValues");
     library.find_optional(power_limit, "nvmlDeviceGetEnforcedPowerLimit");
     library.find_optional(temperature, "nvmlDeviceGetTemperature");
     library.find_optional(reasons, "nvmlDeviceGetCurrentClocksThrottleReasons");
@@ -92,11 +108,23 @@ GpuState Nvml::state() const {
   state.sm_mhz = read(functions_->clock, clock_sm);
   state.memory_mhz = read(functions_->clock, clock_memory);
   state.watts = read(functions_->power) / milliwatts_per_watt;
+  FieldValue instant;
+  instant.field = field_instant_power;
+  const bool has_instant = functions_->fields != nullptr &&
+                           functions_->fields(device_, 1, &instant) == success && instant.status == success;
+  state.instant_watts = has_instant ? instant.natural / milliwatts_per_watt : state.watts;
   state.celsius = read(functions_->temperature, temperature_gpu);
   unsigned long long reasons = 0;
   if (functions_->reasons != nullptr && functions_->reasons(device_, &reasons) == success)
     state.clock_reasons = reasons;
   return state;
+}
+
+double Nvml::power_limit() const {
+  unsigned value = 0;
+  const bool known = available() && functions_->power_limit != nullptr &&
+                     functions_->power_limit(device_, &value) == success;
+  return known ? value / milliwatts_per_watt : 0;
 }
 
 std::map<std::string, std::string> Nvml::details() const {
@@ -107,9 +135,8 @@ std::map<std::string, std::string> Nvml::details() const {
     details["driver"] = text.data();
   if (functions_->name != nullptr && functions_->name(device_, text.data(), text.size()) == success)
     details["device"] = text.data();
+  if (power_limit() > 0) details["power_limit_watts"] = fmt::format("{:.0f}", power_limit());
   unsigned value = 0;
-  if (functions_->power_limit != nullptr && functions_->power_limit(device_, &value) == success)
-    details["power_limit_watts"] = fmt::format("{:.0f}", value / milliwatts_per_watt);
   if (functions_->max_clock != nullptr) {
     if (functions_->max_clock(device_, clock_sm, &value) == success)
       details["max_sm_mhz"] = std::to_string(value);

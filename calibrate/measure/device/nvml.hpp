@@ -12,7 +12,8 @@ namespace sextant::measure {
 struct GpuState {
   unsigned sm_mhz = 0;
   unsigned memory_mhz = 0;
-  double watts = 0;
+  double watts = 0;          ///< an average: over the last second on recent data-centre cards
+  double instant_watts = 0;  ///< of the last 0.1 s or less; `watts` where the driver has none
   unsigned celsius = 0;
   std::uint64_t clock_reasons = 0;  ///< NVML's clocks event reasons, a bit set
   /// A slow-down that no serving run should have: heat or the power brake; not the ordinary power limit.
@@ -31,6 +32,8 @@ class Nvml {
   Nvml& operator=(const Nvml&) = delete;
   bool available() const;
   GpuState state() const;
+  /// The limit that the driver holds the card to, in watts; 0 where it says nothing.
+  double power_limit() const;
   /// Driver version, power limit, maximum clocks, serial-free identity: for the context line.
   std::map<std::string, std::string> details() const;
 

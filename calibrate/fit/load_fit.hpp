@@ -1,0 +1,28 @@
+#pragma once
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "models/profile/load_model.hpp"
+#include "models/profile/measurement.hpp"
+
+namespace sextant {
+
+/// Collects the power rows of one GPU whose work is an operator ("gemm/bf16" of 512 tokens) and fits how its
+/// clock falls under load. Rows of work "idle" tell what it draws awake; "tensor" and "stream" pass by.
+class LoadFit {
+ public:
+  void add(const PowerRow&, const std::string& source);
+  /// nullopt without rows, or where no row was held back by the limit. Throws InputError if the rows' limits
+  /// differ or none says what the card draws idle. `full_clock_mhz` of the
+  /// card; `window_seconds`: see LoadModel, which no row tells.
+  std::optional<LoadModel> fit(double full_clock_mhz, double window_seconds) const;
+
+ private:
+  std::map<std::pair<std::string, std::int64_t>, PowerRow> rows_;  ///< by work and tokens
+  std::optional<double> idle_watts_;
+  std::string source_;
+};
+
+}  // namespace sextant
