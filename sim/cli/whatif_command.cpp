@@ -42,7 +42,16 @@ void print_help(const options::options_description& description) {
       "    --variant 'GPUDirect off'       --set cluster.network.gpudirect=false \\\n"
       "    --variant 'a port at half speed' --set "
       "'cluster.nodes[1].nic={\"nic\":\"connectx-7-200\",\"port_gbits\":100}' \\\n"
-      "    --variant 'MTU 1500'            --set cluster.network.mtu=1500\n\n"
+      "    --variant 'MTU 1500'            --set cluster.network.mtu=1500 \\\n"
+      "    --variant 'a GPU at 80 % clock' --set "
+      "'cluster.nodes[1].gpus={\"rtx-pro-6000-workstation\":{\"count\":1,\"clock\":0.8}}' \\\n"
+      "    --variant 'a GPU lost'          --set 'cluster.lost=[\"node-a/gpu1\"]' \\\n"
+      "    --variant 'a noisy neighbour'   --set "
+      "'background=[{\"from\":\"node-a/nic0\",\"to\":\"node-b/nic0\",\"what\":\"checkpoint\"}]' \\\n"
+      "    --variant 'a GPU lost for 60 s' --set "
+      "'faults=[{\"at_s\":300,\"what\":\"gpu-lost\",\"where\":\"node-b/gpu0\",\"for_s\":60}]'\n"
+      "  A switch gone: --set 'cluster.lost=[\"switch\"]' where one is named; with leaf_spine "
+      "[\"spine0\"].\n\n"
       "Exit codes: 0 shown (a variant that cannot be is a row with its reason), 2 bad input, 3 nothing fits "
       "the\nbase, 130 interrupted.\n");
 }

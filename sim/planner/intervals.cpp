@@ -20,9 +20,11 @@ constexpr Family families[] = {
 /// A run's metrics with one family at one end of its interval.
 std::vector<std::pair<std::string, double>> perturbed(const SearchContext& context, const Layout& layout,
                                                       CostLevel level, const PlanOptions& options) {
-  return named_metrics(simulate(
-      replica_setups(context, layout, level), context.scenario.engine, context.scenario.workload,
-      {false, options.replication, context.scenario.goodput, options.stop, context.scenario.router}));
+  SimulationOptions simulation{false, options.replication, context.scenario.goodput, options.stop,
+                               context.scenario.router};
+  simulation.changes = replica_changes(context.scenario, context.epochs, layout, level);
+  return named_metrics(simulate(replica_setups(context, layout, level), context.scenario.engine,
+                                context.scenario.workload, simulation));
 }
 
 /// What one family (or the structural term, the last pair) does to a metric by itself.

@@ -21,7 +21,8 @@ struct Room {
   Room(Scenario given, const PlanOptions& options)
       : scenario(ready(std::move(given), options)),
         machine(scenario.cluster, scenario.engine.profile, options.find_profile),
-        context{scenario, machine, summarise_workload(scenario.workload)} {}
+        context{scenario, machine, summarise_workload(scenario.workload),
+                fault_epochs(scenario, options.find_profile)} {}
   Room(const Room&) = delete;
   Room& operator=(const Room&) = delete;
 

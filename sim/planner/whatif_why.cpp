@@ -54,8 +54,15 @@ struct TypicalTimes {
           fmt::format("{}", fmt::join(side.candidate.stages[static_cast<std::size_t>(s)].gpus, ", "));
       stages.push_back(std::move(stage));
     }
-    if (layout.tp > 1)
-      group = side.context.machine.topology().slowest_route(layout.replicas.front().front().gpus).describe();
+    if (layout.tp > 1) group = medium(side.context.machine.topology(), layout.replicas.front().front().gpus);
+  }
+
+  /// Between nodes the network; else the slowest of the group's routes.
+  static std::string medium(const Topology& topology, const std::vector<int>& gpus) {
+    const auto node = [&](int gpu) { return topology.cluster().devices[static_cast<std::size_t>(gpu)].node; };
+    for (const int gpu : gpus)
+      if (node(gpu) != node(gpus.front())) return topology.route(gpus.front(), gpu).describe();
+    return topology.slowest_route(gpus).describe();
   }
 
   double decode_way() const {
@@ -214,6 +221,11 @@ class Comparison {
       say("what waits, waits mostly for {} instead of {}", waits, waited);
     if (b.metrics.preemptions != a.metrics.preemptions)
       say("{} preemptions instead of {}", b.metrics.preemptions, a.metrics.preemptions);
+    if (b.metrics.replica_down_s > 0)
+      say("replicas are down for {:.4g} s: {} requests move or wait, {} tokens are computed again, {} "
+          "requests are "
+          "in flight at the end",
+          b.metrics.replica_down_s, b.metrics.rerouted, b.metrics.recomputed_tokens, b.metrics.in_flight);
     if (b.metrics.rejected != a.metrics.rejected)
       say("{} requests are rejected instead of {}", b.metrics.rejected, a.metrics.rejected);
   }
