@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "reports/names.hpp"
@@ -123,6 +124,11 @@ std::string whatif_text(const WhatIf& result, TextStyle style) {
   text += detail::heading("Side by side", style) + side_by_side(result).text(style);
   text += detail::heading("What moves, and why", style);
   for (const WhatIfRow& row : result.rows) text += verdict(row, style);
+  const bool intervals = std::any_of(result.rows.begin(), result.rows.end(), [](const WhatIfRow& row) {
+    return std::any_of(row.movements.begin(), row.movements.end(),
+                       [](const auto& movement) { return movement.second.ratio.has_value(); });
+  });
+  if (!intervals) return text;
   return text +
          wrapped(
              "intervals of 90 % hold what the model may be wrong about, with the same requests and the same "
