@@ -109,6 +109,13 @@ std::string occupancy_lines(const ServingMetrics& m, TextStyle style) {
                   number_text(m.mean_running), number_text(m.mean_waiting), number_text(m.mean_batch_decodes),
                   percent_text(m.kv_occupancy_mean), percent_text(m.kv_occupancy_peak)),
       "  - ", style.width);
+  if (m.rerouted > 0 || m.replica_down_s > 0)
+    text += wrapped(
+        fmt::format("faults: replicas were down for {} s; {} requests had to move or wait, {} tokens of "
+                    "their KV cache were computed again; {} are in flight at the end",
+                    number_text(m.replica_down_s), count_text(m.rerouted), count_text(m.recomputed_tokens),
+                    count_text(m.in_flight)),
+        "  - ", style.width);
   const AdmissionLimits& limits = m.limits;
   if (limits.kv_blocks + limits.max_num_seqs + limits.max_num_batched_tokens + limits.pipeline_full > 0)
     text +=

@@ -77,8 +77,10 @@ PathLevel Node::peer_level() const {
 
 std::string Cluster::kind(int gpu_device) const {
   const Device& device = devices[static_cast<std::size_t>(gpu_device)];
-  if (!device.power_limit_watts) return device.model;
-  return fmt::format("{} at {} W", device.model, *device.power_limit_watts);
+  std::string name = device.model;
+  if (device.power_limit_watts) name += fmt::format(" at {} W", *device.power_limit_watts);
+  if (device.clock) name += fmt::format(" at {:.4g} % clock", 100 * *device.clock);
+  return name;
 }
 
 std::string Cluster::kinds(const std::vector<int>& gpu_devices) const {
@@ -98,7 +100,9 @@ std::vector<int> Cluster::gpus() const {
 
 Cluster read_cluster(const JsonValue& value) {
   const ClusterSpecification specification = read_cluster_specification(value);
-  return expand_cluster(specification, value);
+  Cluster cluster = expand_cluster(specification, value);
+  const auto lost = value.object().find("lost");
+  return lost ? without_devices(cluster, read_lost_devices(*lost, cluster)) : cluster;
 }
 
 std::string to_dot(const Cluster& cluster) {

@@ -76,6 +76,7 @@ class Expansion {
       const Gpu& gpu = *specification.gpus[i];
       const int device = add_device(fmt::format("{}/gpu{}", node.name, i), DeviceKind::gpu, index, gpu.name);
       cluster_.devices.back().power_limit_watts = specification.power_limits_watts[i];
+      cluster_.devices.back().clock = specification.clocks[i];
       node.gpus.push_back(device);
       add_link(device, port(i, specification.gpus.size()), "pcie",
                gpu.host_gbps ? gpu.host_gbps->value : slot_gbps(type, gpu), latency);

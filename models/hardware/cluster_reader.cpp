@@ -36,20 +36,39 @@ std::optional<double> read_power_limit(const JsonValue& value, const Gpu& gpu) {
   return limit;
 }
 
-/// "NAME": 2 or "NAME": {"count": 2, "power_limit_watts": 300}.
+/// 0.8 for all of `count` cards, or [1, 0.8], one for each.
+std::vector<std::optional<double>> read_clocks(const JsonValue& value, std::size_t count) {
+  constexpr Range relative{0.05, 1};
+  const auto read = [&](const JsonValue& item) {
+    const double clock = item.number(relative);
+    return clock < 1 ? std::optional(clock) : std::nullopt;
+  };
+  if (!value.is_array()) return std::vector<std::optional<double>>(count, read(value));
+  std::vector<std::optional<double>> clocks;
+  for (const JsonValue& item : value.array()) clocks.push_back(read(item));
+  if (clocks.size() != count)
+    value.fail(fmt::format("found {} clocks, expected one for each of {} gpus", clocks.size(), count));
+  return clocks;
+}
+
+/// "NAME": 2 or "NAME": {"count": 2, "power_limit_watts": 300, "clock": 0.8}.
 void read_gpu_group(const JsonValue& value, const Gpu* gpu, NodeSpecification& node) {
   std::int64_t count = 0;
   std::optional<double> limit;
+  std::vector<std::optional<double>> clocks;
   if (value.is_object()) {
     const JsonObject group = value.object();
     count = group.integer("count", {1, most_gpus});
     if (const auto watts = group.find("power_limit_watts")) limit = read_power_limit(*watts, *gpu);
+    if (const auto clock = group.find("clock")) clocks = read_clocks(*clock, static_cast<std::size_t>(count));
     group.finish();
   } else {
     count = value.integer({1, most_gpus});
   }
   node.gpus.insert(node.gpus.end(), static_cast<std::size_t>(count), gpu);
   node.power_limits_watts.insert(node.power_limits_watts.end(), static_cast<std::size_t>(count), limit);
+  clocks.resize(static_cast<std::size_t>(count));
+  node.clocks.insert(node.clocks.end(), clocks.begin(), clocks.end());
 }
 
 void read_gpus(const JsonObject& object, NodeSpecification& node) {
@@ -210,6 +229,7 @@ ClusterSpecification read_cluster_specification(const JsonValue& value) {
     read_network(network->object(), cluster);
   else
     cluster.network.gpudirect = gpu_without_gpudirect(cluster.nodes) == nullptr;
+  object.has("lost");  // read once the devices have names
   object.finish();
   return cluster;
 }

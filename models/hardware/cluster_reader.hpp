@@ -39,6 +39,7 @@ struct NodeSpecification {
   std::string name;  ///< empty: named by its position
   std::vector<const Gpu*> gpus;
   std::vector<std::optional<double>> power_limits_watts;  ///< of each; nullopt: its default
+  std::vector<std::optional<double>> clocks;              ///< of each, relative; nullopt: 1
   std::vector<NicSpecification> nics;
   bool peer_to_peer = true;
   std::optional<PathLevel> p2p_level;

@@ -151,6 +151,7 @@ LinkProfile read_link_profile(const JsonValue& value) {
   profile.link = link_classes[object.choice("link", link_classes)];
   profile.provenance = object.text("provenance");
   profile.line_gbps = positive(object.at("line_gbps"));
+  if (const auto mtu = object.find("mtu")) profile.mtu = static_cast<int>(mtu->integer({256, 65536}));
   profile.send = read_curve(object.at("send"));
   if (const auto staged = object.find("staged")) profile.staged = read_curve(*staged);
   for (const JsonValue& item : object.at("collectives").array()) {
@@ -172,6 +173,7 @@ std::string write_link_profile(const LinkProfile& profile) {
   json["link"] = profile.link;
   json["provenance"] = profile.provenance;
   json["line_gbps"] = profile.line_gbps;
+  if (profile.mtu) json["mtu"] = *profile.mtu;
   append_curve(json["send"], profile.send);
   if (profile.staged) append_curve(json["staged"], *profile.staged);
   json["collectives"] = Json::array();

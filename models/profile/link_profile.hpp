@@ -73,8 +73,9 @@ struct LinkProfile {
   std::string name;  ///< "nvlink4", "pcie-gen5", "roce-200"
   std::string link;  ///< nvlink, pcie, roce, ib, tcp
   std::string provenance;
-  double line_gbps = 0;  ///< 10^9 B/s each way, what the wire carries
-  TransferCurve send;    ///< one message, one way, GPU to GPU, over the direct path (P2P or GPUDirect)
+  double line_gbps = 0;      ///< 10^9 B/s each way, what the wire carries
+  std::optional<int> mtu{};  ///< bytes, at which its figures hold; nullopt: not said
+  TransferCurve send;        ///< one message, one way, GPU to GPU, over the direct path (P2P or GPUDirect)
   std::optional<TransferCurve> staged;  ///< the same through host memory
   std::vector<CollectiveCurve> collectives;
   std::optional<RingModel> ring;  ///< for groups without a curve

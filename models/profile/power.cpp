@@ -118,4 +118,26 @@ GpuProfile at_power_limit(const GpuProfile& profile, double limit) {
   return result;
 }
 
+GpuProfile at_clock(const GpuProfile& profile, double relative, std::optional<double> limit_watts) {
+  if (!(relative > 0) || !(relative <= 1))
+    throw InputError(
+        fmt::format("found a clock of {} of the usual one for {}, expected more than 0 and at most 1",
+                    relative, profile.gpu));
+  double memory = 1;
+  if (profile.power) {
+    const double usual = effective_clock(
+        *profile.power, limit_watts.value_or(profile.power->default_watts.value), Work::stream);
+    memory = memory_rate(*profile.power, usual * relative) / memory_rate(*profile.power, usual);
+  }
+  GpuProfile result = profile;
+  const std::string rule =
+      fmt::format("at {:.4g} % clock: arithmetic x {:.3f}, memory x {:.3f}, latency / {:.3f}", 100 * relative,
+                  relative, memory, relative);
+  for_each_model(result, [&](const std::string&, OperatorModel& model) {
+    scale(model, relative, memory, relative, {1, 1}, rule);
+  });
+  result.provenance = fmt::format("{}; {}", rule, result.provenance);
+  return result;
+}
+
 }  // namespace sextant

@@ -31,6 +31,12 @@ double relative_speed(const PowerModel&, double limit_watts, Work);
 /// the limit is not one the card can be set to.
 GpuProfile at_power_limit(const GpuProfile&, double limit_watts);
 
+/// The profile of the card at a clock of so many times its usual one: arithmetic and kernel latency go with
+/// the clock; memory stays, but where a power model says at which clock it is saturated, below that it falls
+/// with the clock too. Grades are lowered to `scaled`. `limit_watts`: the limit the usual clock holds at, if
+/// not the default. Throws InputError unless 0 < relative <= 1.
+GpuProfile at_clock(const GpuProfile&, double relative, std::optional<double> limit_watts = std::nullopt);
+
 /// The "power" section of a profile, or one entry of the file of all; strict. Throws InputError.
 PowerModel read_power_model(const JsonValue&, const std::string& gpu);
 nlohmann::ordered_json power_model_json(const PowerModel&);

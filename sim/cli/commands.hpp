@@ -19,6 +19,7 @@ int run_uplink(const Arguments&);
 int run_validate(const Arguments&);
 int run_doctor(const Arguments&);
 int run_sweep(const Arguments&);
+int run_whatif(const Arguments&);
 int run_export(const Arguments&);
 
 }  // namespace sextant

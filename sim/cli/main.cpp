@@ -25,6 +25,7 @@ struct Command {
 constexpr Command commands[] = {
     {"plan", "searches layouts for a scenario, simulates, ranks and explains them", run_plan},
     {"simulate", "runs a fixed deployment event by event and prints its serving metrics", run_simulate},
+    {"whatif", "base and variants side by side: what a change moves, and why", run_whatif},
     {"sweep", "computes a grid of scenarios, on this machine or in shards on a cluster", run_sweep},
     {"export", "writes commands, manifests and environment that launch a plan", run_export},
     {"catalog", "shows models, GPUs, NICs, switches, nodes, profiles, or a scenario's cluster", run_catalog},

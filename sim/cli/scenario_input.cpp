@@ -28,17 +28,20 @@ std::string scenario_path(const std::string& command, const ParsedWords& words) 
   return words.arguments.front();
 }
 
+std::pair<std::string, std::string> parse_change(const std::string& option, const std::string& change) {
+  const std::size_t equals = change.find('=');
+  if (equals == std::string::npos || equals == 0)
+    throw InputError(
+        fmt::format("{}: found '{}', expected PATH=VALUE such as workload.request_rate=4", option, change));
+  return {change.substr(0, equals), change.substr(equals + 1)};
+}
+
 JsonValue read_document(const std::string& path, const ParsedWords& words) {
   const JsonValue document = JsonValue::read(path);
   if (!words.has("set")) return document;
   std::vector<std::pair<std::string, std::string>> changes;
-  for (const std::string& change : words.options["set"].as<std::vector<std::string>>()) {
-    const std::size_t equals = change.find('=');
-    if (equals == std::string::npos || equals == 0)
-      throw InputError(
-          fmt::format("--set: found '{}', expected PATH=VALUE such as workload.request_rate=4", change));
-    changes.emplace_back(change.substr(0, equals), change.substr(equals + 1));
-  }
+  for (const std::string& change : words.options["set"].as<std::vector<std::string>>())
+    changes.push_back(parse_change("--set", change));
   return with_changes(document, changes);
 }
 

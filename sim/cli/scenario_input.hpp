@@ -1,5 +1,7 @@
 #pragma once
 #include <boost/program_options.hpp>
+#include <string>
+#include <utility>
 
 #include "sim/cli/command_line.hpp"
 #include "sim/scenario/scenario.hpp"
@@ -17,6 +19,9 @@ void add_scenario_options(boost::program_options::options_description&);
 
 /// The one argument that is the scenario's file. Throws InputError if there is none or more than one.
 std::string scenario_path(const std::string& command, const ParsedWords&);
+
+/// "PATH=VALUE" of an option such as --set, cut at the first '='. Throws InputError.
+std::pair<std::string, std::string> parse_change(const std::string& option, const std::string& change);
 
 /// Reads a document and applies --set. Throws InputError.
 JsonValue read_document(const std::string& path, const ParsedWords&);

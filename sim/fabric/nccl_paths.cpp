@@ -203,6 +203,44 @@ TransferPath NcclPaths::path(int from, int to, const FlowLabel& label) {
   return path;
 }
 
+/// From a NIC to the nearest root complex.
+NcclPaths::Links NcclPaths::to_memory(int nic) {
+  const Host& here = host(cluster_->devices[at(nic)].node);
+  Links best;
+  for (const int root : here.roots)
+    if (const Links& way = inside(here.pcie, nic, root);
+        !way.empty() && (best.empty() || way.size() < best.size()))
+      best = way;
+  return best;
+}
+
+TransferPath NcclPaths::between_memories(int from_nic, int to_nic, const FlowLabel& label) {
+  const std::vector<int> wire = network_.path(from_nic, to_nic, label);
+  TransferPath path;
+  path.kind = RouteKind::network_staged;
+  path.from_nic = from_nic;
+  path.to_nic = to_nic;
+  Links leaving = to_memory(from_nic);
+  const Links arriving = to_memory(to_nic);
+  if (wire.empty() || leaving.empty() || arriving.empty())
+    throw InputError(fmt::format("cluster: found no way from {} to {}, expected a network between them",
+                                 cluster_->devices[at(from_nic)].name, cluster_->devices[at(to_nic)].name));
+  // The way to memory, taken backwards, begins at the other end of its last link.
+  std::reverse(leaving.begin(), leaving.end());
+  int root = from_nic;
+  for (auto link = leaving.rbegin(); link != leaving.rend(); ++link) {
+    const Link& l = cluster_->links[at(*link)];
+    root = l.from == root ? l.to : l.from;
+  }
+  append(path, root, leaving);
+  for (const int direction : wire) {
+    path.directions.push_back(direction);
+    path.latency_us += cluster_->links[at(direction / 2)].latency_us;
+  }
+  append(path, to_nic, arriving);
+  return path;
+}
+
 std::vector<double> NcclPaths::capacities() const {
   std::vector<double> capacities;
   for (const Link& link : cluster_->links) {

@@ -40,6 +40,10 @@ class NcclPaths {
   /// Throws InputError naming both GPUs where there is no way.
   TransferPath path(int from_gpu, int to_gpu, const FlowLabel& = {});
 
+  /// From the host memory behind one NIC to that behind another, as storage and checkpoints go. Throws
+  /// InputError naming both where there is no way.
+  TransferPath between_memories(int from_nic, int to_nic, const FlowLabel& = {});
+
   /// 10^9 B/s of data by link direction; between nodes what headers leave of the line.
   std::vector<double> capacities() const;
   /// "node-a/nic0 -> switch"
@@ -54,6 +58,7 @@ class NcclPaths {
 
   const Host& host(int node);
   const Links& near_nics(int gpu);
+  Links to_memory(int nic);
   const Links& inside(const PathGraph&, int from, int to);
   Links through_host(int node, int from, int to);
   bool append(TransferPath&, int at, const Links&) const;

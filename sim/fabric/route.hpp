@@ -16,7 +16,7 @@ struct Route {
   RouteKind kind = RouteKind::same_gpu;
   std::vector<int> links;      ///< indices into Cluster::links, in order; staged: through the root complex
   LinkProfile profile;         ///< of the class of link that decides
-  double bottleneck_gbps = 0;  ///< smallest link capacity on the way, 10^9 B/s
+  double bottleneck_gbps = 0;  ///< smallest link capacity on the way, 10^9 B/s, or what background leaves
   std::string medium;          ///< "PCIe Gen5 x16", "RoCE 200 Gbit/s", "NVLink, 450 GB/s"
   /// Seconds for one message, one way, nobody else on the way; at least bytes / bottleneck; 0 on the same
   /// GPU. `level`: 0 nominal, +-1 the ends of the profile's 90 % interval. Throws InputError for a staged
@@ -41,12 +41,14 @@ struct Route {
 /// threads.
 class Topology {
  public:
-  /// Throws InputError for a GPU the first GPU cannot reach.
-  explicit Topology(const Cluster&);
+  /// Throws InputError for a GPU the first GPU cannot reach, unless it `may_be_split` by a fault.
+  explicit Topology(const Cluster&, bool may_be_split = false);
   const Cluster& cluster() const { return cluster_; }
   /// `from` and `to` are device indices of GPUs. Throws InputError where there is no way or no profile for
   /// it.
   Route route(int from, int to) const;
+  /// What background traffic leaves of the ring over these GPUs, 10^9 B/s; infinite where it takes nothing.
+  double ring_rate_left(const std::vector<int>& gpus) const;
   /// The link profile of a group of GPUs: of the routes among its pairs the one on which 1 MiB takes longest.
   Route slowest_route(const std::vector<int>& gpus) const;
 

@@ -9,6 +9,9 @@
 #include <tuple>
 
 #include "models/base/error.hpp"
+#include "models/hardware/wire.hpp"
+#include "models/profile/shared_link.hpp"
+#include "sim/fabric/background.hpp"
 #include "sim/fabric/link_class.hpp"
 #include "sim/fabric/nccl_paths.hpp"
 #include "sim/fabric/path_graph.hpp"
@@ -68,6 +71,14 @@ std::vector<int> through_host(const NodePaths& node, int from, int to) {
   return up;
 }
 
+/// How much longer a byte takes on the wire than at the MTU that the profile's figures are of; 0 where they
+/// are the same or the profile does not say.
+double header_ns_per_byte(const LinkProfile& profile, const Network& network) {
+  if (!profile.mtu || *profile.mtu == network.mtu) return 0;
+  const auto bytes_on_wire = [&](int mtu) { return 1 / wire_efficiency(network.transport, mtu); };
+  return (bytes_on_wire(network.mtu) - bytes_on_wire(*profile.mtu)) / profile.line_gbps;
+}
+
 /// Throws InputError naming the first GPU that no chain of links joins to the first one.
 void check_connected(const Cluster& cluster) {
   std::vector<std::size_t> rank(cluster.devices.size()), parent(cluster.devices.size());
@@ -86,7 +97,9 @@ void check_connected(const Cluster& cluster) {
 
 struct Topology::Paths {
   explicit Paths(const Cluster& cluster)
-      : network(PathGraph(cluster, network_links(cluster))), nics(cluster.devices.size()) {
+      : network(PathGraph(cluster, network_links(cluster))),
+        nics(cluster.devices.size()),
+        background(cluster) {
     std::vector<std::vector<int>> links(cluster.nodes.size()), roots(cluster.nodes.size());
     for (std::size_t i = 0; i < cluster.links.size(); ++i)
       if (const int node = node_of(cluster, cluster.links[i]); node >= 0)
@@ -139,19 +152,22 @@ struct Topology::Paths {
   PathGraph network;
   std::vector<NodePaths> nodes;
   std::vector<std::vector<NearNic>> nics;  ///< by device; empty for all but GPUs
+  BackgroundTraffic background;
   mutable std::mutex mutex;
   mutable std::map<std::string, LinkProfile> profiles;
 };
 
-Topology::Topology(const Cluster& cluster) : cluster_(cluster) {
-  check_connected(cluster);
+Topology::Topology(const Cluster& cluster, bool may_be_split) : cluster_(cluster) {
+  if (!may_be_split) check_connected(cluster);
   paths_ = std::make_shared<const Paths>(cluster);
 }
 
 Route Topology::route(int from, int to) const {
   if (from == to) return {};
   try {
-    return device(from).node == device(to).node ? inside_route(from, to) : network_route(from, to);
+    Route route = device(from).node == device(to).node ? inside_route(from, to) : network_route(from, to);
+    route.bottleneck_gbps = std::min(route.bottleneck_gbps, paths_->background.rate_left({{from, to}}));
+    return route;
   } catch (const InputError& error) {
     throw InputError(
         fmt::format("cluster: route from {} to {}: {}", device(from).name, device(to).name, error.what()));
@@ -186,6 +202,10 @@ Route Topology::inside_route(int from, int to) const {
   route.profile = paths_->profile(link.profile);
   route.medium = std::move(link.words);
   return route;
+}
+
+double Topology::ring_rate_left(const std::vector<int>& gpus) const {
+  return paths_->background.rate_left(ring_of(gpus));
 }
 
 Nic Topology::port_of(const Device& device) {
@@ -232,6 +252,8 @@ Route Topology::network_route(int from, int to) const {
     LinkClass link =
         network_class(cluster_.network.transport, port_of(device(pair.from)), port_of(device(pair.to)));
     route.profile = paths_->profile(link.profile);
+    if (const double longer = header_ns_per_byte(route.profile, cluster_.network); longer != 0)
+      route.profile = with_longer_bytes(std::move(route.profile), longer);
     route.medium = std::move(link.words);
     return route;
   }

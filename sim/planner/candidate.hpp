@@ -29,6 +29,16 @@ void judge_slo(const Scenario&, Candidate&);
 /// logarithms of ratios add in quadrature, so that a low end stays above 0 as long as each effect alone does.
 Interval combined_interval(double nominal, const std::vector<std::pair<double, double>>& ends);
 
+/// The named metrics of runs in which one operator family (the last pair: every time, for what no operator
+/// covers) is taken at the slow, then at the fast end of its interval, with the same requests.
+struct PerturbedRuns {
+  std::vector<std::string> families;
+  std::vector<std::vector<std::pair<std::string, double>>> metrics;  ///< two for each family: slow, fast
+};
+
+/// Without `scans` the state-space family, which a model without such layers does not have, is left out.
+PerturbedRuns perturbed_runs(const SearchContext&, const Layout&, bool scans, const PlanOptions&);
+
 /// One run for each operator family at either end of its interval, with the same requests; families are
 /// independent of each other, so their effects are combined as above, and a structural term for what the
 /// model leaves out joins them. They hold the model's error alone: another seed's requests are not in them.

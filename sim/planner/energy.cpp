@@ -69,6 +69,7 @@ std::optional<Energy> energy_of(const SearchContext& context, const Candidate& c
   const ReplicaModel model(context.scenario.model, context.machine, replicas.front(), candidate.layout.tp);
   Energy energy;
   std::set<std::string> unknown;
+  bool slowed = false;
   for (int stage = 0; stage < model.stages(); ++stage) {
     const PowerShares shares = power_shares(candidate, model, stage);
     for (const auto& replica : replicas) {
@@ -76,6 +77,7 @@ std::optional<Energy> energy_of(const SearchContext& context, const Candidate& c
         const std::optional<PowerModel>& power = context.machine.profile(device)->power;
         const Gpu& gpu = cluster.gpu(device);
         if (power) {
+          slowed = slowed || cluster.devices[static_cast<std::size_t>(device)].clock.has_value();
           const auto& own = cluster.devices[static_cast<std::size_t>(device)].power_limit_watts;
           energy.gpu_watts += mean_watts(*power, own.value_or(power->default_watts.value), shares);
           energy.grade = weakest(energy.grade, grade_of(*power));
@@ -88,11 +90,12 @@ std::optional<Energy> energy_of(const SearchContext& context, const Candidate& c
       }
     }
   }
-  energy.upper_bound = !unknown.empty();
+  energy.upper_bound = !unknown.empty() || slowed;
   energy.joules_per_output_token = energy.gpu_watts / candidate.metrics.output_throughput;
-  energy.basis = energy.upper_bound ? fmt::format("no power model of {}: the card's power limit throughout",
-                                                  fmt::join(unknown, ", "))
-                                    : "power models of the cards; shares of computing, streaming and waiting";
+  energy.basis = !unknown.empty() ? fmt::format("no power model of {}: the card's power limit throughout",
+                                                fmt::join(unknown, ", "))
+                                  : "power models of the cards; shares of computing, streaming and waiting";
+  if (slowed) energy.basis += "; a card at a lower clock counts as at its usual one";
   return energy;
 }
 

@@ -20,9 +20,11 @@ constexpr Family families[] = {
 /// A run's metrics with one family at one end of its interval.
 std::vector<std::pair<std::string, double>> perturbed(const SearchContext& context, const Layout& layout,
                                                       CostLevel level, const PlanOptions& options) {
-  return named_metrics(simulate(
-      replica_setups(context, layout, level), context.scenario.engine, context.scenario.workload,
-      {false, options.replication, context.scenario.goodput, options.stop, context.scenario.router}));
+  SimulationOptions simulation{false, options.replication, context.scenario.goodput, options.stop,
+                               context.scenario.router};
+  simulation.changes = replica_changes(context.scenario, context.epochs, layout, level);
+  return named_metrics(simulate(replica_setups(context, layout, level), context.scenario.engine,
+                                context.scenario.workload, simulation));
 }
 
 /// What one family (or the structural term, the last pair) does to a metric by itself.
@@ -59,30 +61,36 @@ Interval combined_interval(double nominal, const std::vector<std::pair<double, d
   return {nominal, nominal, farthest};
 }
 
-MetricIntervals metric_intervals(const SearchContext& context, const Candidate& candidate,
-                                 const PlanOptions& options) {
+PerturbedRuns perturbed_runs(const SearchContext& context, const Layout& layout, bool scans,
+                             const PlanOptions& options) {
   // Pairs of runs: each family slow and fast, and everything slow and fast for what no family covers.
   std::vector<CostLevel> levels;
-  std::vector<std::string> names;
-  const bool scans = std::any_of(candidate.stages.begin(), candidate.stages.end(), [](const auto& stage) {
-    return stage.decode_families[Family::state_space] > 0;
-  });
+  PerturbedRuns result;
   for (const Family family : families) {
     if (family == Family::state_space && !scans) continue;
-    names.push_back(to_string(family));
+    result.families.push_back(to_string(family));
     for (const double level : {1.0, -1.0}) levels.push_back(CostLevel::only(family, level));
   }
-  names.emplace_back("what no operator covers");
+  result.families.emplace_back("what no operator covers");
   const BoundedFigure structural = shipped_assumptions().structural;
   for (const double scale : {structural.high, structural.low}) {
     levels.emplace_back();
     levels.back().scale = scale;
   }
-  std::vector<std::vector<std::pair<std::string, double>>> runs(levels.size());
+  result.metrics.resize(levels.size());
   run_parallel(static_cast<int>(levels.size()), options.threads, [&](int i) {
     const auto at = static_cast<std::size_t>(i);
-    runs[at] = perturbed(context, candidate.layout, levels[at], options);
+    result.metrics[at] = perturbed(context, layout, levels[at], options);
   });
+  return result;
+}
+
+MetricIntervals metric_intervals(const SearchContext& context, const Candidate& candidate,
+                                 const PlanOptions& options) {
+  const bool scans = std::any_of(candidate.stages.begin(), candidate.stages.end(), [](const auto& stage) {
+    return stage.decode_families[Family::state_space] > 0;
+  });
+  const auto [names, runs] = perturbed_runs(context, candidate.layout, scans, options);
 
   const bool closed = context.workload.concurrency > 0;
   // Outputs of one token have no TPOT.

@@ -133,7 +133,8 @@ Plan make_plan(const Scenario& given, const PlanOptions& options) {
   if (options.seed) scenario.workload.seed = *options.seed;
   load_trace(scenario.workload);
   const Machine machine(scenario.cluster, scenario.engine.profile, options.find_profile);
-  const SearchContext context{scenario, machine, summarise_workload(scenario.workload)};
+  const SearchContext context{scenario, machine, summarise_workload(scenario.workload),
+                              fault_epochs(scenario, options.find_profile)};
 
   Plan plan;
   plan.scenario = scenario.name;

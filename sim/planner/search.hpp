@@ -2,6 +2,7 @@
 #include <functional>
 #include <vector>
 
+#include "sim/planner/fault_epochs.hpp"
 #include "sim/planner/plan.hpp"
 
 namespace sextant {
@@ -31,6 +32,7 @@ struct SearchContext {
   const Scenario& scenario;
   const Machine& machine;
   WorkloadSummary workload;
+  std::vector<FaultEpoch> epochs = {};  ///< of the scenario's faults
 };
 
 /// A layout that fits in memory, with what the estimate says of it at the workload's demand.

@@ -172,6 +172,9 @@ Scenario read_scenario(const JsonValue& document) {
   scenario.name = object.text("name");
   scenario.description = object.text_or("description", "");
   scenario.cluster = read_cluster(object.at("cluster"));
+  if (const auto background = object.find("background"))
+    scenario.cluster.background = read_background(*background, scenario.cluster);
+  if (const auto faults = object.find("faults")) scenario.faults = read_faults(*faults, scenario.cluster);
   scenario.model = read_model(object.at("model"));
   scenario.deployment = read_deployment(object.at("deployment"));
   const auto engine = object.find("engine");

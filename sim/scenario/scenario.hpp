@@ -6,6 +6,7 @@
 
 #include "models/base/json_reader.hpp"
 #include "models/hardware/cluster.hpp"
+#include "sim/scenario/faults.hpp"
 #include "sim/scenario/uplink.hpp"
 #include "sim/serving/engine_options.hpp"
 #include "sim/serving/layout.hpp"
@@ -65,6 +66,7 @@ struct Scenario {
   std::optional<Economics> economics;
   std::vector<Variant> variants;
   std::optional<Uplink> uplink;
+  std::vector<Fault> faults;  ///< that strike during the run
 };
 
 /// Reads a scenario document; strict. Throws InputError.

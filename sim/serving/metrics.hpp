@@ -63,7 +63,10 @@ struct ServingMetrics {
   std::int64_t arrived = 0, finished = 0, rejected = 0, in_flight = 0;
   std::int64_t truncated = 0;  ///< outputs cut at max_model_len
   std::int64_t preemptions = 0;
-  std::int64_t steps = 0;                             ///< batches that went through all stages
+  std::int64_t rerouted = 0;           ///< times a request was on a replica that went down
+  std::int64_t recomputed_tokens = 0;  ///< that their lost KV cache held
+  double replica_down_s = 0;           ///< seconds that replicas were down, summed, within the run's duration
+  std::int64_t steps = 0;              ///< batches that went through all stages
   std::int64_t prompt_tokens = 0, output_tokens = 0;  ///< of finished requests
   double duration_s = 0;                              ///< first arrival to last token
   double request_throughput = 0;                      ///< finished requests/s

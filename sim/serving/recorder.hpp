@@ -26,6 +26,17 @@ class Recorder {
   void pass(const ObservedPass& pass) {
     if (observer_ != nullptr) observer_->pass(pass);
   }
+  /// A running request loses its place as its replica goes down.
+  void moved_away(std::uint64_t id, Time now) {
+    if (observer_ != nullptr) observer_->preempted(id, now);
+  }
+  void rerouted(std::int64_t requests, std::int64_t recomputed_tokens) {
+    metrics_.rerouted += requests;
+    metrics_.recomputed_tokens += recomputed_tokens;
+  }
+  void replica_down(Time from, Time to) {
+    if (to > from) metrics_.replica_down_s += (to - from).seconds();
+  }
   void step() { ++metrics_.steps; }
   void gap(Time gap, std::int64_t requests) { itl_.add(gap, requests); }
   void finished(const RequestTimes&);

@@ -13,11 +13,13 @@ constexpr std::uint8_t after_arrivals = 250;
 /// Like an arrival: after what the machine does at the same instant.
 constexpr std::uint8_t front_end_priority = 200;
 
-std::uint64_t pack(int stage, std::uint32_t batch) {
-  return (static_cast<std::uint64_t>(stage) << 32) | batch;
-}
+constexpr int generation_bits = 48;  // and above; stages below them, batches in the lower 32
+
 int stage_of(std::uint64_t data) {
-  return static_cast<int>(data >> 32);
+  return static_cast<int>((data >> 32) & 0xffff);
+}
+std::uint64_t generation_of(std::uint64_t data) {
+  return data >> generation_bits;
 }
 std::uint32_t batch_of(std::uint64_t data) {
   return static_cast<std::uint32_t>(data);
@@ -28,7 +30,7 @@ std::uint32_t batch_of(std::uint64_t data) {
 Replica::Replica(const PipelineModel& pipeline, const EngineOptions& options, std::int64_t kv_blocks,
                  bool step_by_step, std::uint32_t id, EventQueue& queue, Recorder& recorder,
                  Fingerprint& fingerprint, ReplicaListener& listener)
-    : pipeline_(pipeline),
+    : pipeline_(&pipeline),
       options_(options),
       id_(id),
       queue_(queue),
@@ -37,6 +39,7 @@ Replica::Replica(const PipelineModel& pipeline, const EngineOptions& options, st
       listener_(listener),
       cache_(kv_blocks, options.block_size, options.enable_prefix_caching),
       by_priority_(options.scheduling_policy == SchedulingPolicy::priority),
+      step_by_step_(step_by_step),
       waiting_(by_priority_) {
   const auto stages = static_cast<std::size_t>(pipeline.stages());
   async_ = options.async_scheduling && stages == 1;
@@ -69,12 +72,22 @@ std::string Replica::state() const {
                      waiting_.size(), cache_.free(), cache_.blocks());
 }
 
+std::uint64_t Replica::pack(int stage, std::uint32_t batch) const {
+  return (static_cast<std::uint64_t>(generation_) << generation_bits) |
+         (static_cast<std::uint64_t>(stage) << 32) | batch;
+}
+
 void Replica::submit(const Request& request) {
+  submit({request, queue_.now(), 0, {}, {}, false});
+}
+
+void Replica::submit(const MovedRequest& moved) {
+  const Request& request = moved.request;
   account();
   std::int64_t output = request.output_tokens;
   const std::int64_t room = options_.max_model_len - request.prompt_tokens;
   if (options_.max_model_len > 0 && room < output) {
-    if (room >= 1) recorder_.truncated();
+    if (room >= 1 && !moved.moved) recorder_.truncated();
     output = room;
   }
   if (output < 1 || blocks_for(request.prompt_tokens + output - 1) > cache_.blocks()) {
@@ -93,9 +106,14 @@ void Replica::submit(const Request& request) {
   const std::uint32_t epoch = states_[slot].epoch + 1;
   State& state = states_[slot] = State{};
   state.epoch = epoch;
-  state.arrival = queue_.now();
+  state.present = true;
+  state.arrival = moved.arrival;
+  state.first_token = moved.first_token;
+  state.last_token = moved.last_token;
+  state.generated = moved.generated;
   state.id = request.id;
-  state.prompt = state.to_prefill = request.prompt_tokens;
+  state.prompt = request.prompt_tokens;
+  state.to_prefill = state.prompt + state.generated;
   state.output = output;
   state.priority = request.priority;
   state.prompt_blocks = request.prompt_blocks;
@@ -103,7 +121,7 @@ void Replica::submit(const Request& request) {
     state.prompt_blocks.named_tokens = std::min(
         state.prompt_blocks.named_tokens,
         static_cast<std::int64_t>(state.prompt_blocks.names->size()) * state.prompt_blocks.hash_block_tokens);
-  const Time front_end = pipeline_.front_end(request.prompt_tokens);
+  const Time front_end = pipeline_->front_end(request.prompt_tokens);
   if (front_end == Time{}) return reached_scheduler(slot);
   ++in_front_end_;
   queue_.schedule({queue_.now() + front_end, static_cast<std::uint32_t>(ReplicaEvent::reached_scheduler), id_,
@@ -118,11 +136,13 @@ void Replica::reached_scheduler(std::uint32_t slot) {
     if (limit_ < 0) limit_ = pipeline_full;
   } else if (!wake_scheduled_) {
     wake_scheduled_ = true;
-    queue_.schedule({queue_.now(), static_cast<std::uint32_t>(ReplicaEvent::wake), id_, 0}, after_arrivals);
+    queue_.schedule({queue_.now(), static_cast<std::uint32_t>(ReplicaEvent::wake), id_, pack(0, 0)},
+                    after_arrivals);
   }
 }
 
 void Replica::handle(const Event& event) {
+  if (generation_of(event.data) != generation_) return;  // of a batch or request that went with a fault
   account();
   const std::uint32_t batch = batch_of(event.data);
   const int stage = stage_of(event.data);
@@ -158,7 +178,7 @@ void Replica::launch(std::uint32_t b) {
   totals_.decodes += batch.shape.decodes;
   arrived_at_launch_ = arrived_;
   const auto requests = batch.shape.decodes + static_cast<std::int64_t>(batch.chunks.size());
-  queue_.schedule({queue_.now() + pipeline_.host(requests),
+  queue_.schedule({queue_.now() + pipeline_->host(requests),
                    static_cast<std::uint32_t>(ReplicaEvent::stage_entered), id_, pack(0, b)});
 }
 
@@ -168,19 +188,21 @@ void Replica::start_pass(int stage) {
   const std::uint32_t b = server.queue.front();
   server.queue.pop_front();
   server.busy = true;
-  const PassTime time = pipeline_.pass(stage, batches_[b].shape);
+  const PassTime time = pipeline_->pass(stage, batches_[b].shape);
   recorder_.pass({id_, stage, b, queue_.now(), queue_.now() + time.total, &batches_[b].shape});
   ReplicaTotals::Stage& total = totals_.stages[static_cast<std::size_t>(stage)];
   total.busy += time.total;
   total.communication += time.communication;
+  server.until = queue_.now() + time.total;
+  server.under_way = time;
   queue_.schedule(
       {queue_.now() + time.total, static_cast<std::uint32_t>(ReplicaEvent::pass_done), id_, pack(stage, b)});
 }
 
 void Replica::pass_done(int stage, std::uint32_t b) {
   stages_[static_cast<std::size_t>(stage)].busy = false;
-  const bool last = stage + 1 == pipeline_.stages();
-  const Time hop = pipeline_.hop(stage, last ? batches_[b].shape.samples : batches_[b].tokens);
+  const bool last = stage + 1 == pipeline_->stages();
+  const Time hop = pipeline_->hop(stage, last ? batches_[b].shape.samples : batches_[b].tokens);
   totals_.stages[static_cast<std::size_t>(stage)].hop += hop;
   const ReplicaEvent next = last ? ReplicaEvent::batch_returned : ReplicaEvent::stage_entered;
   queue_.schedule({queue_.now() + hop, static_cast<std::uint32_t>(next), id_, pack(last ? 0 : stage + 1, b)});
@@ -238,6 +260,7 @@ void Replica::finish(std::uint32_t slot) {
     cache_.release(state.held);
   state.prompt_blocks = {};
   unlink_running(slot);
+  state.present = false;
   recorder_.finished({state.arrival, state.first_token, queue_.now(), state.prompt, state.output, state.id});
   const std::uint64_t id = state.id;
   free_slots_.push_back(slot);

@@ -10,6 +10,7 @@
 #include "sim/kernel/fingerprint.hpp"
 #include "sim/serving/decode_group.hpp"
 #include "sim/serving/engine_options.hpp"
+#include "sim/serving/faults.hpp"
 #include "sim/serving/kv_cache.hpp"
 #include "sim/serving/pipeline_model.hpp"
 #include "sim/serving/recorder.hpp"
@@ -68,7 +69,14 @@ class Replica {
   /// A request arrives now. Rejects (and counts) what can never run: a prompt that leaves no room for a token
   /// under max_model_len, or one that all KV blocks together cannot hold.
   void submit(const Request&);
+  /// The same of one that comes from another replica or had to wait for any to be up.
+  void submit(const MovedRequest&);
   void handle(const Event&);
+  /// Goes down: every request leaves, in order of arrival, and the cache is empty. What was computed for
+  /// them, in tokens, is added to `lost_tokens`.
+  std::vector<MovedRequest> evacuate(std::int64_t& lost_tokens);
+  /// Passes and hops take these times from now on; the model outlives the replica.
+  void use(const PipelineModel& pipeline) { pipeline_ = &pipeline; }
 
   std::int64_t unfinished() const {
     return in_front_end_ + static_cast<std::int64_t>(waiting_.size()) + running_count_;
@@ -100,6 +108,7 @@ class Replica {
     std::uint32_t epoch = 0;                     // counts preemptions: work in flight from before is void
     std::uint32_t previous = none, next = none;  // running requests in order of admission
     bool running = false;
+    bool present = false;     // not yet finished
     bool took_block = false;  // for the token of the batch that is being filled
   };
   struct Chunk {
@@ -120,9 +129,14 @@ class Replica {
   struct Stage {
     std::deque<std::uint32_t> queue;  // batches that have arrived and wait
     bool busy = false;
+    Time until;  // when the pass under way ends
+    PassTime under_way;
   };
 
   void account();
+  MovedRequest taken_out(std::uint32_t slot, std::int64_t& lost_tokens) const;
+  void forget_everything();
+  std::uint64_t pack(int stage, std::uint32_t batch) const;
   void reached_scheduler(std::uint32_t slot);
   void try_schedule();
   bool fill(Batch&);
@@ -151,7 +165,7 @@ class Replica {
     return (tokens + options_.block_size - 1) / options_.block_size;
   }
 
-  const PipelineModel& pipeline_;
+  const PipelineModel* pipeline_;
   EngineOptions options_;
   std::uint32_t id_;
   EventQueue& queue_;
@@ -162,7 +176,7 @@ class Replica {
   KvCache cache_;
   std::vector<State> states_;
   std::vector<std::uint32_t> free_slots_;
-  bool by_priority_;
+  bool by_priority_, step_by_step_;
   WaitingQueue waiting_;
   std::set<RequestRank> running_ranks_;  // with priorities: who is preempted last stands in front
   std::uint32_t running_head_ = none, running_tail_ = none;
@@ -172,6 +186,7 @@ class Replica {
   std::vector<std::uint32_t> idle_;  // batches not in flight, the one that came back first in front
   std::vector<Stage> stages_;
   bool wake_scheduled_ = false;
+  std::uint16_t generation_ = 0;   // counts evacuations: events from before one are void
   std::int64_t in_front_end_ = 0;  // arrived, not yet with the scheduler
   // Asynchronous scheduling: a batch filled when another returns was scheduled when that one was launched. So
   // it is filled `ahead_` of later arrivals and of what has ended meanwhile, whose place and blocks are held

@@ -1,12 +1,14 @@
 #include "sim/serving/replica_model.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <optional>
 #include <utility>
 
 #include "models/cost/group_curve.hpp"
 #include "models/profile/power.hpp"
+#include "models/profile/shared_link.hpp"
 
 namespace sextant {
 namespace {
@@ -21,8 +23,8 @@ StageShape shape_of(const std::vector<StagePlacement>& stages, std::size_t index
 }  // namespace
 
 Machine::Machine(const Cluster& cluster, const std::string& engine_profile,
-                 const GpuProfileFinder& find_profile)
-    : topology_(cluster), engine_(find_engine_profile(engine_profile)) {
+                 const GpuProfileFinder& find_profile, bool may_be_split)
+    : topology_(cluster, may_be_split), engine_(find_engine_profile(engine_profile)) {
   for (const int device : cluster.gpus()) {
     const std::string kind = cluster.kind(device);
     if (profiles_.find(kind) != profiles_.end()) continue;
@@ -30,6 +32,7 @@ Machine::Machine(const Cluster& cluster, const std::string& engine_profile,
     GpuProfile profile = with_kernels(find_profile(gpu.model), engine_.kernels);
     if (!profile.power) profile.power = find_power_model(gpu.model);
     if (gpu.power_limit_watts) profile = at_power_limit(profile, *gpu.power_limit_watts);
+    if (gpu.clock) profile = at_clock(profile, *gpu.clock, gpu.power_limit_watts);
     profiles_.emplace(kind, std::make_shared<const GpuProfile>(std::move(profile)));
   }
 }
@@ -70,13 +73,33 @@ std::optional<LinkProfile> link_across_nodes(const Topology& topology, const std
 
 }  // namespace
 
-LinkProfile group_link(const Topology& topology, const std::vector<int>& gpus) {
+namespace {
+
+/// Rings that NCCL lays between the nodes of a group, each over a NIC of its own: the slowest paces all.
+int rings_between_nodes(const Cluster& cluster, const std::vector<int>& gpus) {
+  const auto nodes = by_node(cluster, gpus);
+  if (nodes.size() < 2) return 1;
+  std::size_t rings = gpus.size();
+  for (const auto& [node, members] : nodes)
+    rings = std::min({rings, members.size(), cluster.nodes[static_cast<std::size_t>(node)].nics.size()});
+  return static_cast<int>(std::max<std::size_t>(1, rings));
+}
+
+LinkProfile undisturbed_group_link(const Topology& topology, const std::vector<int>& gpus) {
   if (auto across = link_across_nodes(topology, gpus)) return std::move(*across);
   const Route slowest = topology.slowest_route(gpus);
   const bool one_node = by_node(topology.cluster(), gpus).size() == 1;
   const LinkProfile link =
       one_node ? with_group_curves(slowest.profile, static_cast<int>(gpus.size())) : slowest.profile;
   return staged(slowest) ? through_host_memory(link) : link;
+}
+
+}  // namespace
+
+LinkProfile group_link(const Topology& topology, const std::vector<int>& gpus) {
+  LinkProfile link = undisturbed_group_link(topology, gpus);
+  const double left = topology.ring_rate_left(gpus) * rings_between_nodes(topology.cluster(), gpus);
+  return std::isfinite(left) ? with_rate_left(std::move(link), left) : link;
 }
 
 LinkProfile Machine::group_link(const std::vector<int>& gpus) const {

@@ -26,8 +26,9 @@ struct ServedModel {
 class Machine {
  public:
   /// Finds the profile of every kind of GPU in the cluster. Throws InputError for one that has none.
+  /// A cluster that a fault has struck `may_be_split`.
   Machine(const Cluster&, const std::string& engine_profile,
-          const GpuProfileFinder& find_profile = find_gpu_profile);
+          const GpuProfileFinder& find_profile = find_gpu_profile, bool may_be_split = false);
   const Topology& topology() const { return topology_; }
   const Cluster& cluster() const { return topology_.cluster(); }
   const EngineProfile& engine() const { return engine_; }

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <limits>
 #include <list>
 #include <unordered_map>
 
@@ -50,6 +51,7 @@ PrefixMemory::PrefixMemory(std::int64_t room_tokens) : blocks_(std::make_unique<
 }
 PrefixMemory::~PrefixMemory() = default;
 PrefixMemory::PrefixMemory(PrefixMemory&&) noexcept = default;
+PrefixMemory& PrefixMemory::operator=(PrefixMemory&&) noexcept = default;
 
 std::int64_t PrefixMemory::match(const Request& request) const {
   const PromptBlocks& prompt = request.prompt_blocks;
@@ -90,13 +92,28 @@ void PrefixMemory::add(const Request& request) {
 }
 
 Router::Router(const RouterOptions& options, const std::vector<std::int64_t>& kv_tokens)
-    : options_(options), outstanding_(kv_tokens.size()) {
+    : options_(options), outstanding_(kv_tokens.size()), kv_tokens_(kv_tokens), up_(kv_tokens.size(), 1) {
   if (options.policy != RouterOptions::Policy::prefix_aware) return;
   for (const std::int64_t tokens : kv_tokens) memories_.emplace_back(tokens);
 }
 
+void Router::set_up(std::uint32_t replica, bool up) {
+  up_[replica] = up ? 1 : 0;
+  if (!up && !memories_.empty()) memories_[replica] = PrefixMemory(kv_tokens_[replica]);
+}
+
+bool Router::any_up() const {
+  return std::find(up_.begin(), up_.end(), 1) != up_.end();
+}
+
+/// The first that is up, in turn from `replica` on.
+std::uint32_t Router::next_up(std::uint32_t replica) const {
+  while (up_[replica] == 0) replica = replica + 1 < up_.size() ? replica + 1 : 0;
+  return replica;
+}
+
 std::uint32_t Router::choose(const Request& request) {
-  std::uint32_t chosen = next_;
+  std::uint32_t chosen = next_up(next_);
   if (options_.policy == RouterOptions::Policy::least_requests) chosen = least_loaded();
   if (options_.policy == RouterOptions::Policy::prefix_aware)
     chosen = uneven() ? least_loaded() : best_match(request);
@@ -108,19 +125,20 @@ std::uint32_t Router::choose(const Request& request) {
 
 /// The first with the fewest requests, in turn from the one after the last choice.
 std::uint32_t Router::least_loaded() const {
-  std::uint32_t best = next_;
+  std::uint32_t best = next_up(next_);
   const auto count = static_cast<std::uint32_t>(outstanding_.size());
   for (std::uint32_t i = 1; i < count; ++i) {
     const std::uint32_t replica = next_ + i < count ? next_ + i : next_ + i - count;
-    if (outstanding_[replica] < outstanding_[best]) best = replica;
+    if (up_[replica] != 0 && outstanding_[replica] < outstanding_[best]) best = replica;
   }
   return best;
 }
 
 std::uint32_t Router::best_match(const Request& request) const {
-  std::uint32_t best = 0;
+  std::uint32_t best = next_up(0);
   std::int64_t longest = -1;
   for (std::uint32_t replica = 0; replica < memories_.size(); ++replica) {
+    if (up_[replica] == 0) continue;
     const std::int64_t matched = memories_[replica].match(request);
     const bool fewer = matched == longest && outstanding_[replica] < outstanding_[best];
     if (matched > longest || fewer) {
@@ -133,9 +151,14 @@ std::uint32_t Router::best_match(const Request& request) const {
 }
 
 bool Router::uneven() const {
-  const auto [least, most] = std::minmax_element(outstanding_.begin(), outstanding_.end());
-  return *most - *least > options_.balance_abs_threshold &&
-         static_cast<double>(*most) > options_.balance_rel_threshold * static_cast<double>(*least);
+  std::int64_t least = std::numeric_limits<std::int64_t>::max(), most = 0;
+  for (std::size_t replica = 0; replica < outstanding_.size(); ++replica) {
+    if (up_[replica] == 0) continue;
+    least = std::min(least, outstanding_[replica]);
+    most = std::max(most, outstanding_[replica]);
+  }
+  return most - least > options_.balance_abs_threshold &&
+         static_cast<double>(most) > options_.balance_rel_threshold * static_cast<double>(least);
 }
 
 }  // namespace sextant

@@ -34,6 +34,7 @@ class PrefixMemory {
   explicit PrefixMemory(std::int64_t room_tokens);
   ~PrefixMemory();
   PrefixMemory(PrefixMemory&&) noexcept;
+  PrefixMemory& operator=(PrefixMemory&&) noexcept;
   /// Tokens of the prompt that it believes cached, from the first on.
   std::int64_t match(const Request&) const;
   /// The request goes there: its prompt, and what it generates where named, will be cached.
@@ -51,7 +52,10 @@ class Router {
  public:
   /// `kv_tokens` of each replica.
   Router(const RouterOptions&, const std::vector<std::int64_t>& kv_tokens);
-  /// The replica that the request goes to; it counts as outstanding there until done().
+  /// A replica that is down is not chosen; what it had cached is forgotten.
+  void set_up(std::uint32_t replica, bool up);
+  bool any_up() const;
+  /// The replica that the request goes to, one that is up; it counts as outstanding there until done().
   std::uint32_t choose(const Request&);
   void done(std::uint32_t replica) { --outstanding_[replica]; }
   std::int64_t outstanding(std::uint32_t replica) const { return outstanding_[replica]; }
@@ -60,9 +64,12 @@ class Router {
   std::uint32_t least_loaded() const;
   std::uint32_t best_match(const Request&) const;
   bool uneven() const;
+  std::uint32_t next_up(std::uint32_t replica) const;
 
   RouterOptions options_;
   std::vector<std::int64_t> outstanding_;
+  std::vector<std::int64_t> kv_tokens_;
+  std::vector<char> up_;
   std::vector<PrefixMemory> memories_;  // prefix_aware only
   std::uint32_t next_ = 0;              // where the turn is
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <optional>
 #include <stdexcept>
 
 #include "models/base/error.hpp"
@@ -16,6 +17,8 @@ namespace {
 /// Event kind of the run itself; replicas' are in ReplicaEvent. Its data is 0 for the next of those that wait
 /// for nobody, else the slot of a following one, from 1 on.
 constexpr std::uint32_t arrival_event = 0;
+/// A replica goes down, comes up or changes its speed; data is the index of the change.
+constexpr std::uint32_t change_event = 100;
 
 std::vector<std::int64_t> kv_tokens(const std::vector<ReplicaSetup>& setups, std::int64_t block_size) {
   std::vector<std::int64_t> tokens;
@@ -38,6 +41,10 @@ class Run final : public ReplicaListener {
       replicas_.push_back(std::make_unique<Replica>(*setups[i].pipeline, engine, setups[i].kv_blocks,
                                                     options.step_by_step, i, queue_, recorder_, fingerprint_,
                                                     *this));
+    down_since_.resize(setups.size());
+    for (std::size_t i = 0; i < options_.changes.size(); ++i)
+      queue_.schedule({options_.changes[i].at, change_event, options_.changes[i].replica, i},
+                      change_priority);
     const std::int64_t clients = closed_loop_ ? workload.max_concurrency : 1;
     for (std::int64_t i = 0; i < clients; ++i)
       if (!send_next()) break;
@@ -51,6 +58,8 @@ class Run final : public ReplicaListener {
       fingerprint_.add(event);
       if (event.kind == arrival_event) {
         arrive(event.data);
+      } else if (event.kind == change_event) {
+        change(options_.changes[event.data]);
       } else {
         current_ = event.target;
         replicas_[current_]->handle(event);
@@ -114,12 +123,44 @@ class Run final : public ReplicaListener {
       followed(request.id, false);
       return;
     }
-    current_ = router_.choose(request);
-    if (options_.observer != nullptr) options_.observer->arrived(request.id, current_, queue_.now());
+    send({request, queue_.now(), 0, {}, {}, false});
+  }
+
+  /// To the replica that the router chooses, or to those that wait for one to be up.
+  void send(MovedRequest request) {
+    if (!router_.any_up()) {
+      stranded_.push_back(std::move(request));
+      return;
+    }
+    current_ = router_.choose(request.request);
+    if (options_.observer != nullptr && !request.moved)
+      options_.observer->arrived(request.request.id, current_, queue_.now());
     submitting_ = true;
     replicas_[current_]->submit(request);
     submitting_ = false;
     note_load(current_);
+  }
+
+  void change(const ReplicaChange& change) {
+    const std::uint32_t r = change.replica;
+    std::vector<MovedRequest> waiting;
+    if (change.pipeline != nullptr) {
+      replicas_[r]->use(*change.pipeline);
+      if (!down_since_[r]) return;
+      recorder_.replica_down(*down_since_[r], queue_.now());
+      down_since_[r].reset();
+      router_.set_up(r, true);
+      waiting.swap(stranded_);
+    } else if (!down_since_[r]) {
+      down_since_[r] = queue_.now();
+      router_.set_up(r, false);
+      std::int64_t lost_tokens = 0;
+      waiting = replicas_[r]->evacuate(lost_tokens);
+      recorder_.rerouted(static_cast<std::int64_t>(waiting.size()), lost_tokens);
+      for (std::size_t i = 0; i < waiting.size(); ++i) router_.done(r);
+      note_load(r);
+    }
+    for (MovedRequest& request : waiting) send(std::move(request));
   }
 
   /// A request has left the current replica: finished, or rejected while it was submitted.
@@ -161,7 +202,9 @@ class Run final : public ReplicaListener {
   ServingMetrics result() {
     std::int64_t unfinished = 0;
     for (const auto& replica : replicas_) unfinished += replica->unfinished();
-    ServingMetrics metrics = recorder_.result(unfinished);
+    for (const std::optional<Time>& since : down_since_)
+      if (since) recorder_.replica_down(*since, recorder_.last_token());
+    ServingMetrics metrics = recorder_.result(unfinished + static_cast<std::int64_t>(stranded_.size()));
     if (unfinished > 0) {
       std::string states;
       for (const auto& replica : replicas_)
@@ -212,6 +255,7 @@ class Run final : public ReplicaListener {
   }
 
   static constexpr std::uint8_t arrival_priority = 200;  // after what the machine does at the same instant
+  static constexpr std::uint8_t change_priority = 210;   // and what arrives then
 
   SimulationOptions options_;
   EventQueue queue_;
@@ -225,9 +269,11 @@ class Run final : public ReplicaListener {
   std::vector<std::unique_ptr<Replica>> replicas_;
   Router router_;
   std::vector<ReplicaLoad> loads_;
-  std::int64_t waiting_ = 0;   // on all replicas
-  std::uint32_t current_ = 0;  // the replica at work
-  bool submitting_ = false;    // a request that is done now is rejected
+  std::vector<std::optional<Time>> down_since_;  // by replica
+  std::vector<MovedRequest> stranded_;           // no replica is up
+  std::int64_t waiting_ = 0;                     // on all replicas
+  std::uint32_t current_ = 0;                    // the replica at work
+  bool submitting_ = false;                      // a request that is done now is rejected
   QueueGrowth queue_growth_;
 };
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "sim/serving/engine_options.hpp"
+#include "sim/serving/faults.hpp"
 #include "sim/serving/metrics.hpp"
 #include "sim/serving/pipeline_model.hpp"
 #include "sim/serving/router.hpp"
@@ -28,6 +29,9 @@ struct SimulationOptions {
   RunObserver* observer = nullptr;          ///< hears of what happens; outlives the run
   /// An open loop in which more requests than this wait and more keep coming will never drain: the run ends.
   std::int64_t most_waiting = std::int64_t{1} << 20;
+  /// Replicas that go down, come back or change their speed, in order of time. Requests of one that goes down
+  /// go to the others, or wait until any is up again; those that wait for ever are in flight at the end.
+  std::vector<ReplicaChange> changes = {};
 };
 
 /// Runs the workload against replicas behind a router until every request is finished or rejected. A value

@@ -50,7 +50,7 @@ expect 0 help
 says "catalog"
 expect 0 --version
 says "sextant "
-for command in plan simulate catalog validate doctor sweep export; do
+for command in plan simulate whatif catalog validate doctor sweep export; do
   expect 0 "$command" --help
   says "  sextant $command "
   quiet
@@ -319,6 +319,22 @@ expect 2 import nccl-tests $fixtures/nccl-tests-with-log.txt $fixtures/nccl-log-
 complains "found no header"
 expect 2 import nccl-test $fixtures/nccl-tests.json
 complains "did you mean 'nccl-tests'"
+
+# ---- what if
+expect 0 whatif scenarios/part3-400g.json --no-intervals --set 'cluster.nodes[*].nic=connectx-7-400' \
+  --variant "a card lost" --set 'cluster.lost=["node-a/gpu1"]'
+says "hop 1 -> 2"
+says "cannot be: deployment: found 2 GPUs in the cluster"
+expect 0 whatif scenarios/part3-400g.json --no-intervals --set cluster.network.mtu=1500 --csv -
+says "variant,changes,layout"
+expect 0 whatif scenarios/part3-400g.json --no-intervals --set cluster.network.mtu=1500 --json -
+says '"format": "sextant whatif"'
+expect 2 whatif scenarios/part3-400g.json --variant alone
+complains "found no --set after it"
+expect 2 whatif scenarios/part3-400g.json --set 'cluster.lost=["node-z/gpu0"]'
+complains "did you mean 'node-a/gpu0'"
+expect 3 whatif scenarios/part3-400g.json --base model.weights=bf16 --set workload.seed=2
+complains "no layout fits"
 
 # ---- Ctrl-C ends a long run with 130 within a second
 "$sextant" simulate scenarios/part1-405b.json --set 'deployment={"tp":1,"pp":3}' --set workload.num_prompts=100000000 \

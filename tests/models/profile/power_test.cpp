@@ -165,5 +165,27 @@ TEST(PowerFile, ShippedModels) {
       << "its own, not that of the card it was scaled from";
 }
 
+// 80 % of the clock: arithmetic at 0.8, kernels' latency by 1 / 0.8. Streaming work draws 50 + 60 + 0.05 x
+// 2000 = 210 W, under its 450: it runs at 2000 MHz, 1600 saturate the memory (1000) as well. 40 % are 800
+// MHz: the memory gives 0.8. A card without a power model keeps its memory at any clock.
+TEST(Clock, ArithmeticFollowsItMemoryUpToSaturation) {
+  GpuProfile profile;
+  profile.gpu = "toy";
+  OperatorModel gemm;
+  gemm.grade = Grade::measured;
+  gemm.roofline = {100, 1000, 4};
+  profile.gemm["bf16"] = gemm;
+  profile.power = toy();
+  const Roofline slow = at_clock(profile, 0.8).gemm.at("bf16").roofline;
+  EXPECT_DOUBLE_EQ(slow.tflops, 80);
+  EXPECT_DOUBLE_EQ(slow.memory_gbps, 1000);
+  EXPECT_DOUBLE_EQ(slow.latency_us, 5);
+  EXPECT_EQ(at_clock(profile, 0.8).gemm.at("bf16").grade, Grade::scaled);
+  EXPECT_NEAR(at_clock(profile, 0.4).gemm.at("bf16").roofline.memory_gbps, 800, 1e-6);
+  profile.power.reset();
+  EXPECT_DOUBLE_EQ(at_clock(profile, 0.4).gemm.at("bf16").roofline.memory_gbps, 1000);
+  EXPECT_THAT(error_of([&] { at_clock(profile, 1.5); }), HasSubstr("found a clock of 1.5"));
+}
+
 }  // namespace
 }  // namespace sextant
