@@ -8,6 +8,9 @@ namespace sextant {
 /// The replicas of a layout, ready to simulate; every family of costs at `level`.
 std::vector<ReplicaSetup> replica_setups(const SearchContext&, const Layout&, CostLevel level = {});
 
+/// Fills in the stages of a candidate whose layout, metrics, decode batch and chunk are known.
+void report_stages(const SearchContext&, Candidate&);
+
 /// Simulates a layout and reports its stages. Throws Interrupted if stopped.
 Candidate simulate_candidate(const SearchContext&, const EstimatedLayout&, const PlanOptions&);
 

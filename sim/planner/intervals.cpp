@@ -8,6 +8,7 @@
 #include "models/profile/assumptions.hpp"
 #include "models/profile/operator_rules.hpp"
 #include "sim/planner/candidate.hpp"
+#include "sim/planner/pools.hpp"
 
 namespace sextant {
 namespace {
@@ -18,11 +19,13 @@ constexpr Family families[] = {
     Family::state_space};
 
 /// A run's metrics with one family at one end of its interval.
-std::vector<std::pair<std::string, double>> perturbed(const SearchContext& context, const Layout& layout,
-                                                      CostLevel level, const PlanOptions& options) {
-  return named_metrics(simulate(
-      replica_setups(context, layout, level), context.scenario.engine, context.scenario.workload,
-      {false, options.replication, context.scenario.goodput, options.stop, context.scenario.router}));
+std::vector<std::pair<std::string, double>> perturbed(const SearchContext& context,
+                                                      const Candidate& candidate, CostLevel level,
+                                                      const PlanOptions& options) {
+  const auto prefill = candidate.prefill ? std::optional(candidate.prefill->layout) : std::nullopt;
+  return named_metrics(prepare_run(context, candidate.layout, prefill, level)
+                           .simulate(context, {false, options.replication, context.scenario.goodput,
+                                               options.stop, context.scenario.router}));
 }
 
 /// What one family (or the structural term, the last pair) does to a metric by itself.
@@ -81,7 +84,7 @@ MetricIntervals metric_intervals(const SearchContext& context, const Candidate& 
   std::vector<std::vector<std::pair<std::string, double>>> runs(levels.size());
   run_parallel(static_cast<int>(levels.size()), options.threads, [&](int i) {
     const auto at = static_cast<std::size_t>(i);
-    runs[at] = perturbed(context, candidate.layout, levels[at], options);
+    runs[at] = perturbed(context, candidate, levels[at], options);
   });
 
   const bool closed = context.workload.concurrency > 0;

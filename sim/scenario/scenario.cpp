@@ -87,6 +87,24 @@ std::optional<FixedDeployment> read_deployment(const JsonValue& value) {
   return deployment;
 }
 
+/// {"prefill": {...}, "decode": {...}, "first_token": "decode"}
+void read_pools(const JsonValue& value, Scenario& scenario) {
+  const JsonObject object = value.object();
+  const auto pool = [&](const char* key) {
+    const JsonValue given = object.at(key);
+    if (given.is_text())
+      given.fail("found a text, expected an object with tp, pp and dp: pools are not searched");
+    return *read_deployment(given);
+  };
+  scenario.prefill.emplace();
+  scenario.prefill->deployment = pool("prefill");
+  scenario.deployment = pool("decode");
+  if (object.has("first_token"))
+    scenario.prefill->first_token =
+        static_cast<FirstToken>(object.choice("first_token", {"decode", "prefill"}));
+  object.finish();
+}
+
 ServiceLevel read_bound(const std::string& metric, const JsonValue& value) {
   const std::vector<std::pair<std::string, double>> known = named_metrics(ServingMetrics{});
   std::vector<std::string> names;
@@ -173,7 +191,11 @@ Scenario read_scenario(const JsonValue& document) {
   scenario.description = object.text_or("description", "");
   scenario.cluster = read_cluster(object.at("cluster"));
   scenario.model = read_model(object.at("model"));
-  scenario.deployment = read_deployment(object.at("deployment"));
+  const JsonValue deployment = object.at("deployment");
+  if (!deployment.is_text() && (deployment.object().has("prefill") || deployment.object().has("decode")))
+    read_pools(deployment, scenario);
+  else
+    scenario.deployment = read_deployment(deployment);
   const auto engine = object.find("engine");
   scenario.engine = read_engine_options(engine ? &*engine : nullptr, scenario.cluster);
   const std::int64_t longest = scenario.model.architecture.max_position;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "sim/serving/engine_options.hpp"
+#include "sim/serving/kv_handovers.hpp"
 #include "sim/serving/metrics.hpp"
 #include "sim/serving/pipeline_model.hpp"
 #include "sim/serving/router.hpp"
@@ -17,6 +18,7 @@ namespace sextant {
 struct ReplicaSetup {
   std::shared_ptr<const PipelineModel> pipeline;
   std::int64_t kv_blocks = 0;
+  ReplicaRole role = ReplicaRole::whole;  ///< prefill replicas stand before decode ones
 };
 
 struct SimulationOptions {
@@ -28,6 +30,9 @@ struct SimulationOptions {
   RunObserver* observer = nullptr;          ///< hears of what happens; outlives the run
   /// An open loop in which more requests than this wait and more keep coming will never drain: the run ends.
   std::int64_t most_waiting = std::int64_t{1} << 20;
+  /// What replicas and KV transfers share; null: nothing. Needed where prefill and decode are apart.
+  std::shared_ptr<const ServingFabric> fabric{};
+  FirstToken first_token = FirstToken::decode;  ///< where they are apart
 };
 
 /// Runs the workload against replicas behind a router until every request is finished or rejected. A value
