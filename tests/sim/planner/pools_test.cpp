@@ -50,8 +50,7 @@ TEST(Pools, FixedPoolsAreSimulatedAndReported) {
   EXPECT_GT(c.metrics.disaggregation->kv.transfer.mean, 0.18);
   EXPECT_LT(c.metrics.disaggregation->kv.transfer.mean, 1);
   ASSERT_TRUE(c.energy);
-  EXPECT_GT(c.energy->gpu_watts, 8 * 70);
-  EXPECT_LT(c.energy->gpu_watts, 8 * 700);
+  EXPECT_DOUBLE_EQ(c.energy->gpu_watts, 8 * 700) << "the cards' limit: nothing else is known of their power";
 }
 
 // The prefill pool's token on its way to the client saves transfer, a step of the decode replica and its
@@ -78,7 +77,7 @@ TEST(Pools, BadDeploymentsAreNamed) {
   EXPECT_EQ(message(R"({"prefill": {"tp": 8}, "decode": {"tp": 4}})"),
             "deployment.decode: found 0 GPUs that the other pool leaves, expected tp x pp x dp, which is 4");
   EXPECT_EQ(message(R"({"prefill": {"tp": 2, "placement": ["a/gpu0", "a/gpu9"]}, "decode": {"tp": 2}})"),
-            "deployment.prefill: placement: found no GPU 'a/gpu9', did you mean 'a/gpu0'?");
+            "deployment.prefill: placement: found no GPU 'a/gpu9', did you mean 'a/gpu0'");
   EXPECT_NE(message(R"({"prefill": {"tp": 4}})").find("decode"), std::string::npos);
   EXPECT_NE(message(R"({"prefill": "search", "decode": {"tp": 4}})").find("pools are not searched"),
             std::string::npos);
@@ -89,13 +88,12 @@ TEST(Pools, BadDeploymentsAreNamed) {
             std::string::npos);
 }
 
-// Two nodes without NICs: no way for the KV.
+// Two nodes without NICs are no cluster, before any pool is placed.
 TEST(Pools, ADisconnectedFabricIsNamed) {
-  const std::string text = message(R"({"prefill": {"tp": 4}, "decode": {"tp": 4}})",
-                                   R"([{"node": "hgx", "name": "a", "gpus": {"h200-sxm": 4}},
-                                       {"node": "hgx", "name": "b", "gpus": {"h200-sxm": 4}}])");
-  EXPECT_NE(text.find("a/gpu0"), std::string::npos) << text;
-  EXPECT_NE(text.find("b/gpu0"), std::string::npos) << text;
+  EXPECT_EQ(message(R"({"prefill": {"tp": 4}, "decode": {"tp": 4}})",
+                    R"([{"node": "hgx", "name": "a", "gpus": {"h200-sxm": 4}},
+                        {"node": "hgx", "name": "b", "gpus": {"h200-sxm": 4}}])"),
+            "test.json: cluster.nodes[0]: found no nic, expected 'nic' or 'nics' in each of 2 nodes");
 }
 
 TEST(Pools, APoolWithoutRoomIsNamed) {

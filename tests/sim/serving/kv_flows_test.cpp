@@ -8,6 +8,7 @@
 #include "models/base/error.hpp"
 #include "models/llm/catalogue.hpp"
 #include "sim/serving/serving_fabric.hpp"
+#include "tests/sim/fabric/toy_cluster.hpp"
 
 namespace sextant {
 namespace {
@@ -115,6 +116,33 @@ TEST(KvFlows, LayersWithAStateAreRefused) {
   } catch (const InputError& error) {
     EXPECT_NE(std::string(error.what()).find("keep a state"), std::string::npos) << error.what();
   }
+}
+
+// Three nodes cabled NIC to NIC in a chain a - b - c: nodes pass nothing on, so a cannot send to c.
+TEST(KvFlows, ADisconnectedFabricIsNamed) {
+  unsetenv("SEXTANT_PROFILES");
+  test::ToyCluster toy;
+  std::vector<int> gpus, nics;
+  for (const auto& [name, count] : {std::pair{"a", 1}, {"b", 2}, {"c", 1}}) {
+    const int node = toy.node(name);
+    const int root = toy.device(DeviceKind::root_complex, node, "root");
+    gpus.push_back(toy.device(DeviceKind::gpu, node, "gpu0", "rtx-pro-6000-workstation"));
+    toy.link(gpus.back(), root, "pcie", 63);
+    for (int i = 0; i < count; ++i) {
+      nics.push_back(toy.device(DeviceKind::nic, node, "nic" + std::to_string(i), "connectx-7-200"));
+      toy.link(nics.back(), root, "pcie", 63);
+    }
+  }
+  toy.link(nics[0], nics[1], "ethernet", 25);
+  toy.link(nics[2], nics[3], "ethernet", 25);
+  const Topology topology(toy.cluster);
+  NcclPaths paths(topology.cluster());
+  const ServedModel model{find_model("llama-3.1-8b").architecture, weight_format("bf16"), kv_format("bf16")};
+  const std::string text = test::message_of([&] {
+    kv_flows(paths, topology, model, {{{0, 32}, {gpus[0]}}}, 1, {{{0, 32}, {gpus[2]}}}, 1);
+  });
+  EXPECT_NE(text.find("a/gpu0"), std::string::npos) << text;
+  EXPECT_NE(text.find("c/gpu0"), std::string::npos) << text;
 }
 
 Layout layout(const Bench& b, int pp, std::vector<std::vector<int>> replicas) {
