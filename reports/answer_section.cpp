@@ -150,7 +150,13 @@ std::string answer_section(const Scenario& scenario, const Candidate& best, Text
   const Layout& layout = best.layout;
   std::string run = fmt::format("run tp {} x pp {} x dp {}", layout.tp, layout.pp, layout.dp);
   if (layout.pp > 1) run += ", layers " + split_text(layout);
-  std::string text = heading("Answer", style) + "  " + paint(run, Tone::strong, style) + "\n";
+  std::string text = heading("Answer", style);
+  if (best.prefill) {
+    text += "  " + paint("prefill on " + best.prefill->layout.describe(), Tone::strong, style) + "\n" +
+            placement_lines(scenario, *best.prefill, style);
+    run = "decode on " + layout.describe();
+  }
+  text += "  " + paint(run, Tone::strong, style) + "\n";
   text += placement_lines(scenario, best, style) + "\n";
 
   const bool intervals = !best.intervals.empty();

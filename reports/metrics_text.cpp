@@ -135,13 +135,15 @@ std::vector<MetricSpread> spread_over(const std::vector<SimulatedRun>& runs) {
 std::string metrics_text(const Scenario& scenario, const std::vector<SimulatedRun>& runs, TextStyle style) {
   const Candidate& first = runs.front().candidate;
   std::string text = detail::question_section(scenario, style);
-  text += "  deployment: " +
+  if (first.prefill) text += "  prefill pool: " + first.prefill->layout.describe() + "\n";
+  text += fmt::format("  {}: ", first.prefill ? "decode pool" : "deployment") +
           fmt::format("tp {} x pp {} x dp {}", first.layout.tp, first.layout.pp, first.layout.dp) +
           (first.layout.pp > 1 ? ", layers " + split_text(first.layout) : "") + "\n\n";
   text += benchmark_block(scenario, first.metrics);
   if (runs.size() > 1) text += spread_section(runs, style);
   text += slo_section(scenario, first, style);
   text += shares_section(first, style);
+  if (first.prefill) text += detail::prefill_pool_section(scenario, first, style);
   text += detail::heading("Queue and KV cache", style) + detail::occupancy_lines(first.metrics, style);
   if (first.energy) text += detail::heading("Power", style) + detail::energy_line(first, style);
   text += detail::heading("To reproduce", style);

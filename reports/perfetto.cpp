@@ -76,6 +76,16 @@ void PerfettoWriter::rejected(std::uint64_t id, Time now) {
   open_.erase(found);
 }
 
+/// Its slices end in one process and begin again in the other.
+void PerfettoWriter::handed_over(std::uint64_t id, std::uint32_t replica, Time now) {
+  const auto found = open_.find(id);
+  if (full(now) || found == open_.end()) return;
+  close(id, found->second, now, "");
+  found->second = {replica, false};
+  async('b', id, replica, now, fmt::format("request {}", id));
+  async('b', id, replica, now, "waiting");
+}
+
 void PerfettoWriter::admitted(std::uint64_t id, Time now) {
   const auto found = open_.find(id);
   if (full(now) || found == open_.end()) return;

@@ -27,6 +27,7 @@ class PerfettoWriter final : public RunObserver {
 
   void arrived(std::uint64_t id, std::uint32_t replica, Time) override;
   void rejected(std::uint64_t id, Time) override;
+  void handed_over(std::uint64_t id, std::uint32_t replica, Time) override;
   void admitted(std::uint64_t id, Time) override;
   void preempted(std::uint64_t id, Time) override;
   void finished(const RequestTimes&) override;

@@ -55,6 +55,30 @@ Json shares_json(const StageShares& shares) {
           {"hop_busy", finite(shares.hop_busy)}};
 }
 
+Json latency_json(const LatencySummary& latency) {
+  return {{"mean", finite(latency.mean)},
+          {"median", finite(latency.median)},
+          {"p90", finite(latency.p90)},
+          {"p99", finite(latency.p99)}};
+}
+
+Json disaggregation_json(const DisaggregationMetrics& pools) {
+  Json stages = Json::array();
+  for (const StageShares& shares : pools.prefill.stages) stages.push_back(shares_json(shares));
+  return {{"prefill",
+           {{"mean_running", finite(pools.prefill.mean_running)},
+            {"mean_waiting", finite(pools.prefill.mean_waiting)},
+            {"kv_occupancy_mean", finite(pools.prefill.kv_occupancy_mean)},
+            {"kv_occupancy_peak", finite(pools.prefill.kv_occupancy_peak)},
+            {"kv_blocks", pools.prefill.kv_blocks},
+            {"stages", stages}}},
+          {"kv",
+           {{"transfers", pools.kv.transfers},
+            {"bytes", finite(pools.kv.bytes)},
+            {"transfer_ms", latency_json(pools.kv.transfer)},
+            {"handover_ms", latency_json(pools.kv.handover)}}}};
+}
+
 Json metrics_object(const ServingMetrics& m) {
   Json json = {{"arrived", m.arrived},
                {"finished", m.finished},
@@ -82,6 +106,7 @@ Json metrics_object(const ServingMetrics& m) {
                     {"pipeline_full", finite(m.limits.pipeline_full)}};
   json["stages"] = Json::array();
   for (const StageShares& shares : m.stages) json["stages"].push_back(shares_json(shares));
+  if (m.disaggregation) json["disaggregation"] = disaggregation_json(*m.disaggregation);
   json["overloaded"] = m.overloaded;
   json["overload"] = nullptr;
   if (m.overloaded)
@@ -168,6 +193,13 @@ Json candidate_json(const Cluster* cluster, const Candidate& c) {
   json["usd_per_million_output_tokens"] =
       c.usd_per_million_output_tokens ? finite(*c.usd_per_million_output_tokens) : Json(nullptr);
   json["energy"] = energy_json(c.energy);
+  if (c.prefill) {
+    Json prefill_stages = Json::array();
+    for (const StageReport& stage : c.prefill->stages) prefill_stages.push_back(stage_json(cluster, stage));
+    json["prefill"] = {{"layout", layout_json(cluster, *c.prefill)},
+                       {"stages", prefill_stages},
+                       {"kv_tokens", c.prefill->kv_tokens}};
+  }
   return json;
 }
 

@@ -21,6 +21,8 @@ std::string hops_section(const Candidate& best, TextStyle);
 std::string memory_section(const Candidate& best, double utilisation, TextStyle);
 std::string families_section(const Candidate& best, TextStyle);
 /// What limited the best candidate.
+/// Of two pools: the stages of the one that computes prompts, and what goes from it to the other.
+std::string prefill_pool_section(const Scenario&, const Candidate& best, TextStyle);
 std::string limits_section(const Plan&, TextStyle);
 std::string candidates_section(const Scenario&, const Plan&, TextStyle);
 std::string rejections_section(const std::vector<Rejection>&, TextStyle);

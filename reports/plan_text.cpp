@@ -134,6 +134,7 @@ std::string plan_text(const Scenario& scenario, const Plan& plan, const std::vec
   text += hops_section(best, style);
   text += memory_section(best, scenario.engine.gpu_memory_utilization, style);
   text += families_section(best, style);
+  if (best.prefill) text += prefill_pool_section(scenario, best, style);
   text += limits_section(plan, style);
   text += candidates_section(scenario, plan, style);
   text += rejections_section(plan.rejections, style);

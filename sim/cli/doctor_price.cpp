@@ -28,7 +28,9 @@ Pricer::Pricer(const ScenarioInput& input, PlanOptions options)
   const Candidate best = make_plan(input.scenario, options_).candidates.front();
   base_ = best.metrics.output_throughput;
   layout_ = best.layout.describe();
-  document_ = with_changes(document_, {{"deployment", deployment_text(input.scenario.cluster, best.layout)}});
+  if (!input.scenario.prefill)
+    document_ =
+        with_changes(document_, {{"deployment", deployment_text(input.scenario.cluster, best.layout)}});
 }
 
 FaultPrice Pricer::price(const std::vector<ScenarioChange>& changes) {

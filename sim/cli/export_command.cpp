@@ -123,6 +123,10 @@ FixedDeployment deployment_of(const JsonObject& plan, std::uint64_t number) {
 }
 
 Launch planned(Scenario scenario, const PlanOptions& settings, std::uint64_t number) {
+  if (scenario.prefill)
+    throw InputError(scenario.name +
+                     ": deployment: found a prefill and a decode pool, expected one: the launch of two pools "
+                     "and their proxy is not written yet");
   Plan plan = make_plan(scenario, settings);
   if (settings.stop->load()) throw Interrupted();
   if (number > plan.candidates.size())

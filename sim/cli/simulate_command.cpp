@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <atomic>
 #include <optional>
 
@@ -29,9 +30,11 @@ class RunFiles {
     const auto most = words.whole_number("trace-events", 1, 1'000'000'000);
     if (most && !words.has("trace")) throw InputError("--trace-events: found no --trace, expected one");
     if (open(words, "trace", replications, trace_file_)) {
-      timeline_.emplace([this](std::string_view text) { trace_file_->write(text); }, scenario.deployment->dp,
-                        scenario.deployment->pp,
-                        static_cast<std::int64_t>(most.value_or(default_trace_events)));
+      timeline_.emplace(
+          [this](std::string_view text) { trace_file_->write(text); },
+          scenario.deployment->dp + (scenario.prefill ? scenario.prefill->deployment.dp : 0),
+          std::max(scenario.deployment->pp, scenario.prefill ? scenario.prefill->deployment.pp : 1),
+          static_cast<std::int64_t>(most.value_or(default_trace_events)));
       observers_.add(*timeline_);
     }
     if (open(words, "requests", replications, requests_file_)) {

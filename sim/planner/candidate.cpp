@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 
+#include "sim/planner/pools.hpp"
+
 namespace sextant {
 namespace {
 
@@ -106,11 +108,12 @@ Candidate simulate_candidate(const SearchContext& context, const EstimatedLayout
   // vLLM holds max_model_len against all blocks, its own included (check_enough_kv_cache_memory).
   candidate.startable =
       (estimated.kv_blocks + engine.reserved_kv_blocks) * engine.block_size >= engine.max_model_len;
-  const std::vector<ReplicaSetup> setups = replica_setups(context, candidate.layout);
+  const PreparedRun run = prepare_run(context, candidate.layout, estimated.prefill);
+  const std::vector<ReplicaSetup>& setups = run.setups;
   SimulationOptions simulation{options.step_by_step, options.replication, scenario.goodput,
                                options.stop,         scenario.router,     options.observer};
   simulation.changes = replica_changes(scenario, context.epochs, candidate.layout, {});
-  candidate.metrics = simulate(setups, scenario.engine, scenario.workload, simulation);
+  candidate.metrics = run.simulate(context, simulation);
   candidate.simulated = true;
 
   const ServingMetrics& metrics = candidate.metrics;
@@ -122,6 +125,23 @@ Candidate simulate_candidate(const SearchContext& context, const EstimatedLayout
       static_cast<double>(scenario.engine.max_num_batched_tokens))
     candidate.chunk_tokens = scenario.engine.max_num_batched_tokens;
 
+  report_stages(context, candidate);
+  candidate.grade = model_grade(setups);
+  candidate.extrapolated = std::any_of(setups.begin(), setups.end(), [](const ReplicaSetup& setup) {
+    return dynamic_cast<const ReplicaModel&>(*setup.pipeline).extrapolated();
+  });
+  if (estimated.prefill) report_prefill_pool(context, *estimated.prefill, candidate);
+  judge_slo(scenario, candidate);
+  candidate.energy = candidate.prefill ? energy_of_pools(context, candidate) : energy_of(context, candidate);
+  if (scenario.economics && metrics.output_throughput > 0)
+    candidate.usd_per_million_output_tokens =
+        scenario.economics->usd_per_hour(candidate.energy ? candidate.energy->gpu_watts : 0) /
+        (metrics.output_throughput * 3600) * 1e6;
+  return candidate;
+}
+
+void report_stages(const SearchContext& context, Candidate& candidate) {
+  const Scenario& scenario = context.scenario;
   TypicalPasses typical;
   typical.chunk = {candidate.chunk_tokens, 0};
   typical.prefill.chunks = {&typical.chunk, 1};
@@ -136,17 +156,6 @@ Candidate simulate_candidate(const SearchContext& context, const EstimatedLayout
   for (int s = 0; s < model.stages(); ++s)
     candidate.stages.push_back(
         report_stage(context, candidate, model, s, memory[static_cast<std::size_t>(s)], typical));
-  candidate.grade = model.grade();
-  candidate.extrapolated = std::any_of(setups.begin(), setups.end(), [](const ReplicaSetup& setup) {
-    return dynamic_cast<const ReplicaModel&>(*setup.pipeline).extrapolated();
-  });
-  judge_slo(scenario, candidate);
-  candidate.energy = energy_of(context, candidate);
-  if (scenario.economics && metrics.output_throughput > 0)
-    candidate.usd_per_million_output_tokens =
-        scenario.economics->usd_per_hour(candidate.energy ? candidate.energy->gpu_watts : 0) /
-        (metrics.output_throughput * 3600) * 1e6;
-  return candidate;
 }
 
 }  // namespace sextant

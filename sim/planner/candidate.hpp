@@ -8,6 +8,9 @@ namespace sextant {
 /// The replicas of a layout, ready to simulate; every family of costs at `level`.
 std::vector<ReplicaSetup> replica_setups(const SearchContext&, const Layout&, CostLevel level = {});
 
+/// Fills in the stages of a candidate whose layout, metrics, decode batch and chunk are known.
+void report_stages(const SearchContext&, Candidate&);
+
 /// Simulates a layout and reports its stages. Throws Interrupted if stopped.
 Candidate simulate_candidate(const SearchContext&, const EstimatedLayout&, const PlanOptions&);
 
@@ -37,7 +40,8 @@ struct PerturbedRuns {
 };
 
 /// Without `scans` the state-space family, which a model without such layers does not have, is left out.
-PerturbedRuns perturbed_runs(const SearchContext&, const Layout&, bool scans, const PlanOptions&);
+PerturbedRuns perturbed_runs(const SearchContext&, const Layout&, bool scans, const PlanOptions&,
+                             const std::optional<Layout>& prefill = std::nullopt);
 
 /// One run for each operator family at either end of its interval, with the same requests; families are
 /// independent of each other, so their effects are combined as above, and a structural term for what the

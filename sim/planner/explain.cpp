@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "sim/planner/candidate.hpp"
+#include "sim/planner/pools.hpp"
 
 namespace sextant {
 namespace {
@@ -153,6 +154,7 @@ std::vector<std::string> explain(const SearchContext& context, const Plan& plan)
   explain_split(plan, reasons);
   explain_bottleneck(best, reasons);
   explain_hops(best, reasons);
+  if (best.prefill) explain_pools(context, best, reasons);
   explain_limits(context, best, reasons);
   return reasons;
 }

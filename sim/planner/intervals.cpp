@@ -8,6 +8,7 @@
 #include "models/profile/assumptions.hpp"
 #include "models/profile/operator_rules.hpp"
 #include "sim/planner/candidate.hpp"
+#include "sim/planner/pools.hpp"
 
 namespace sextant {
 namespace {
@@ -19,12 +20,12 @@ constexpr Family families[] = {
 
 /// A run's metrics with one family at one end of its interval.
 std::vector<std::pair<std::string, double>> perturbed(const SearchContext& context, const Layout& layout,
-                                                      CostLevel level, const PlanOptions& options) {
+                                                      const std::optional<Layout>& prefill, CostLevel level,
+                                                      const PlanOptions& options) {
   SimulationOptions simulation{false, options.replication, context.scenario.goodput, options.stop,
                                context.scenario.router};
   simulation.changes = replica_changes(context.scenario, context.epochs, layout, level);
-  return named_metrics(simulate(replica_setups(context, layout, level), context.scenario.engine,
-                                context.scenario.workload, simulation));
+  return named_metrics(prepare_run(context, layout, prefill, level).simulate(context, simulation));
 }
 
 /// What one family (or the structural term, the last pair) does to a metric by itself.
@@ -62,7 +63,7 @@ Interval combined_interval(double nominal, const std::vector<std::pair<double, d
 }
 
 PerturbedRuns perturbed_runs(const SearchContext& context, const Layout& layout, bool scans,
-                             const PlanOptions& options) {
+                             const PlanOptions& options, const std::optional<Layout>& prefill) {
   // Pairs of runs: each family slow and fast, and everything slow and fast for what no family covers.
   std::vector<CostLevel> levels;
   PerturbedRuns result;
@@ -80,7 +81,7 @@ PerturbedRuns perturbed_runs(const SearchContext& context, const Layout& layout,
   result.metrics.resize(levels.size());
   run_parallel(static_cast<int>(levels.size()), options.threads, [&](int i) {
     const auto at = static_cast<std::size_t>(i);
-    result.metrics[at] = perturbed(context, layout, levels[at], options);
+    result.metrics[at] = perturbed(context, layout, prefill, levels[at], options);
   });
   return result;
 }
@@ -90,7 +91,9 @@ MetricIntervals metric_intervals(const SearchContext& context, const Candidate& 
   const bool scans = std::any_of(candidate.stages.begin(), candidate.stages.end(), [](const auto& stage) {
     return stage.decode_families[Family::state_space] > 0;
   });
-  const auto [names, runs] = perturbed_runs(context, candidate.layout, scans, options);
+  const auto [names, runs] = perturbed_runs(
+      context, candidate.layout, scans, options,
+      candidate.prefill ? std::optional(candidate.prefill->layout) : std::nullopt);
 
   const bool closed = context.workload.concurrency > 0;
   // Outputs of one token have no TPOT.

@@ -13,6 +13,7 @@
 
 #include "models/base/error.hpp"
 #include "sim/planner/candidate.hpp"
+#include "sim/planner/pools.hpp"
 #include "sim/planner/search.hpp"
 
 namespace sextant {
@@ -58,6 +59,12 @@ std::vector<EstimatedLayout> most_promising(std::vector<EstimatedLayout> layouts
 std::vector<EstimatedLayout> layouts_to_simulate(const SearchContext& context, const PlanOptions& options,
                                                  Plan& plan) {
   const Scenario& scenario = context.scenario;
+  if (scenario.prefill) {
+    plan.considered = 1;
+    const EstimatedLayout pools = pools_layout(context, plan.rejections);
+    if (!plan.rejections.empty()) nothing_fits(scenario, plan.rejections);
+    return {pools};
+  }
   if (scenario.deployment) {
     const Layout layout = fixed_layout(scenario, *scenario.deployment);
     EstimatedLayout estimated = estimate(context, layout);

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -61,6 +62,9 @@ struct Candidate {
   bool extrapolated = false;  ///< some pass of the run lay outside what was fitted
   std::optional<double> usd_per_million_output_tokens;
   std::optional<Energy> energy;  ///< nullopt: nothing is known of some GPU's power
+  /// Where prefill and decode are apart: layout, stages, KV room and shares of the prefill pool; this
+  /// candidate's own are the decode pool's, its metrics those of the run.
+  std::shared_ptr<const Candidate> prefill{};
 };
 
 /// The answer to a scenario.

@@ -39,8 +39,9 @@ struct SearchContext {
 struct EstimatedLayout {
   Layout layout;
   std::int64_t kv_blocks = 0;
-  double output_throughput = 0;  ///< tokens/s
-  double token_seconds = 0;      ///< between two tokens of one request
+  double output_throughput = 0;     ///< tokens/s
+  double token_seconds = 0;         ///< between two tokens of one request
+  std::optional<Layout> prefill{};  ///< prefill and decode apart: `layout` then decodes
 };
 
 struct SearchResult {

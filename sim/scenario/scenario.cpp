@@ -87,6 +87,24 @@ std::optional<FixedDeployment> read_deployment(const JsonValue& value) {
   return deployment;
 }
 
+/// {"prefill": {...}, "decode": {...}, "first_token": "decode"}
+void read_pools(const JsonValue& value, Scenario& scenario) {
+  const JsonObject object = value.object();
+  const auto pool = [&](const char* key) {
+    const JsonValue given = object.at(key);
+    if (given.is_text())
+      given.fail("found a text, expected an object with tp, pp and dp: pools are not searched");
+    return *read_deployment(given);
+  };
+  scenario.prefill.emplace();
+  scenario.prefill->deployment = pool("prefill");
+  scenario.deployment = pool("decode");
+  if (object.has("first_token"))
+    scenario.prefill->first_token =
+        static_cast<FirstToken>(object.choice("first_token", {"decode", "prefill"}));
+  object.finish();
+}
+
 ServiceLevel read_bound(const std::string& metric, const JsonValue& value) {
   const std::vector<std::pair<std::string, double>> known = named_metrics(ServingMetrics{});
   std::vector<std::string> names;
@@ -176,7 +194,11 @@ Scenario read_scenario(const JsonValue& document) {
     scenario.cluster.background = read_background(*background, scenario.cluster);
   if (const auto faults = object.find("faults")) scenario.faults = read_faults(*faults, scenario.cluster);
   scenario.model = read_model(object.at("model"));
-  scenario.deployment = read_deployment(object.at("deployment"));
+  const JsonValue deployment = object.at("deployment");
+  if (!deployment.is_text() && (deployment.object().has("prefill") || deployment.object().has("decode")))
+    read_pools(deployment, scenario);
+  else
+    scenario.deployment = read_deployment(deployment);
   const auto engine = object.find("engine");
   scenario.engine = read_engine_options(engine ? &*engine : nullptr, scenario.cluster);
   const std::int64_t longest = scenario.model.architecture.max_position;
@@ -185,6 +207,8 @@ Scenario read_scenario(const JsonValue& document) {
                              scenario.engine.max_model_len, longest));
   if (scenario.engine.max_model_len == 0) scenario.engine.max_model_len = longest;
   // vLLM's own rule: a prompt that may not be cut must fit one step.
+  if (scenario.prefill && !scenario.faults.empty())
+    object.at("faults").fail("found faults where prefill and decode are apart, expected one pool");
   if (!scenario.engine.enable_chunked_prefill &&
       scenario.engine.max_num_batched_tokens < scenario.engine.max_model_len)
     engine->fail(

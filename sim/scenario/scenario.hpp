@@ -9,6 +9,7 @@
 #include "sim/scenario/faults.hpp"
 #include "sim/scenario/uplink.hpp"
 #include "sim/serving/engine_options.hpp"
+#include "sim/serving/kv_handovers.hpp"
 #include "sim/serving/layout.hpp"
 #include "sim/serving/metrics.hpp"
 #include "sim/serving/replica_model.hpp"
@@ -51,13 +52,20 @@ struct FixedDeployment {
       placement;  ///< GPU names, replica by replica, stage by stage, rank by rank; empty: in order
 };
 
+/// Replicas that compute prompts and hand their KV to those of the deployment, which then decode only.
+struct PrefillPool {
+  FixedDeployment deployment;
+  FirstToken first_token = FirstToken::decode;
+};
+
 /// cluster + model + deployment + engine + router + workload + slo + economics + variants.
 struct Scenario {
   std::string name;
   std::string description;
   Cluster cluster;
   ServedModel model;
-  std::optional<FixedDeployment> deployment;  ///< nullopt: search
+  std::optional<FixedDeployment> deployment;  ///< nullopt: search; with `prefill` the decode pool
+  std::optional<PrefillPool> prefill;         ///< prefill and decode apart
   EngineOptions engine;
   RouterOptions router;  ///< where dp > 1
   Workload workload;

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,30 @@ struct StageShares {
   double hop_busy = 0;       ///< of the link to the next stage (not part of the sum)
 };
 
+/// How replicas of one kind were used; the same figures as in ServingMetrics.
+struct PoolMetrics {
+  double mean_running = 0, mean_waiting = 0;
+  double mean_batch_decodes = 0;
+  double kv_occupancy_mean = 0, kv_occupancy_peak = 0;
+  std::int64_t kv_blocks = 0;
+  AdmissionLimits limits;
+  std::vector<StageShares> stages;
+};
+
+/// KV on its way from prefill to decode replicas.
+struct KvTransferMetrics {
+  std::int64_t transfers = 0;
+  double bytes = 0;
+  LatencySummary transfer;  ///< from the moment the decode replica has blocks for it to its last byte
+  LatencySummary handover;  ///< from the end of the prefill to the last byte
+};
+
+/// A run's two pools, where prefill and decode are apart.
+struct DisaggregationMetrics {
+  PoolMetrics prefill;
+  KvTransferMetrics kv;
+};
+
 /// The result of one run. Names and formulas are those of `vllm bench serve`:
 /// TPOT = (E2EL - TTFT) / (output tokens - 1), over requests of at least two output tokens; ITL pools every
 /// gap.
@@ -81,6 +106,9 @@ struct ServingMetrics {
   std::int64_t kv_blocks = 0;                           ///< of one replica
   AdmissionLimits limits;
   std::vector<StageShares> stages;  ///< averaged over replicas
+  /// Where prefill and decode are apart: the figures from mean_running to `stages` are then of the decode
+  /// pool alone, and these of the rest.
+  std::optional<DisaggregationMetrics> disaggregation;
   bool overloaded = false;  ///< open loop: requests arrived faster than they were served (QueueGrowth)
   Overload overload;        ///< where overloaded
   std::uint64_t events = 0;

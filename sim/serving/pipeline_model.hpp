@@ -23,6 +23,8 @@ class PipelineModel {
   /// `tokens` tokens' hidden state and residual from `stage` to the next one; after the last stage, the
   /// sampled tokens' way back to the first.
   virtual Time hop(int stage, std::int64_t tokens) const = 0;
+  /// Bytes of such a message, for links that others use as well.
+  virtual double hop_bytes(int /*stage*/, std::int64_t /*tokens*/) const { return 0; }
   /// Host time of the engine before a step of so many requests that no kernel hides.
   virtual Time host(std::int64_t requests) const = 0;
   /// What a request spends outside the scheduler before its first token: client, HTTP, tokeniser.

@@ -29,10 +29,11 @@ std::uint32_t batch_of(std::uint64_t data) {
 
 Replica::Replica(const PipelineModel& pipeline, const EngineOptions& options, std::int64_t kv_blocks,
                  bool step_by_step, std::uint32_t id, EventQueue& queue, Recorder& recorder,
-                 Fingerprint& fingerprint, ReplicaListener& listener)
+                 Fingerprint& fingerprint, ReplicaListener& listener, ReplicaRole role)
     : pipeline_(&pipeline),
       options_(options),
       id_(id),
+      role_(role),
       queue_(queue),
       recorder_(recorder),
       fingerprint_(fingerprint),
@@ -68,8 +69,10 @@ const ReplicaTotals& Replica::totals() {
 }
 
 std::string Replica::state() const {
-  return fmt::format("replica {}: {} running, {} waiting, {} of {} KV blocks free", id_, running_count_,
-                     waiting_.size(), cache_.free(), cache_.blocks());
+  std::string text = fmt::format("replica {}: {} running, {} waiting, {} of {} KV blocks free", id_,
+                                 running_count_, waiting_.size(), cache_.free(), cache_.blocks());
+  if (kv_under_way_ > 0) text += fmt::format(", {} wait for KV on its way", kv_under_way_);
+  return text;
 }
 
 std::uint64_t Replica::pack(int stage, std::uint32_t batch) const {
@@ -77,14 +80,14 @@ std::uint64_t Replica::pack(int stage, std::uint32_t batch) const {
          (static_cast<std::uint64_t>(stage) << 32) | batch;
 }
 
-void Replica::submit(const Request& request) {
-  submit({request, queue_.now(), 0, {}, {}, false});
+void Replica::submit(const Request& request, const Handover* handover) {
+  submit({request, queue_.now(), 0, {}, {}, false}, handover);
 }
 
-void Replica::submit(const MovedRequest& moved) {
+void Replica::submit(const MovedRequest& moved, const Handover* handover) {
   const Request& request = moved.request;
   account();
-  std::int64_t output = request.output_tokens;
+  std::int64_t output = role_ == ReplicaRole::prefill ? 1 : request.output_tokens;
   const std::int64_t room = options_.max_model_len - request.prompt_tokens;
   if (options_.max_model_len > 0 && room < output) {
     if (room >= 1 && !moved.moved) recorder_.truncated();
@@ -116,6 +119,13 @@ void Replica::submit(const MovedRequest& moved) {
   state.to_prefill = state.prompt + state.generated;
   state.output = output;
   state.priority = request.priority;
+  if (handover != nullptr) {
+    state.arrival = handover->arrival;
+    state.first_token = state.last_token = handover->first_token;
+    state.generated = handover->generated;
+    state.to_prefill = state.prompt + state.generated;
+    state.kv_elsewhere = true;
+  }
   state.prompt_blocks = request.prompt_blocks;
   if (state.prompt_blocks.names)
     state.prompt_blocks.named_tokens = std::min(
@@ -132,6 +142,10 @@ void Replica::submit(const MovedRequest& moved) {
 void Replica::reached_scheduler(std::uint32_t slot) {
   states_[slot].number = ++arrived_;
   waiting_.arrive(rank(slot));
+  wake_if_idle();
+}
+
+void Replica::wake_if_idle() {
   if (idle_.empty()) {
     if (limit_ < 0) limit_ = pipeline_full;
   } else if (!wake_scheduled_) {
@@ -177,6 +191,7 @@ void Replica::launch(std::uint32_t b) {
   fingerprint_.add(static_cast<std::uint64_t>(batch.tokens));
   totals_.decodes += batch.shape.decodes;
   arrived_at_launch_ = arrived_;
+  kv_arrivals_at_launch_ = kv_arrivals_;
   const auto requests = batch.shape.decodes + static_cast<std::int64_t>(batch.chunks.size());
   queue_.schedule({queue_.now() + pipeline_->host(requests),
                    static_cast<std::uint32_t>(ReplicaEvent::stage_entered), id_, pack(0, b)});
@@ -202,6 +217,11 @@ void Replica::start_pass(int stage) {
 void Replica::pass_done(int stage, std::uint32_t b) {
   stages_[static_cast<std::size_t>(stage)].busy = false;
   const bool last = stage + 1 == pipeline_->stages();
+  if (!shared_hops_.empty() && shared_hops_[static_cast<std::size_t>(stage)]) {
+    totals_.stages[static_cast<std::size_t>(stage)].hop -= queue_.now();  // its end is added when it comes
+    listener_.hop_begins(id_, stage, batches_[b].tokens, pack(stage, b));
+    return start_pass(stage);
+  }
   const Time hop = pipeline_->hop(stage, last ? batches_[b].shape.samples : batches_[b].tokens);
   totals_.stages[static_cast<std::size_t>(stage)].hop += hop;
   const ReplicaEvent next = last ? ReplicaEvent::batch_returned : ReplicaEvent::stage_entered;
@@ -213,6 +233,7 @@ void Replica::returned(std::uint32_t b) {
   Batch& batch = batches_[b];
   const Time now = queue_.now();
   recorder_.step();
+  ++totals_.steps;
   recorder_.gap(now - batch.last_return, batch.decodes->count());
   batch.last_return = now;
   batch.allocated = false;
@@ -250,6 +271,7 @@ void Replica::see_everything() {
 }
 
 void Replica::finish(std::uint32_t slot) {
+  if (role_ == ReplicaRole::prefill) return hand_over(slot);
   State& state = states_[slot];
   const std::int64_t cached = state.prompt + state.output - 1;  // the last token is yielded, never cached
   state.held.blocks = blocks_for(cached);

@@ -19,12 +19,32 @@
 
 namespace sextant {
 
+/// Which part of a request's life a replica serves.
+enum class ReplicaRole { whole, prefill, decode };
+
+/// A request as it stands between two replicas: the first has its prompt's KV (and, where that is the first
+/// the client sees, its first token), the second is to go on with it.
+struct Handover {
+  Time arrival;                ///< at the first replica: latencies count from there
+  Time first_token;            ///< where `generated` is 1
+  std::int64_t generated = 0;  ///< tokens the client has
+};
+
 /// What a replica tells its owner.
 class ReplicaListener {
  public:
   virtual ~ReplicaListener() = default;
   /// The request of this id left the replica, finished or rejected (a closed loop sends the next one).
   virtual void request_done(Time now, std::uint64_t id) = 0;
+  /// A prefill replica has the prompt's KV and holds its blocks in `slot` until release(slot).
+  virtual void prefilled(std::uint32_t /*replica*/, std::uint32_t /*slot*/, std::uint64_t /*id*/) {}
+  /// A decode replica has taken blocks for the request; `tokens` of its prompt's KV are to come before
+  /// kv_arrived(slot).
+  virtual void kv_wanted(std::uint32_t /*replica*/, std::uint32_t /*slot*/, std::uint64_t /*id*/,
+                         std::int64_t /*tokens*/) {}
+  /// A message of so many tokens sets out from a stage whose hop is shared; it ends with hop_done(data).
+  virtual void hop_begins(std::uint32_t /*replica*/, int /*stage*/, std::int64_t /*tokens*/,
+                          std::uint64_t /*data*/) {}
 };
 
 /// Kinds of events a replica schedules for itself; `target` is the replica, `data` a batch and stage. A wake
@@ -45,7 +65,8 @@ struct ReplicaTotals {
   std::vector<Stage> stages;
   double running_seconds = 0, waiting_seconds = 0, kv_block_seconds = 0;
   std::int64_t kv_blocks_peak = 0;
-  std::int64_t decodes = 0;               ///< summed over steps
+  std::int64_t decodes = 0;  ///< summed over steps
+  std::int64_t steps = 0;
   std::int64_t admitted_tokens = 0;       ///< prompts (after a preemption with what they had yielded)
   std::int64_t cached_tokens = 0;         ///< of them found in the prefix cache
   std::array<double, 4> limit_seconds{};  ///< in the order of AdmissionLimits' fields
@@ -64,13 +85,16 @@ struct ReplicaTotals {
 class Replica {
  public:
   Replica(const PipelineModel&, const EngineOptions&, std::int64_t kv_blocks, bool step_by_step,
-          std::uint32_t id, EventQueue&, Recorder&, Fingerprint&, ReplicaListener&);
+          std::uint32_t id, EventQueue&, Recorder&, Fingerprint&, ReplicaListener&,
+          ReplicaRole role = ReplicaRole::whole);
 
   /// A request arrives now. Rejects (and counts) what can never run: a prompt that leaves no room for a token
-  /// under max_model_len, or one that all KV blocks together cannot hold.
-  void submit(const Request&);
+  /// under max_model_len, or one that all KV blocks together cannot hold. A prefill replica computes one
+  /// token of it and hands it over; a decode replica is given the `handover` and computes no prompt but its
+  /// last token (or the token it was handed).
+  void submit(const Request&, const Handover* handover = nullptr);
   /// The same of one that comes from another replica or had to wait for any to be up.
-  void submit(const MovedRequest&);
+  void submit(const MovedRequest&, const Handover* handover = nullptr);
   void handle(const Event&);
   /// Goes down: every request leaves, in order of arrival, and the cache is empty. What was computed for
   /// them, in tokens, is added to `lost_tokens`.
@@ -78,9 +102,19 @@ class Replica {
   /// Passes and hops take these times from now on; the model outlives the replica.
   void use(const PipelineModel& pipeline) { pipeline_ = &pipeline; }
 
+  /// Decode: all of the request's KV is here.
+  void kv_arrived(std::uint32_t slot);
+  /// Prefill: the blocks of a request that was handed over are free.
+  void release(std::uint32_t slot);
+  /// Hops of these stages meet others: the listener says when they end.
+  void share_hops(std::vector<bool> stages) { shared_hops_ = std::move(stages); }
+  void hop_done(std::uint64_t data);
+
   std::int64_t unfinished() const {
-    return in_front_end_ + static_cast<std::int64_t>(waiting_.size()) + running_count_;
+    return in_front_end_ + static_cast<std::int64_t>(waiting_.size() + kv_here_.size()) + kv_under_way_ +
+           running_count_;
   }
+  ReplicaRole role() const { return role_; }
   std::int64_t waiting() const { return static_cast<std::int64_t>(waiting_.size()); }
   std::int64_t kv_blocks() const { return cache_.blocks(); }
   std::int64_t used_blocks() const { return cache_.blocks() - cache_.free(); }
@@ -108,8 +142,13 @@ class Replica {
     std::uint32_t epoch = 0;                     // counts preemptions: work in flight from before is void
     std::uint32_t previous = none, next = none;  // running requests in order of admission
     bool running = false;
-    bool present = false;     // not yet finished
-    bool took_block = false;  // for the token of the batch that is being filled
+    bool present = false;       // not yet finished
+    bool took_block = false;    // for the token of the batch that is being filled
+    bool kv_elsewhere = false;  // decode: its prompt's KV is still to be asked for
+  };
+  struct KvHere {
+    std::uint32_t slot;
+    std::uint64_t number;  // in the order in which KV arrived
   };
   struct Chunk {
     std::uint32_t slot;
@@ -144,6 +183,10 @@ class Replica {
   void continue_prefills(Batch&);
   void admit_waiting(Batch&);
   bool admit(Batch&, std::uint32_t slot);
+  bool admit_arrived_kv(Batch&);
+  bool ask_for_kv(std::uint32_t slot, const KvCache::Hit&);
+  void hand_over(std::uint32_t slot);
+  void wake_if_idle();
   std::int64_t budget_left(const Batch&) const;
   std::int64_t chunk_limit(std::int64_t tokens) const;
   bool allocate_chunk(State&, std::int64_t tokens);
@@ -168,6 +211,7 @@ class Replica {
   const PipelineModel* pipeline_;
   EngineOptions options_;
   std::uint32_t id_;
+  ReplicaRole role_;
   EventQueue& queue_;
   Recorder& recorder_;
   Fingerprint& fingerprint_;
@@ -188,6 +232,10 @@ class Replica {
   bool wake_scheduled_ = false;
   std::uint16_t generation_ = 0;   // counts evacuations: events from before one are void
   std::int64_t in_front_end_ = 0;  // arrived, not yet with the scheduler
+  std::vector<bool> shared_hops_;  // by stage; empty: none
+  std::int64_t kv_under_way_ = 0;  // decode: requests with blocks whose KV is on its way
+  std::deque<KvHere> kv_here_;     // decode: whose KV has arrived, not yet running
+  std::uint64_t kv_arrivals_ = 0, kv_arrivals_at_launch_ = 0;
   // Asynchronous scheduling: a batch filled when another returns was scheduled when that one was launched. So
   // it is filled `ahead_` of later arrivals and of what has ended meanwhile, whose place and blocks are held
   // back until then.

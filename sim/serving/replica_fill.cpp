@@ -102,6 +102,7 @@ void Replica::continue_prefills(Batch& batch) {
 
 void Replica::admit_waiting(Batch& batch) {
   limit_ = -1;
+  if (!kv_here_.empty() && !admit_arrived_kv(batch)) return;
   const std::uint64_t last_seen = ahead_ ? arrived_at_launch_ : arrived_;
   while (!waiting_.empty()) {
     const std::optional<RequestRank> first = waiting_.first(last_seen);
@@ -128,6 +129,7 @@ bool Replica::admit(Batch& batch, std::uint32_t slot) {
     return false;
   }
   const KvCache::Hit hit = cache_.find(state.prompt_blocks, state.to_prefill, state.held);
+  if (state.kv_elsewhere) return ask_for_kv(slot, hit);
   const std::int64_t cached = hit.blocks * options_.block_size;
   const std::int64_t rest = chunk_limit(state.to_prefill - cached);
   if (!options_.enable_chunked_prefill && rest > budget) {

@@ -82,7 +82,7 @@ class ReplicaModel final : public PipelineModel {
   double memory_bound_share(int stage, const PassShape&) const;
   /// The route from `stage` to the next (the last: back to the first); same_gpu for a single stage.
   const Route& route(int stage) const { return stages_[static_cast<std::size_t>(stage)].next; }
-  double hop_bytes(int stage, std::int64_t tokens) const;
+  double hop_bytes(int stage, std::int64_t tokens) const override;
   Grade grade() const;
   bool extrapolated() const;
 

@@ -36,6 +36,8 @@ class RunObserver {
   virtual ~RunObserver() = default;
   virtual void arrived(std::uint64_t /*id*/, std::uint32_t /*replica*/, Time) {}
   virtual void rejected(std::uint64_t /*id*/, Time) {}
+  /// From a prefill replica, which has computed its prompt, to a decode replica, where it waits again.
+  virtual void handed_over(std::uint64_t /*id*/, std::uint32_t /*replica*/, Time) {}
   virtual void admitted(std::uint64_t /*id*/, Time) {}   ///< for the first time or after a preemption
   virtual void preempted(std::uint64_t /*id*/, Time) {}  ///< back to the waiting queue
   virtual void finished(const RequestTimes&) {}
@@ -55,6 +57,9 @@ class RunObservers final : public RunObserver {
   }
   void rejected(std::uint64_t id, Time now) override {
     for (RunObserver* observer : observers_) observer->rejected(id, now);
+  }
+  void handed_over(std::uint64_t id, std::uint32_t replica, Time now) override {
+    for (RunObserver* observer : observers_) observer->handed_over(id, replica, now);
   }
   void admitted(std::uint64_t id, Time now) override {
     for (RunObserver* observer : observers_) observer->admitted(id, now);

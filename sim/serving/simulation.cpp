@@ -2,12 +2,15 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <optional>
+#include <span>
 #include <stdexcept>
 
 #include "models/base/error.hpp"
 #include "sim/kernel/event_queue.hpp"
 #include "sim/kernel/fingerprint.hpp"
+#include "sim/serving/pool_metrics.hpp"
 #include "sim/serving/queue_growth.hpp"
 #include "sim/serving/replica.hpp"
 
@@ -17,12 +20,17 @@ namespace {
 /// Event kind of the run itself; replicas' are in ReplicaEvent. Its data is 0 for the next of those that wait
 /// for nobody, else the slot of a following one, from 1 on.
 constexpr std::uint32_t arrival_event = 0;
+/// Event kinds of what goes between replicas: messages on shared links, requests from prefill to decode.
+constexpr std::uint32_t traffic_event = 32, handover_event = 33;
 /// A replica goes down, comes up or changes its speed; data is the index of the change.
 constexpr std::uint32_t change_event = 100;
 
-std::vector<std::int64_t> kv_tokens(const std::vector<ReplicaSetup>& setups, std::int64_t block_size) {
+/// KV tokens of the replicas that decode, or of those that requests arrive at.
+std::vector<std::int64_t> kv_tokens(const std::vector<ReplicaSetup>& setups, std::int64_t block_size,
+                                    bool decode) {
   std::vector<std::int64_t> tokens;
-  for (const ReplicaSetup& setup : setups) tokens.push_back(setup.kv_blocks * block_size);
+  for (const ReplicaSetup& setup : setups)
+    if ((setup.role == ReplicaRole::decode) == decode) tokens.push_back(setup.kv_blocks * block_size);
   return tokens;
 }
 
@@ -35,12 +43,13 @@ class Run final : public ReplicaListener {
         recorder_(options.bounds, options.observer),
         source_(make_request_source(workload, options.replication)),
         closed_loop_(workload.arrival == Workload::Arrival::concurrency),
-        router_(options.router, kv_tokens(setups, engine.block_size)),
+        router_(options.router, kv_tokens(setups, engine.block_size, false)),
         loads_(setups.size()) {
     for (std::uint32_t i = 0; i < setups.size(); ++i)
       replicas_.push_back(std::make_unique<Replica>(*setups[i].pipeline, engine, setups[i].kv_blocks,
                                                     options.step_by_step, i, queue_, recorder_, fingerprint_,
-                                                    *this));
+                                                    *this, setups[i].role));
+    connect(setups, engine);
     down_since_.resize(setups.size());
     for (std::size_t i = 0; i < options_.changes.size(); ++i)
       queue_.schedule({options_.changes[i].at, change_event, options_.changes[i].replica, i},
@@ -51,6 +60,20 @@ class Run final : public ReplicaListener {
   }
 
   void request_done(Time now, std::uint64_t id) override { left(now, id, !submitting_); }
+  void prefilled(std::uint32_t replica, std::uint32_t slot, std::uint64_t id) override {
+    router_.done(replica);
+    handovers_->prefilled(replica, slot, id);
+  }
+  void kv_wanted(std::uint32_t replica, std::uint32_t slot, std::uint64_t id, std::int64_t tokens) override {
+    handovers_->send(replica, slot, id, tokens);
+  }
+  void hop_begins(std::uint32_t replica, int stage, std::int64_t tokens, std::uint64_t data) override {
+    const PipelineModel& pipeline = *pipelines_[replica];
+    traffic_->send(
+        message(options_.fabric->shared_hops[replica][static_cast<std::size_t>(stage)],
+                pipeline.hop_bytes(stage, tokens), pipeline.hop(stage, tokens), pipeline.hop(stage, 0)),
+        {MessageOwner::Kind::hop, replica, data});
+  }
 
   ServingMetrics run() {
     while (!queue_.empty()) {
@@ -60,6 +83,8 @@ class Run final : public ReplicaListener {
         arrive(event.data);
       } else if (event.kind == change_event) {
         change(options_.changes[event.data]);
+      } else if (event.kind == traffic_event || event.kind == handover_event) {
+        link_event(event);
       } else {
         current_ = event.target;
         replicas_[current_]->handle(event);
@@ -133,11 +158,14 @@ class Run final : public ReplicaListener {
       return;
     }
     current_ = router_.choose(request.request);
+    if (handovers_) handovers_->begin(request.request, queue_.now());
     if (options_.observer != nullptr && !request.moved)
       options_.observer->arrived(request.request.id, current_, queue_.now());
     submitting_ = true;
+    turned_away_ = false;
     replicas_[current_]->submit(request);
     submitting_ = false;
+    if (handovers_ && turned_away_) handovers_->forget(request.request.id);
     note_load(current_);
   }
 
@@ -163,9 +191,75 @@ class Run final : public ReplicaListener {
     for (MovedRequest& request : waiting) send(std::move(request));
   }
 
+  /// Links that replicas share, and the way from prefill to decode where they are apart.
+  void connect(const std::vector<ReplicaSetup>& setups, const EngineOptions& engine) {
+    for (const ReplicaSetup& setup : setups) {
+      pipelines_.push_back(setup.pipeline.get());
+      first_decode_ += setup.role == ReplicaRole::decode ? 0 : 1;
+    }
+    const bool apart = first_decode_ < setups.size();
+    if (apart && options_.fabric == nullptr)
+      throw std::logic_error("simulate: found decode replicas, expected the fabric that their KV comes over");
+    if (options_.fabric == nullptr || (!apart && !options_.fabric->shares_hops())) return;
+    traffic_.emplace(options_.fabric->capacities, queue_, traffic_event);
+    for (std::size_t r = 0; r < options_.fabric->shared_hops.size(); ++r) {
+      std::vector<bool> shared;
+      for (const auto& path : options_.fabric->shared_hops[r]) shared.push_back(!path.empty());
+      if (std::find(shared.begin(), shared.end(), true) != shared.end())
+        replicas_[r]->share_hops(std::move(shared));
+    }
+    if (apart)
+      handovers_.emplace(*options_.fabric, options_.first_token,
+                         Router(options_.router, kv_tokens(setups, engine.block_size, true)), first_decode_,
+                         replicas_, *traffic_, queue_, handover_event);
+  }
+
+  void link_event(const Event& event) {
+    if (event.kind == handover_event) return hand_over(event.data);
+    for (const MessageOwner& owner : traffic_->handle(event)) {
+      if (owner.kind == MessageOwner::Kind::kv) {
+        const std::uint32_t decode = handovers_->decode_of(owner.data);
+        const std::uint32_t prefill = handovers_->prefill_of(owner.data);
+        if (!handovers_->message_arrived(owner.data)) continue;
+        note_load(prefill);
+        note_load(decode);
+      } else {
+        current_ = owner.replica;
+        replicas_[current_]->hop_done(owner.data);
+        note_load(current_);
+      }
+    }
+  }
+
+  /// A request whose prompt is computed goes on to a decode replica.
+  void hand_over(std::uint64_t id) {
+    const KvHandovers::Next next = handovers_->next(id);
+    const Request& request = *next.request;
+    if (next.complete) {
+      recorder_.finished({next.handover.arrival, next.handover.first_token, queue_.now(),
+                          request.prompt_tokens, request.output_tokens, id});
+      handovers_->drop(id);
+      followed(id, true);
+    } else {
+      current_ = next.decode;
+      if (options_.observer != nullptr) options_.observer->handed_over(id, current_, queue_.now());
+      submitting_ = true;
+      turned_away_ = false;
+      replicas_[current_]->submit(request, &next.handover);
+      submitting_ = false;
+      note_load(current_);
+      if (turned_away_) handovers_->drop(id);
+    }
+    note_load(next.prefill);
+  }
+
   /// A request has left the current replica: finished, or rejected while it was submitted.
   void left(Time now, std::uint64_t id, bool served) {
-    router_.done(current_);
+    if (handovers_ && handovers_->decodes(current_))
+      handovers_->decode_done(current_);
+    else
+      router_.done(current_);
+    turned_away_ = !served;
     if (!served && options_.observer != nullptr) options_.observer->rejected(id, now);
     followed(id, served);
   }
@@ -224,34 +318,19 @@ class Run final : public ReplicaListener {
   }
 
   void add_totals(ServingMetrics& m) {
-    const double replica_seconds = m.duration_s * static_cast<double>(replicas_.size());
-    double limited = 0, decodes = 0, waiting = 0;
-    std::array<double, 4> limits{};
-    for (const auto& replica : replicas_) {
-      const ReplicaTotals& totals = replica->totals();
-      m.kv_blocks = replica->kv_blocks();
-      if (m.stages.empty()) m.stages.resize(totals.stages.size());
-      for (std::size_t s = 0; s < totals.stages.size() && s < m.stages.size(); ++s) {
-        const auto& stage = totals.stages[s];
-        m.stages[s].compute += (stage.busy - stage.communication).seconds() / replica_seconds;
-        m.stages[s].communication += stage.communication.seconds() / replica_seconds;
-        m.stages[s].hop_busy += stage.hop.seconds() / replica_seconds;
-      }
-      m.mean_running += totals.running_seconds / m.duration_s;
-      waiting += totals.waiting_seconds;
-      decodes += static_cast<double>(totals.decodes);
-      const auto blocks = static_cast<double>(replica->kv_blocks());
-      m.kv_occupancy_mean += totals.kv_block_seconds / blocks / replica_seconds;
-      m.kv_occupancy_peak =
-          std::max(m.kv_occupancy_peak, static_cast<double>(totals.kv_blocks_peak) / blocks);
-      for (std::size_t i = 0; i < limits.size(); ++i) limits[i] += totals.limit_seconds[i];
-    }
-    for (StageShares& stage : m.stages) stage.bubble = 1 - stage.compute - stage.communication;
-    m.mean_waiting = waiting / m.duration_s;
-    if (m.steps > 0) m.mean_batch_decodes = decodes / static_cast<double>(m.steps);
-    for (const double seconds : limits) limited += seconds;
-    if (limited > 0)
-      m.limits = {limits[0] / limited, limits[1] / limited, limits[2] / limited, limits[3] / limited};
+    const std::span<const std::unique_ptr<Replica>> all(replicas_);
+    const std::size_t prefill = handovers_ ? first_decode_ : 0;
+    const PoolMetrics main = pool_metrics(all.subspan(prefill), m.duration_s);
+    m.mean_running = main.mean_running;
+    m.mean_waiting = main.mean_waiting;
+    m.mean_batch_decodes = main.mean_batch_decodes;
+    m.kv_occupancy_mean = main.kv_occupancy_mean;
+    m.kv_occupancy_peak = main.kv_occupancy_peak;
+    m.kv_blocks = main.kv_blocks;
+    m.limits = main.limits;
+    m.stages = main.stages;
+    if (handovers_)
+      m.disaggregation = {pool_metrics(all.first(prefill), m.duration_s), handovers_->metrics()};
   }
 
   static constexpr std::uint8_t arrival_priority = 200;  // after what the machine does at the same instant
@@ -274,6 +353,11 @@ class Run final : public ReplicaListener {
   std::int64_t waiting_ = 0;                     // on all replicas
   std::uint32_t current_ = 0;                    // the replica at work
   bool submitting_ = false;                      // a request that is done now is rejected
+  bool turned_away_ = false;                     // the one submitted last was
+  std::vector<const PipelineModel*> pipelines_;
+  std::uint32_t first_decode_ = 0;  // replicas before it are whole ones or prefill
+  std::optional<Traffic> traffic_;
+  std::optional<KvHandovers> handovers_;
   QueueGrowth queue_growth_;
 };
 

@@ -6,6 +6,7 @@
 
 #include "sim/serving/engine_options.hpp"
 #include "sim/serving/faults.hpp"
+#include "sim/serving/kv_handovers.hpp"
 #include "sim/serving/metrics.hpp"
 #include "sim/serving/pipeline_model.hpp"
 #include "sim/serving/router.hpp"
@@ -18,6 +19,7 @@ namespace sextant {
 struct ReplicaSetup {
   std::shared_ptr<const PipelineModel> pipeline;
   std::int64_t kv_blocks = 0;
+  ReplicaRole role = ReplicaRole::whole;  ///< prefill replicas stand before decode ones
 };
 
 struct SimulationOptions {
@@ -32,6 +34,9 @@ struct SimulationOptions {
   /// Replicas that go down, come back or change their speed, in order of time. Requests of one that goes down
   /// go to the others, or wait until any is up again; those that wait for ever are in flight at the end.
   std::vector<ReplicaChange> changes = {};
+  /// What replicas and KV transfers share; null: nothing. Needed where prefill and decode are apart.
+  std::shared_ptr<const ServingFabric> fabric{};
+  FirstToken first_token = FirstToken::decode;  ///< where they are apart
 };
 
 /// Runs the workload against replicas behind a router until every request is finished or rejected. A value

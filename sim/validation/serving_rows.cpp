@@ -117,6 +117,7 @@ PredictedRun predict_run(const std::string& given, const std::string& where,
   if (!scenario.deployment)
     throw InputError(fmt::format(
         "{}: deployment: found \"search\", expected a fixed layout: what was measured", document.file()));
+  if (scenario.prefill) return none("prefill and decode apart are not compared with recorded runs yet");
   load_trace(scenario.workload);
   none("a run keeps the mean, the median, p90 and p99 of each latency");
   try {

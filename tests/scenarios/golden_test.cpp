@@ -25,26 +25,39 @@ double rounded(double value) {
   return std::stod(fmt::format("{:.6g}", value));
 }
 
-Json summary(const Candidate& candidate) {
+Json summary(const std::vector<StageReport>& reports) {
   Json stages = Json::array();
-  for (const StageReport& stage : candidate.stages)
+  for (const StageReport& stage : reports)
     stages.push_back({{"gpus", stage.gpus},
                       {"layers", stage.layers.size()},
                       {"weights_gb", rounded(stage.memory.budget.weights / 1e9)},
                       {"kv_tokens", stage.kv_tokens}});
+  return stages;
+}
+
+Json summary(const Candidate& candidate) {
+  const Json stages = summary(candidate.stages);
   const ServingMetrics& m = candidate.metrics;
-  return {{"layout", candidate.layout.describe()},
-          {"stages", stages},
-          {"finished", m.finished},
-          {"rejected", m.rejected},
-          {"preemptions", m.preemptions},
-          {"steps", m.steps},
-          {"output_throughput", rounded(m.output_throughput)},
-          {"mean_ttft_ms", rounded(m.ttft.mean)},
-          {"p99_ttft_ms", rounded(m.ttft.p99)},
-          {"mean_tpot_ms", rounded(m.tpot.mean)},
-          {"p99_itl_ms", rounded(m.itl.p99)},
-          {"fingerprint", m.fingerprint}};
+  Json json = {{"layout", candidate.layout.describe()},
+               {"stages", stages},
+               {"finished", m.finished},
+               {"rejected", m.rejected},
+               {"preemptions", m.preemptions},
+               {"steps", m.steps},
+               {"output_throughput", rounded(m.output_throughput)},
+               {"mean_ttft_ms", rounded(m.ttft.mean)},
+               {"p99_ttft_ms", rounded(m.ttft.p99)},
+               {"mean_tpot_ms", rounded(m.tpot.mean)},
+               {"p99_itl_ms", rounded(m.itl.p99)},
+               {"fingerprint", m.fingerprint}};
+  if (candidate.prefill) {
+    json["prefill"] = {{"layout", candidate.prefill->layout.describe()},
+                       {"stages", summary(candidate.prefill->stages)},
+                       {"kv_transfers", m.disaggregation->kv.transfers},
+                       {"kv_gb", rounded(m.disaggregation->kv.bytes / 1e9)},
+                       {"mean_transfer_ms", rounded(m.disaggregation->kv.transfer.mean)}};
+  }
+  return json;
 }
 
 Json summary(const Plan& plan, const std::vector<VariantResult>& variants) {
