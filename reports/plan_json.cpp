@@ -67,6 +67,7 @@ Json metrics_object(const ServingMetrics& m) {
                {"output_tokens", m.output_tokens},
                {"duration_s", finite(m.duration_s)}};
   for (const auto& [name, value] : named_metrics(m)) json[name] = finite(value);
+  for (const AskedPercentile& asked : m.percentiles) json[asked.name()] = finite(asked.ms);
   json["mean_running"] = finite(m.mean_running);
   json["mean_waiting"] = finite(m.mean_waiting);
   json["mean_batch_decodes"] = finite(m.mean_batch_decodes);

@@ -49,6 +49,8 @@ std::string arrivals_text(const Workload& workload) {
 
 std::string workload_text(const Workload& workload) {
   std::string text = "workload: " + arrivals_text(workload);
+  if (workload.max_concurrency > 0 && workload.arrival != Workload::Arrival::concurrency)
+    text += fmt::format(", at most {} at once", count_text(workload.max_concurrency));
   if (workload.num_prompts > 0) text += fmt::format(", {} in all", count_text(workload.num_prompts));
   if (!workload.trace.empty()) return text + "; lengths from " + workload.trace;
   if (workload.conversations)

@@ -107,9 +107,10 @@ Candidate simulate_candidate(const SearchContext& context, const EstimatedLayout
   candidate.startable =
       (estimated.kv_blocks + engine.reserved_kv_blocks) * engine.block_size >= engine.max_model_len;
   const std::vector<ReplicaSetup> setups = replica_setups(context, candidate.layout);
-  candidate.metrics = simulate(setups, scenario.engine, scenario.workload,
-                               {options.step_by_step, options.replication, scenario.goodput, options.stop,
-                                scenario.router, options.observer});
+  SimulationOptions simulation{options.step_by_step, options.replication, scenario.goodput,
+                               options.stop,         scenario.router,     options.observer};
+  simulation.percentiles = options.percentiles;
+  candidate.metrics = simulate(setups, scenario.engine, scenario.workload, simulation);
   candidate.simulated = true;
 
   const ServingMetrics& metrics = candidate.metrics;

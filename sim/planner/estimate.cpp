@@ -95,6 +95,8 @@ EstimatedLayout estimate(const SearchContext& context, const Layout& layout) {
   const double kv_requests =
       static_cast<double>(result.kv_blocks * scenario.engine.block_size) / (load.prompt + load.output);
   double most = std::min(kv_requests, static_cast<double>(scenario.engine.max_num_seqs));
+  if (const std::int64_t at_once = scenario.workload.max_concurrency; at_once > 0)
+    most = std::min(most, static_cast<double>(at_once) / layout.dp);
   if (load.concurrency > 0) most = std::min(most, load.concurrency / layout.dp);
   most = std::max(most, 1.0);
   const double demand = load.concurrency > 0

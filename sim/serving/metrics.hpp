@@ -40,6 +40,15 @@ struct LatencySummary {
 };
 LatencySummary summarise(const WeightedSamples&);
 
+/// A percentile that was asked for.
+struct AskedPercentile {
+  std::string latency;  ///< ttft, tpot, itl or e2el
+  double percent = 0;   ///< in [0, 100]
+  double ms = 0;        ///< not a number without samples
+  /// As vLLM names it: "p95_ttft_ms", "p99.9_itl_ms".
+  std::string name() const;
+};
+
 /// Why the head of the waiting queue was not admitted, as shares of the time during which anything waited.
 struct AdmissionLimits {
   double kv_blocks = 0;
@@ -70,8 +79,9 @@ struct ServingMetrics {
   double output_throughput = 0;                       ///< output tokens/s
   double total_token_throughput = 0;
   LatencySummary ttft, tpot, itl, e2el;
-  double goodput_fraction = 1;  ///< of all requests that arrived; a rejected one is not good
-  double request_goodput = 0;   ///< requests/s that did
+  std::vector<AskedPercentile> percentiles;  ///< by latency, then as asked
+  double goodput_fraction = 1;               ///< of all requests that arrived; a rejected one is not good
+  double request_goodput = 0;                ///< requests/s that did
   double mean_running = 0, mean_waiting = 0;
   double mean_batch_decodes = 0;                        ///< decodes in a step, averaged over steps
   double kv_occupancy_mean = 0, kv_occupancy_peak = 0;  ///< share of the blocks

@@ -28,6 +28,7 @@ struct SimulationOptions {
   RunObserver* observer = nullptr;          ///< hears of what happens; outlives the run
   /// An open loop in which more requests than this wait and more keep coming will never drain: the run ends.
   std::int64_t most_waiting = std::int64_t{1} << 20;
+  std::vector<double> percentiles = {};  ///< of each latency, in [0, 100], besides those always there
 };
 
 /// Runs the workload against replicas behind a router until every request is finished or rejected. A value
