@@ -80,6 +80,16 @@ Json metrics_object(const ServingMetrics& m) {
                     {"pipeline_full", finite(m.limits.pipeline_full)}};
   json["stages"] = Json::array();
   for (const StageShares& shares : m.stages) json["stages"].push_back(shares_json(shares));
+  if (const OffloadCounts& offload = m.offload; offload.bytes_to_host > 0)
+    json["offload"] = {{"hit_tokens", offload.hit_tokens},
+                       {"bytes_from_host", finite(offload.bytes_from_host)},
+                       {"bytes_to_host", finite(offload.bytes_to_host)}};
+  if (const SpeculationCounts& s = m.speculation; s.drafts > 0)
+    json["speculation"] = {{"spec_decode_num_drafts", s.drafts},
+                           {"spec_decode_draft_tokens", s.draft_tokens},
+                           {"spec_decode_accepted_tokens", s.accepted_tokens},
+                           {"spec_decode_acceptance_rate", finite(s.acceptance_rate())},
+                           {"spec_decode_acceptance_length", finite(s.acceptance_length())}};
   json["overloaded"] = m.overloaded;
   json["overload"] = nullptr;
   if (m.overloaded)

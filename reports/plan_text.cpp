@@ -64,6 +64,8 @@ std::string engine_text(const EngineOptions& engine) {
   std::string text = fmt::format("engine: {}, max_num_batched_tokens {}, max_num_seqs {}, max_model_len {}",
                                  engine.profile, count_text(engine.max_num_batched_tokens),
                                  count_text(engine.max_num_seqs), count_text(engine.max_model_len));
+  if (engine.speculation)
+    text += fmt::format(", {} tokens speculated a step", engine.speculation->num_speculative_tokens);
   if (!engine.batch_defaults.empty()) text += fmt::format(" ({})", engine.batch_defaults);
   return text;
 }

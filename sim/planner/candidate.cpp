@@ -126,8 +126,8 @@ Candidate simulate_candidate(const SearchContext& context, const EstimatedLayout
   typical.chunk = {candidate.chunk_tokens, 0};
   typical.prefill.chunks = {&typical.chunk, 1};
   typical.prefill.samples = 1;
-  typical.decode.decodes = typical.decode.samples = candidate.decode_batch;
-  typical.decode.decode_context_sum = candidate.decode_batch * candidate.decode_context;
+  typical.decode =
+      decode_pass(scenario.engine, candidate.decode_batch, static_cast<double>(candidate.decode_context));
 
   const auto& replica = candidate.layout.replicas.front();
   const ReplicaModel model(scenario.model, context.machine, replica, candidate.layout.tp);

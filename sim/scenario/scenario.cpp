@@ -176,6 +176,11 @@ Scenario read_scenario(const JsonValue& document) {
   scenario.deployment = read_deployment(object.at("deployment"));
   const auto engine = object.find("engine");
   scenario.engine = read_engine_options(engine ? &*engine : nullptr, scenario.cluster);
+  if (scenario.engine.speculation)
+    scenario.model.drafter = looked_up(engine->object().at("speculative_config"), [&] {
+      return make_drafter(*scenario.engine.speculation, scenario.model.architecture, scenario.model.weights,
+                          scenario.model.kv);
+    });
   const std::int64_t longest = scenario.model.architecture.max_position;
   if (scenario.engine.max_model_len > longest)
     engine->fail(fmt::format("found max_model_len {}, expected at most {}, the model's own limit",

@@ -106,6 +106,14 @@ std::string AskedPercentile::name() const {
   return fmt::format("p{}_{}_ms", percent, latency);
 }
 
+double SpeculationCounts::acceptance_rate() const {
+  return static_cast<double>(accepted_tokens) / static_cast<double>(draft_tokens);
+}
+
+double SpeculationCounts::acceptance_length() const {
+  return 1 + static_cast<double>(accepted_tokens) / static_cast<double>(drafts);
+}
+
 LatencySummary summarise(const WeightedSamples& samples) {
   return {samples.mean_ms(), samples.percentile_ms(0.5), samples.percentile_ms(0.9),
           samples.percentile_ms(0.99)};

@@ -65,9 +65,24 @@ struct StageShares {
   double hop_busy = 0;       ///< of the link to the next stage (not part of the sum)
 };
 
+/// What speculative decoding did, by the names of `vllm bench serve`; all 0 without it.
+struct SpeculationCounts {
+  std::int64_t drafts = 0;  ///< times a request's tokens were drafted and verified
+  std::int64_t draft_tokens = 0, accepted_tokens = 0;
+  double acceptance_rate() const;    ///< accepted of all drafted; not a number without drafts
+  double acceptance_length() const;  ///< tokens a draft yields, the model's own included
+};
+
+/// What KV offloading to host memory did; all 0 without it.
+struct OffloadCounts {
+  std::int64_t hit_tokens = 0;  ///< of prompts, found in host memory and copied back
+  double bytes_to_host = 0, bytes_from_host = 0;
+};
+
 /// The result of one run. Names and formulas are those of `vllm bench serve`:
 /// TPOT = (E2EL - TTFT) / (output tokens - 1), over requests of at least two output tokens; ITL pools every
-/// gap.
+/// gap. The tokens that speculation yields in one step come at once and make one gap, as a chunk of an
+/// answer's stream does there.
 struct ServingMetrics {
   std::int64_t arrived = 0, finished = 0, rejected = 0, in_flight = 0;
   std::int64_t truncated = 0;  ///< outputs cut at max_model_len
@@ -87,6 +102,8 @@ struct ServingMetrics {
   double kv_occupancy_mean = 0, kv_occupancy_peak = 0;  ///< share of the blocks
   std::int64_t kv_blocks = 0;                           ///< of one replica
   AdmissionLimits limits;
+  SpeculationCounts speculation;
+  OffloadCounts offload;
   std::vector<StageShares> stages;  ///< averaged over replicas
   bool overloaded = false;  ///< open loop: requests arrived faster than they were served (QueueGrowth)
   Overload overload;        ///< where overloaded

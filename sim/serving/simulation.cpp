@@ -32,14 +32,19 @@ class Run final : public ReplicaListener {
       : options_(options),
         recorder_(options.bounds, options.observer),
         source_(make_request_source(workload, options.replication)),
+        block_size_(engine.block_size),
+        speculative_tokens_(engine.tokens_per_decode() - 1),
         closed_loop_(workload.arrival == Workload::Arrival::concurrency),
         most_under_way_(closed_loop_ ? 0 : workload.max_concurrency),
         router_(options.router, kv_tokens(setups, engine.block_size)),
         loads_(setups.size()) {
+    std::shared_ptr<const AcceptanceDraws> draws;
+    if (engine.speculation)
+      draws = std::make_shared<AcceptanceDraws>(*engine.speculation, workload.seed, options.replication);
     for (std::uint32_t i = 0; i < setups.size(); ++i)
       replicas_.push_back(std::make_unique<Replica>(*setups[i].pipeline, engine, setups[i].kv_blocks,
                                                     options.step_by_step, i, queue_, recorder_, fingerprint_,
-                                                    *this));
+                                                    *this, draws));
     const std::int64_t clients = closed_loop_ ? workload.max_concurrency : 1;
     for (std::int64_t i = 0; i < clients; ++i)
       if (!send_next()) break;
@@ -219,6 +224,13 @@ class Run final : public ReplicaListener {
       m.mean_running += totals.running_seconds / m.duration_s;
       waiting += totals.waiting_seconds;
       decodes += static_cast<double>(totals.decodes);
+      m.speculation.drafts += speculative_tokens_ > 0 ? totals.decodes : 0;
+      m.speculation.draft_tokens += speculative_tokens_ * totals.decodes;
+      m.speculation.accepted_tokens += totals.accepted_tokens;
+      const double block_bytes = replica->block_bytes();
+      m.offload.hit_tokens += totals.blocks_from_host * block_size_;
+      m.offload.bytes_from_host += block_bytes * static_cast<double>(totals.blocks_from_host);
+      m.offload.bytes_to_host += block_bytes * static_cast<double>(totals.blocks_to_host);
       const auto blocks = static_cast<double>(replica->kv_blocks());
       m.kv_occupancy_mean += totals.kv_block_seconds / blocks / replica_seconds;
       m.kv_occupancy_peak =
@@ -240,6 +252,8 @@ class Run final : public ReplicaListener {
   Fingerprint fingerprint_;
   Recorder recorder_;
   std::unique_ptr<RequestSource> source_;
+  std::int64_t block_size_;
+  std::int64_t speculative_tokens_;  // of a decode in a step
   bool closed_loop_;
   std::int64_t most_under_way_;     // an open loop's max_concurrency; 0: none
   std::int64_t under_way_ = 0;      // requests (or conversations) begun, those held back included
