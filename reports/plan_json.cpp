@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "reports/names.hpp"
+#include "sim/serving/speculation_names.hpp"
 
 namespace sextant {
 namespace {
@@ -194,16 +195,22 @@ Json plan_object(const Cluster* cluster, const Plan& plan) {
 }
 
 Json engine_json(const EngineOptions& engine) {
-  return {{"profile", engine.profile},
-          {"gpu_memory_utilization", engine.gpu_memory_utilization},
-          {"block_size", engine.block_size},
-          {"max_num_seqs", engine.max_num_seqs},
-          {"max_num_batched_tokens", engine.max_num_batched_tokens},
-          {"batch_defaults", engine.batch_defaults},
-          {"max_model_len", engine.max_model_len},
-          {"enable_chunked_prefill", engine.enable_chunked_prefill},
-          {"scheduler_reserve_full_isl", engine.scheduler_reserve_full_isl},
-          {"async_scheduling", engine.async_scheduling}};
+  Json json = {{"profile", engine.profile},
+               {"gpu_memory_utilization", engine.gpu_memory_utilization},
+               {"block_size", engine.block_size},
+               {"max_num_seqs", engine.max_num_seqs},
+               {"max_num_batched_tokens", engine.max_num_batched_tokens},
+               {"batch_defaults", engine.batch_defaults},
+               {"max_model_len", engine.max_model_len},
+               {"enable_chunked_prefill", engine.enable_chunked_prefill},
+               {"scheduler_reserve_full_isl", engine.scheduler_reserve_full_isl},
+               {"async_scheduling", engine.async_scheduling}};
+  if (engine.kv_offloading_gib > 0) json["kv_offloading_size"] = engine.kv_offloading_gib;
+  if (const auto& speculation = engine.speculation)
+    json["speculative_config"] = {{"method", to_string(speculation->method)},
+                                  {"num_speculative_tokens", speculation->num_speculative_tokens},
+                                  {"acceptance_rate", speculation->acceptance}};
+  return json;
 }
 
 Json header(const char* format, const Scenario& scenario) {

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "sim/kernel/random.hpp"
+#include "sim/serving/speculation_names.hpp"
 
 namespace sextant {
 namespace {
@@ -27,11 +28,18 @@ double Speculation::expected_tokens() const {
   return tokens;
 }
 
+std::vector<std::string> speculation_methods() {
+  return {"draft_model", "eagle", "ngram", "mtp"};
+}
+
+std::string to_string(Speculation::Method method) {
+  return speculation_methods()[static_cast<std::size_t>(method)];
+}
+
 Speculation read_speculation(const JsonValue& value) {
-  static const std::vector<std::string> methods = {"draft_model", "eagle", "ngram", "mtp"};
   const JsonObject object = value.object();
   Speculation speculation;
-  speculation.method = static_cast<Speculation::Method>(object.choice("method", methods));
+  speculation.method = static_cast<Speculation::Method>(object.choice("method", speculation_methods()));
   speculation.num_speculative_tokens = object.integer("num_speculative_tokens", {1, 64});
   speculation.acceptance = read_acceptance(object.at("acceptance_rate"), speculation.num_speculative_tokens);
   const bool has_own_model = speculation.method == Speculation::Method::draft_model;
