@@ -124,6 +124,19 @@ std::string occupancy_lines(const ServingMetrics& m, TextStyle style) {
                             percent_text(limits.kv_blocks), percent_text(limits.max_num_seqs),
                             percent_text(limits.max_num_batched_tokens), percent_text(limits.pipeline_full)),
                 "  - ", style.width);
+  if (m.offload.bytes_to_host > 0)
+    text +=
+        wrapped(fmt::format("KV offload: {} tokens of prompts found in host memory, {} GB copied back, {} GB "
+                            "copied there",
+                            count_text(m.offload.hit_tokens), number_text(m.offload.bytes_from_host / 1e9),
+                            number_text(m.offload.bytes_to_host / 1e9)),
+                "  - ", style.width);
+  if (m.speculation.drafts > 0)
+    text += wrapped(
+        fmt::format("speculation: {} % of {} drafted tokens accepted, {} tokens from each of {} drafts",
+                    percent_text(m.speculation.acceptance_rate()), count_text(m.speculation.draft_tokens),
+                    number_text(m.speculation.acceptance_length()), count_text(m.speculation.drafts)),
+        "  - ", style.width);
   if (m.overloaded)
     text += wrapped(
         paint(fmt::format(

@@ -33,15 +33,27 @@ std::string number_line(const std::string& label, double value) {
   return trimmed(figure_line(label, std::isfinite(value) ? fmt::format("{:.2f}", value) : "-"));
 }
 
-std::string latency_lines(const char* title, const char* name, const LatencySummary& latency) {
-  return fmt::format("{:-^{}}\n", title, block_width) +
-         number_line(fmt::format("Mean {} (ms)", name), latency.mean) +
-         number_line(fmt::format("Median {} (ms)", name), latency.median) +
-         number_line(fmt::format("P90 {} (ms)", name), latency.p90) +
-         number_line(fmt::format("P99 {} (ms)", name), latency.p99);
+struct LatencyBlock {
+  const char* key;
+  const char* title;
+  const char* label;
+  const LatencySummary* summary;
+};
+
+std::string latency_lines(const LatencyBlock& block, const std::vector<AskedPercentile>& asked) {
+  std::string text = fmt::format("{:-^{}}\n", block.title, block_width) +
+                     number_line(fmt::format("Mean {} (ms)", block.label), block.summary->mean) +
+                     number_line(fmt::format("Median {} (ms)", block.label), block.summary->median);
+  if (asked.empty())
+    return text + number_line(fmt::format("P90 {} (ms)", block.label), block.summary->p90) +
+           number_line(fmt::format("P99 {} (ms)", block.label), block.summary->p99);
+  for (const AskedPercentile& percentile : asked)
+    if (percentile.latency == block.key)
+      text += number_line(fmt::format("P{} {} (ms)", percentile.percent, block.label), percentile.ms);
+  return text;
 }
 
-std::string benchmark_block(const Scenario& scenario, const ServingMetrics& m) {
+std::string benchmark_block(const Scenario& scenario, const ServingMetrics& m, const ShownLatencies& shown) {
   std::string text = fmt::format("{:=^{}}\n", " Serving Benchmark Result (simulated) ", block_width);
   text += count_line("Successful requests", m.finished);
   text += count_line("Failed requests", m.rejected);
@@ -58,10 +70,13 @@ std::string benchmark_block(const Scenario& scenario, const ServingMetrics& m) {
     text += number_line("Request goodput (req/s)", m.request_goodput);
   text += number_line("Output token throughput (tok/s)", m.output_throughput);
   text += number_line("Total token throughput (tok/s)", m.total_token_throughput);
-  text += latency_lines("Time to First Token", "TTFT", m.ttft);
-  text += latency_lines("Time per Output Token (excl. 1st token)", "TPOT", m.tpot);
-  text += latency_lines("Inter-token Latency", "ITL", m.itl);
-  text += latency_lines("End-to-end Latency", "E2EL", m.e2el);
+  const LatencyBlock blocks[] = {{"ttft", "Time to First Token", "TTFT", &m.ttft},
+                                 {"tpot", "Time per Output Token (excl. 1st token)", "TPOT", &m.tpot},
+                                 {"itl", "Inter-token Latency", "ITL", &m.itl},
+                                 {"e2el", "End-to-end Latency", "E2EL", &m.e2el}};
+  for (const LatencyBlock& block : blocks)
+    if (std::find(shown.begin(), shown.end(), block.key) != shown.end())
+      text += latency_lines(block, m.percentiles);
   return text + std::string(block_width, '=') + "\n";
 }
 
@@ -132,14 +147,15 @@ std::vector<MetricSpread> spread_over(const std::vector<SimulatedRun>& runs) {
   return result;
 }
 
-std::string metrics_text(const Scenario& scenario, const std::vector<SimulatedRun>& runs, TextStyle style) {
+std::string metrics_text(const Scenario& scenario, const std::vector<SimulatedRun>& runs, TextStyle style,
+                         const ShownLatencies& shown) {
   const Candidate& first = runs.front().candidate;
   std::string text = detail::question_section(scenario, style);
   if (first.prefill) text += "  prefill pool: " + first.prefill->layout.describe() + "\n";
   text += fmt::format("  {}: ", first.prefill ? "decode pool" : "deployment") +
           fmt::format("tp {} x pp {} x dp {}", first.layout.tp, first.layout.pp, first.layout.dp) +
           (first.layout.pp > 1 ? ", layers " + split_text(first.layout) : "") + "\n\n";
-  text += benchmark_block(scenario, first.metrics);
+  text += benchmark_block(scenario, first.metrics, shown);
   if (runs.size() > 1) text += spread_section(runs, style);
   text += slo_section(scenario, first, style);
   text += shares_section(first, style);

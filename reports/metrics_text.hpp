@@ -22,8 +22,17 @@ struct MetricSpread {
 };
 std::vector<MetricSpread> spread_over(const std::vector<SimulatedRun>&);
 
+/// Which latencies the text shows, by vLLM's names, in this order whatever order they are given in. The
+/// percentiles of a run are those in ServingMetrics::percentiles; without any, p90 and p99.
+using ShownLatencies = std::vector<std::string>;
+inline const ShownLatencies& all_latencies() {
+  static const ShownLatencies all = {"ttft", "tpot", "itl", "e2el"};
+  return all;
+}
+
 /// The block that `vllm bench serve` prints, then stages, KV cache, limits and fingerprint of the first run;
 /// with several runs also the spread over them. `runs` is not empty.
-std::string metrics_text(const Scenario&, const std::vector<SimulatedRun>& runs, TextStyle = {});
+std::string metrics_text(const Scenario&, const std::vector<SimulatedRun>& runs, TextStyle = {},
+                         const ShownLatencies& = all_latencies());
 
 }  // namespace sextant

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "reports/names.hpp"
+#include "sim/serving/speculation_names.hpp"
 
 namespace sextant {
 namespace {
@@ -94,6 +95,7 @@ Json metrics_object(const ServingMetrics& m) {
                {"output_tokens", m.output_tokens},
                {"duration_s", finite(m.duration_s)}};
   for (const auto& [name, value] : named_metrics(m)) json[name] = finite(value);
+  for (const AskedPercentile& asked : m.percentiles) json[asked.name()] = finite(asked.ms);
   json["mean_running"] = finite(m.mean_running);
   json["mean_waiting"] = finite(m.mean_waiting);
   json["mean_batch_decodes"] = finite(m.mean_batch_decodes);
@@ -107,6 +109,16 @@ Json metrics_object(const ServingMetrics& m) {
   json["stages"] = Json::array();
   for (const StageShares& shares : m.stages) json["stages"].push_back(shares_json(shares));
   if (m.disaggregation) json["disaggregation"] = disaggregation_json(*m.disaggregation);
+  if (const OffloadCounts& offload = m.offload; offload.bytes_to_host > 0)
+    json["offload"] = {{"hit_tokens", offload.hit_tokens},
+                       {"bytes_from_host", finite(offload.bytes_from_host)},
+                       {"bytes_to_host", finite(offload.bytes_to_host)}};
+  if (const SpeculationCounts& s = m.speculation; s.drafts > 0)
+    json["speculation"] = {{"spec_decode_num_drafts", s.drafts},
+                           {"spec_decode_draft_tokens", s.draft_tokens},
+                           {"spec_decode_accepted_tokens", s.accepted_tokens},
+                           {"spec_decode_acceptance_rate", finite(s.acceptance_rate())},
+                           {"spec_decode_acceptance_length", finite(s.acceptance_length())}};
   json["overloaded"] = m.overloaded;
   json["overload"] = nullptr;
   if (m.overloaded)
@@ -218,16 +230,22 @@ Json plan_object(const Cluster* cluster, const Plan& plan) {
 }
 
 Json engine_json(const EngineOptions& engine) {
-  return {{"profile", engine.profile},
-          {"gpu_memory_utilization", engine.gpu_memory_utilization},
-          {"block_size", engine.block_size},
-          {"max_num_seqs", engine.max_num_seqs},
-          {"max_num_batched_tokens", engine.max_num_batched_tokens},
-          {"batch_defaults", engine.batch_defaults},
-          {"max_model_len", engine.max_model_len},
-          {"enable_chunked_prefill", engine.enable_chunked_prefill},
-          {"scheduler_reserve_full_isl", engine.scheduler_reserve_full_isl},
-          {"async_scheduling", engine.async_scheduling}};
+  Json json = {{"profile", engine.profile},
+               {"gpu_memory_utilization", engine.gpu_memory_utilization},
+               {"block_size", engine.block_size},
+               {"max_num_seqs", engine.max_num_seqs},
+               {"max_num_batched_tokens", engine.max_num_batched_tokens},
+               {"batch_defaults", engine.batch_defaults},
+               {"max_model_len", engine.max_model_len},
+               {"enable_chunked_prefill", engine.enable_chunked_prefill},
+               {"scheduler_reserve_full_isl", engine.scheduler_reserve_full_isl},
+               {"async_scheduling", engine.async_scheduling}};
+  if (engine.kv_offloading_gib > 0) json["kv_offloading_size"] = engine.kv_offloading_gib;
+  if (const auto& speculation = engine.speculation)
+    json["speculative_config"] = {{"method", to_string(speculation->method)},
+                                  {"num_speculative_tokens", speculation->num_speculative_tokens},
+                                  {"acceptance_rate", speculation->acceptance}};
+  return json;
 }
 
 Json header(const char* format, const Scenario& scenario) {

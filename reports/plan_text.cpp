@@ -49,6 +49,8 @@ std::string arrivals_text(const Workload& workload) {
 
 std::string workload_text(const Workload& workload) {
   std::string text = "workload: " + arrivals_text(workload);
+  if (workload.max_concurrency > 0 && workload.arrival != Workload::Arrival::concurrency)
+    text += fmt::format(", at most {} at once", count_text(workload.max_concurrency));
   if (workload.num_prompts > 0) text += fmt::format(", {} in all", count_text(workload.num_prompts));
   if (!workload.trace.empty()) return text + "; lengths from " + workload.trace;
   if (workload.conversations)
@@ -62,6 +64,8 @@ std::string engine_text(const EngineOptions& engine) {
   std::string text = fmt::format("engine: {}, max_num_batched_tokens {}, max_num_seqs {}, max_model_len {}",
                                  engine.profile, count_text(engine.max_num_batched_tokens),
                                  count_text(engine.max_num_seqs), count_text(engine.max_model_len));
+  if (engine.speculation)
+    text += fmt::format(", {} tokens speculated a step", engine.speculation->num_speculative_tokens);
   if (!engine.batch_defaults.empty()) text += fmt::format(" ({})", engine.batch_defaults);
   return text;
 }

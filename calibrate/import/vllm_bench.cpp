@@ -90,7 +90,8 @@ void set_traffic(const JsonObject& file, Json& workload) {
   workload.erase("burstiness");
   if (const auto concurrency = file.find("max_concurrency")) {
     workload["max_concurrency"] = concurrency->integer({1, 1e9});
-    return;
+    const auto rate = file.find("request_rate");
+    if (!rate || rate->is_text()) return;  // "inf": a closed loop
   }
   if (const auto rate = file.find("request_rate")) workload["request_rate"] = rate->json();
   if (workload.contains("request_rate") && workload["request_rate"].is_number())

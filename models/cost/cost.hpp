@@ -122,13 +122,16 @@ struct QueryTile {
 
 /// What a pass holds: all that its cost depends on.
 struct PassShape {
-  std::int64_t decodes = 0;             ///< sequences that compute one token
+  std::int64_t decodes = 0;             ///< sequences that compute one token, or `tokens_per_decode`
   std::int64_t decode_context_sum = 0;  ///< their cached tokens, the new ones included
   std::span<const PrefillChunk> chunks;
-  std::int64_t samples = 0;  ///< sequences that yield a token: decodes and last chunks
+  std::int64_t samples = 0;  ///< rows of the head: each decode's tokens and one of each last chunk
   QueryTile mixed_tile;      ///< with both decodes and chunks
   std::int64_t padding = 0;  ///< tokens computed for nothing, by all but attention and head
   double duty = 1;           ///< share of the time in which the GPU works: waiting, it draws less
+  /// New tokens of each decode: more than one where a step verifies tokens that were speculated. What is
+  /// cached is read once for all of them.
+  std::int64_t tokens_per_decode = 1;
 };
 
 /// Cost of the passes of one stage on one kind of GPU. Holds a cache by token count, so it is not shared

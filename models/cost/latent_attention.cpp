@@ -92,9 +92,10 @@ OperatorTime latent_prefill_time(const OperatorModel& model, const LatentAttenti
 }
 
 OperatorTime latent_decode_time(const OperatorModel& model, const LatentAttentionShape& shape,
-                                double kv_element_bytes, double batch, double context_sum) {
-  return operator_time(
-      model, latent_decode_work(shape, model.bytes_per_weight, kv_element_bytes, batch, context_sum / batch));
+                                double kv_element_bytes, double batch, double context_sum, double tokens) {
+  const OperatorWork work =
+      latent_decode_work(shape, model.bytes_per_weight, kv_element_bytes, batch, context_sum / batch);
+  return operator_time(model, tokens == 1 ? work : for_several_tokens(work, tokens));
 }
 
 double shared_projection_seconds(const OperatorModel& decode, const LatentAttentionShape& shape) {

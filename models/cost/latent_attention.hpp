@@ -28,7 +28,7 @@ const OperatorModel& latent_decode_model(const GpuProfile&, const LatentAttentio
 OperatorTime latent_prefill_time(const OperatorModel&, const LatentAttentionShape&, double kv_element_bytes,
                                  std::span<const PrefillChunk>);
 OperatorTime latent_decode_time(const OperatorModel&, const LatentAttentionShape&, double kv_element_bytes,
-                                double batch, double context_sum);
+                                double batch, double context_sum, double tokens = 1);
 
 /// Seconds in which a pass of prompts and decodes reads the projections' weights once instead of twice, as
 /// the two times above count them.

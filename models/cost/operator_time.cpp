@@ -154,8 +154,9 @@ OperatorTime attention_prefill_time(const GpuProfile& profile, const AttentionSh
 }
 
 OperatorTime attention_decode_time(const OperatorModel& model, const AttentionShape& shape,
-                                   double kv_element_bytes, double batch, double context_sum) {
-  return operator_time(model, attention_decode_work(shape, kv_element_bytes, batch, context_sum / batch));
+                                   double kv_element_bytes, double batch, double context_sum, double tokens) {
+  const OperatorWork work = attention_decode_work(shape, kv_element_bytes, batch, context_sum / batch);
+  return operator_time(model, tokens == 1 ? work : for_several_tokens(work, tokens));
 }
 
 OperatorTime attention_decode_time(const GpuProfile& profile, const AttentionShape& shape, double batch,

@@ -23,6 +23,6 @@ OperatorTime attention_prefill_time(const OperatorModel&, const AttentionShape&,
 double attention_tiles_seconds(const OperatorModel& prefill, const AttentionShape&, double kv_element_bytes,
                                const PassShape&);
 OperatorTime attention_decode_time(const OperatorModel&, const AttentionShape&, double kv_element_bytes,
-                                   double batch, double context_sum);
+                                   double batch, double context_sum, double tokens = 1);
 
 }  // namespace sextant

@@ -87,6 +87,12 @@ OperatorWork attention_decode_work(const AttentionShape& shape, double kv_elemen
   return work;
 }
 
+OperatorWork for_several_tokens(OperatorWork work, double tokens) {
+  work.flops *= tokens;
+  work.bytes = work.streamed_bytes + (work.bytes - work.streamed_bytes) * tokens;
+  return work;
+}
+
 OperatorWork elementwise_work(double bytes_per_token, double tokens) {
   const double bytes = bytes_per_token * tokens;
   return {0, bytes, 0, bytes, {{tokens, bytes_per_token}, 2}};

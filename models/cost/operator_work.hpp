@@ -40,6 +40,10 @@ OperatorWork attention_prefill_work(const AttentionShape&, double kv_element_byt
 OperatorWork attention_decode_work(const AttentionShape&, double kv_element_bytes, double batch,
                                    double context);
 
+/// The same work for several new tokens of each sequence: what streams in (weights, cached tokens) streams
+/// once, arithmetic, queries and outputs are so many times as much.
+OperatorWork for_several_tokens(OperatorWork, double tokens);
+
 /// A small kernel that reads and writes so many bytes for each token.
 OperatorWork elementwise_work(double bytes_per_token, double tokens);
 

@@ -170,9 +170,9 @@ void StageCost::visit_attention(const PassShape& pass, Visit&& visit) const {
                              attention.prefill_load, chunk_tokens),
             attention.count, attention.prefill_factor);
     if (pass.decodes == 0) continue;
-    OperatorTime time = attention_decode_time(*attention.decode, attention.shape, attention.kv_element_bytes,
-                                              static_cast<double>(pass.decodes),
-                                              static_cast<double>(pass.decode_context_sum));
+    OperatorTime time = attention_decode_time(
+        *attention.decode, attention.shape, attention.kv_element_bytes, static_cast<double>(pass.decodes),
+        static_cast<double>(pass.decode_context_sum), static_cast<double>(pass.tokens_per_decode));
     if (!pass.chunks.empty() && pass.mixed_tile.rows > 0)
       time.seconds = std::max(time.seconds, attention_tiles_seconds(*attention.prefill, attention.shape,
                                                                     attention.kv_element_bytes, pass));
@@ -186,9 +186,9 @@ void StageCost::visit_attention(const PassShape& pass, Visit&& visit) const {
             latent_prefill_time(*latent.prefill, latent.shape, latent.kv_element_bytes, pass.chunks),
             latent.count, inputs_->factor(*latent.prefill, Family::attention_prefill));
     if (pass.decodes <= 0) continue;
-    OperatorTime decode =
-        latent_decode_time(*latent.decode, latent.shape, latent.kv_element_bytes,
-                           static_cast<double>(pass.decodes), static_cast<double>(pass.decode_context_sum));
+    OperatorTime decode = latent_decode_time(
+        *latent.decode, latent.shape, latent.kv_element_bytes, static_cast<double>(pass.decodes),
+        static_cast<double>(pass.decode_context_sum), static_cast<double>(pass.tokens_per_decode));
     if (!pass.chunks.empty())
       decode.seconds =
           std::max(0.0, decode.seconds - shared_projection_seconds(*latent.decode, latent.shape));
@@ -203,7 +203,8 @@ void StageCost::visit_attention(const PassShape& pass, Visit&& visit) const {
     if (pass.decodes > 0)
       visit(Family::state_space,
             operator_time(inputs_->scan_decode,
-                          state_space_decode_work(scan.shape, static_cast<double>(pass.decodes))),
+                          state_space_decode_work(
+                              scan.shape, static_cast<double>(pass.decodes * pass.tokens_per_decode))),
             scan.count, inputs_->factor(inputs_->scan_decode, Family::state_space));
   }
 }
@@ -293,7 +294,7 @@ const LoadedSeconds& StageCost::sampling(std::int64_t samples) const {
 namespace {
 
 std::int64_t token_count(const PassShape& pass) {
-  std::int64_t tokens = pass.decodes;
+  std::int64_t tokens = pass.decodes * pass.tokens_per_decode;
   for (const PrefillChunk& chunk : pass.chunks) tokens += chunk.new_tokens;
   return tokens;
 }

@@ -2,13 +2,24 @@
 
 #include <fmt/core.h>
 
+#include "models/llm/catalogue.hpp"
 #include "reports/launch/shares.hpp"
+#include "sim/serving/speculation_names.hpp"
 
 namespace sextant {
 namespace {
 
 std::string text(std::int64_t value) {
   return fmt::format("{}", value);
+}
+
+/// vLLM's own value of --speculative-config: what the simulator takes besides, it finds out.
+std::string speculative_config(const Speculation& speculation) {
+  std::string model;
+  if (!speculation.model.empty())
+    model = fmt::format(R"(, "model": "{}")", find_model(speculation.model).hugging_face_id);
+  return fmt::format(R"({{"method": "{}", "num_speculative_tokens": {}{}}})", to_string(speculation.method),
+                     speculation.num_speculative_tokens, model);
 }
 
 /// vllm serve --help (v0.19).
@@ -32,6 +43,11 @@ std::vector<std::string> vllm_words(const EngineOptions& engine, const Scenario&
     words.insert(words.end(), {"--kv-cache-dtype", scenario.model.kv.name});
   words.emplace_back(engine.enable_chunked_prefill ? "--enable-chunked-prefill"
                                                    : "--no-enable-chunked-prefill");
+  if (engine.kv_offloading_gib > 0)
+    words.insert(words.end(), {"--kv-offloading-size", fmt::format("{}", engine.kv_offloading_gib),
+                               "--kv-offloading-backend", "native"});
+  if (engine.speculation)
+    words.insert(words.end(), {"--speculative-config", speculative_config(*engine.speculation)});
   words.emplace_back(engine.async_scheduling ? "--async-scheduling" : "--no-async-scheduling");
   return words;
 }
@@ -78,6 +94,17 @@ std::vector<std::string> engine_notes(ServingEngine engine, const Scenario& scen
         fmt::format("{} replicas, each a server of its own: a router that spreads requests stands before "
                     "them, as in the plan",
                     layout.dp));
+  if (const auto& speculation = scenario.engine.speculation) {
+    if (engine == ServingEngine::vllm && speculation->method == Speculation::Method::eagle)
+      notes.emplace_back(
+          "the plan has an eagle head of one layer: add its checkpoint to --speculative-config as \"model\"");
+    notes.push_back(
+        fmt::format("the plan takes {:.3g} tokens from each step of a request, speculation included",
+                    speculation->expected_tokens()));
+  }
+  if (engine == ServingEngine::sglang &&
+      (scenario.engine.speculation || scenario.engine.kv_offloading_gib > 0))
+    notes.emplace_back("speculation and KV offload of the plan are vLLM's: none of SGLang's is set");
   if (engine == ServingEngine::sglang)
     notes.emplace_back(
         "the plan simulates vLLM's scheduler and memory; SGLang sizes its KV cache itself "

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <optional>
 
 #include "models/base/error.hpp"
@@ -86,6 +87,10 @@ options::options_description simulate_options() {
       "trace", text("FILE"),
       "a timeline of the run for Perfetto (ui.perfetto.dev) or chrome://tracing: stages, requests, queue, "
       "KV")("trace-events", text("N"), "end the timeline after so many events (default: 400000, some 60 MB)")(
+      "percentile-metrics", text("NAMES"),
+      "which latencies to print, of ttft,tpot,itl,e2el (default: all four)")(
+      "metric-percentiles", text("NUMBERS"),
+      "their percentiles, in the text and the JSON, as 50,90,99.9 (default: 90,99)")(
       "requests", text("FILE"), "a row for each request as CSV (reports/README.md)")(
       "step-by-step", "visit every request in every step: the same results, slower");
   add_scenario_options(description);
@@ -105,6 +110,45 @@ void print_help(const options::options_description& description) {
       metric_formulas() +
       "\nExit codes: 0 simulated, 2 bad input, 3 the deployment does not fit in memory or serves no request, "
       "130 interrupted.\n");
+}
+
+std::vector<std::string> split_at_commas(const std::string& text) {
+  std::vector<std::string> parts(1);
+  for (const char c : text) {
+    if (c == ',')
+      parts.emplace_back();
+    else
+      parts.back() += c;
+  }
+  return parts;
+}
+
+/// --percentile-metrics: "ttft,itl".
+ShownLatencies read_shown_latencies(const ParsedWords& words) {
+  const std::optional<std::string> text = words.text("percentile-metrics");
+  if (!text) return all_latencies();
+  ShownLatencies shown = split_at_commas(*text);
+  for (const std::string& name : shown)
+    if (std::find(all_latencies().begin(), all_latencies().end(), name) == all_latencies().end())
+      throw InputError(fmt::format("--percentile-metrics: found '{}', expected some of ttft,tpot,itl,e2el{}",
+                                   name, did_you_mean(name, all_latencies())));
+  return shown;
+}
+
+/// --metric-percentiles: "50,99.9".
+std::vector<double> read_percentiles(const ParsedWords& words) {
+  std::vector<double> percentiles;
+  const std::optional<std::string> text = words.text("metric-percentiles");
+  if (!text) return percentiles;
+  for (const std::string& part : split_at_commas(*text)) {
+    double value = -1;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+    if (error != std::errc() || end != part.data() + part.size() || !(value >= 0 && value <= 100))
+      throw InputError(fmt::format(
+          "--metric-percentiles: found '{}', expected numbers from 0 to 100, as 50,90,99.9", part));
+    percentiles.push_back(value);
+  }
+  return percentiles;
 }
 
 std::vector<SimulatedRun> simulate_replications(const Scenario& scenario, std::uint64_t replications,
@@ -137,6 +181,8 @@ int run_simulate(const Arguments& words) {
   const std::uint64_t replications = parsed.whole_number("replications", 1, most_replications).value_or(1);
   PlanOptions settings;
   settings.threads = static_cast<int>(parsed.whole_number("threads", 1, 1024).value_or(0));
+  const ShownLatencies shown = read_shown_latencies(parsed);
+  settings.percentiles = read_percentiles(parsed);
   const ScenarioInput input = read_scenario_input("simulate", parsed);
   if (!input.scenario.deployment)
     throw InputError(
@@ -157,7 +203,7 @@ int run_simulate(const Arguments& words) {
   if (settings.stop->load()) throw Interrupted();
   files.finish();
   write_result(json, json ? metrics_json(input.scenario, runs) : "");
-  if (!files.to_stdout()) print(metrics_text(input.scenario, runs, stdout_style()));
+  if (!files.to_stdout()) print(metrics_text(input.scenario, runs, stdout_style(), shown));
   return 0;
 }
 

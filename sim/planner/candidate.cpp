@@ -113,6 +113,7 @@ Candidate simulate_candidate(const SearchContext& context, const EstimatedLayout
   SimulationOptions simulation{options.step_by_step, options.replication, scenario.goodput,
                                options.stop,         scenario.router,     options.observer};
   simulation.changes = replica_changes(scenario, context.epochs, candidate.layout, {});
+  simulation.percentiles = options.percentiles;
   candidate.metrics = run.simulate(context, simulation);
   candidate.simulated = true;
 
@@ -146,8 +147,8 @@ void report_stages(const SearchContext& context, Candidate& candidate) {
   typical.chunk = {candidate.chunk_tokens, 0};
   typical.prefill.chunks = {&typical.chunk, 1};
   typical.prefill.samples = 1;
-  typical.decode.decodes = typical.decode.samples = candidate.decode_batch;
-  typical.decode.decode_context_sum = candidate.decode_batch * candidate.decode_context;
+  typical.decode =
+      decode_pass(scenario.engine, candidate.decode_batch, static_cast<double>(candidate.decode_context));
 
   const auto& replica = candidate.layout.replicas.front();
   const ReplicaModel model(scenario.model, context.machine, replica, candidate.layout.tp);

@@ -26,15 +26,16 @@ double tensor_share(const ReplicaModel& model, int stage, const PassShape& shape
 }
 
 /// Prompts take so many full chunks; the rest of the busy time decodes.
-PowerShares power_shares(const Candidate& candidate, const ReplicaModel& model, int stage) {
+PowerShares power_shares(const EngineOptions& engine, const Candidate& candidate, const ReplicaModel& model,
+                         int stage) {
   const StageReport& report = candidate.stages[static_cast<std::size_t>(stage)];
   const ServingMetrics& metrics = candidate.metrics;
   const PrefillChunk chunk{candidate.chunk_tokens, 0};
-  PassShape prefill, decode;
+  PassShape prefill;
   prefill.chunks = {&chunk, 1};
   prefill.samples = 1;
-  decode.decodes = decode.samples = candidate.decode_batch;
-  decode.decode_context_sum = candidate.decode_batch * candidate.decode_context;
+  const PassShape decode =
+      decode_pass(engine, candidate.decode_batch, static_cast<double>(candidate.decode_context));
 
   const double busy = (report.shares.compute + report.shares.communication) * metrics.duration_s;
   const double chunks = static_cast<double>(metrics.prompt_tokens) /
@@ -71,7 +72,7 @@ std::optional<Energy> energy_of(const SearchContext& context, const Candidate& c
   std::set<std::string> unknown;
   bool slowed = false;
   for (int stage = 0; stage < model.stages(); ++stage) {
-    const PowerShares shares = power_shares(candidate, model, stage);
+    const PowerShares shares = power_shares(context.scenario.engine, candidate, model, stage);
     for (const auto& replica : replicas) {
       for (const int device : replica[static_cast<std::size_t>(stage)].gpus) {
         const std::optional<PowerModel>& power = context.machine.profile(device)->power;

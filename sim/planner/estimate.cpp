@@ -56,23 +56,22 @@ std::vector<StageMemory> tightest_replica(const SearchContext& context, const La
 
 namespace {
 
-/// Seconds of a round at `running` requests on a replica: each of them gets one token, and running / output
-/// of them end and are replaced by a prompt. The slowest stage's work, or the way of one batch through all
-/// stages, whichever is longer.
+/// Seconds of a round at `running` requests on a replica: each of them gets its tokens, and running x tokens
+/// / output of them end and are replaced by a prompt. The slowest stage's work, or the way of one batch
+/// through all stages, whichever is longer.
 double round_seconds(const SearchContext& context, const ReplicaModel& model, double running) {
   const WorkloadSummary& load = context.workload;
   const double batches = std::min<double>(model.stages(), std::max(1.0, running));
   const auto batch = std::max<std::int64_t>(1, std::llround(running / batches));
-  PassShape decode;
-  decode.decodes = decode.samples = batch;
-  decode.decode_context_sum = std::llround(static_cast<double>(batch) * load.context());
+  const PassShape decode = decode_pass(context.scenario.engine, batch, load.context());
   const PrefillChunk chunk{
       std::clamp<std::int64_t>(std::llround(load.prompt), 1, context.scenario.engine.max_num_batched_tokens),
       0};
   PassShape prefill;
   prefill.chunks = {&chunk, 1};
   prefill.samples = 1;
-  const double prompts = running / load.output * load.prompt / static_cast<double>(chunk.new_tokens);
+  const double prompts = running * context.scenario.engine.expected_tokens() / load.output * load.prompt /
+                         static_cast<double>(chunk.new_tokens);
   const double host = model.host(batch).seconds();
   double slowest = 0, around = host;
   for (int s = 0; s < model.stages(); ++s) {
@@ -95,8 +94,11 @@ EstimatedLayout estimate(const SearchContext& context, const Layout& layout) {
   const double kv_requests =
       static_cast<double>(result.kv_blocks * scenario.engine.block_size) / (load.prompt + load.output);
   double most = std::min(kv_requests, static_cast<double>(scenario.engine.max_num_seqs));
+  if (const std::int64_t at_once = scenario.workload.max_concurrency; at_once > 0)
+    most = std::min(most, static_cast<double>(at_once) / layout.dp);
   if (load.concurrency > 0) most = std::min(most, load.concurrency / layout.dp);
   most = std::max(most, 1.0);
+  const double yield = scenario.engine.expected_tokens();  // tokens of a request in a round
   const double demand = load.concurrency > 0
                             ? std::numeric_limits<double>::infinity()
                             : load.rate * load.output / layout.dp;  // tokens/s of one replica
@@ -111,16 +113,16 @@ EstimatedLayout estimate(const SearchContext& context, const Layout& layout) {
     if (is_new) {
       const ReplicaModel model(scenario.model, context.machine, replica, layout.tp);
       double running = most, seconds = round_seconds(context, model, running);
-      if (running / seconds > demand) {
+      if (running * yield / seconds > demand) {
         // Fewer requests suffice: the number at which tokens leave as fast as they are asked for.
         double low = 0, high = most;
         for (int i = 0; i < 12; ++i) {
           running = (low + high) / 2;
           seconds = round_seconds(context, model, running);
-          (running / seconds > demand ? high : low) = running;
+          (running * yield / seconds > demand ? high : low) = running;
         }
       }
-      place->second = {std::min(demand, running / seconds), seconds};
+      place->second = {std::min(demand, running * yield / seconds), seconds / yield};
     }
     result.output_throughput += place->second.first;
     slowest_token = std::max(slowest_token, place->second.second);

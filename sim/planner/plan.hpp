@@ -93,6 +93,7 @@ struct PlanOptions {
   std::uint64_t replication = 0;      ///< which independent repetition of the workload
   std::optional<std::uint64_t> seed;  ///< replaces the workload's
   const std::atomic<bool>* stop = nullptr;
+  std::vector<double> percentiles;  ///< of each latency, in [0, 100], besides those always there
   RunObserver* observer = nullptr;  ///< of a fixed deployment's run (one at a time); outlives it
   std::function<void(int done, int total)> progress;  ///< called between simulations
   /// Where profiles come from; a caller of many plans keeps what it has read. Called from the caller's

@@ -201,14 +201,23 @@ Scenario read_scenario(const JsonValue& document) {
     scenario.deployment = read_deployment(deployment);
   const auto engine = object.find("engine");
   scenario.engine = read_engine_options(engine ? &*engine : nullptr, scenario.cluster);
+  if (scenario.engine.speculation)
+    scenario.model.drafter = looked_up(engine->object().at("speculative_config"), [&] {
+      return make_drafter(*scenario.engine.speculation, scenario.model.architecture, scenario.model.weights,
+                          scenario.model.kv);
+    });
   const std::int64_t longest = scenario.model.architecture.max_position;
   if (scenario.engine.max_model_len > longest)
     engine->fail(fmt::format("found max_model_len {}, expected at most {}, the model's own limit",
                              scenario.engine.max_model_len, longest));
   if (scenario.engine.max_model_len == 0) scenario.engine.max_model_len = longest;
-  // vLLM's own rule: a prompt that may not be cut must fit one step.
   if (scenario.prefill && !scenario.faults.empty())
     object.at("faults").fail("found faults where prefill and decode are apart, expected one pool");
+  if (engine && (scenario.prefill || !scenario.faults.empty()) &&
+      (scenario.engine.speculation || scenario.engine.kv_offloading_gib > 0))
+    engine->fail(fmt::format("found speculation or KV offloading {}, expected neither",
+                             scenario.prefill ? "where prefill and decode are apart" : "with faults"));
+  // vLLM's own rule: a prompt that may not be cut must fit one step.
   if (!scenario.engine.enable_chunked_prefill &&
       scenario.engine.max_num_batched_tokens < scenario.engine.max_model_len)
     engine->fail(

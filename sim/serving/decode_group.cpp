@@ -21,7 +21,7 @@ class GroupByTotals final : public DecodeGroup {
   explicit GroupByTotals(std::int64_t block_size)
       : block_size_(block_size), by_phase_(static_cast<std::size_t>(block_size)) {}
 
-  void add(std::uint32_t slot, std::int64_t cached, std::int64_t remaining) override {
+  void add(std::uint32_t slot, std::int64_t cached, std::int64_t remaining, std::uint64_t) override {
     Member& member = at_slot(members_, slot);
     assert(!member.present);
     member = {true, cached - steps_, steps_ + remaining, ++joined_};
@@ -39,6 +39,12 @@ class GroupByTotals final : public DecodeGroup {
   std::int64_t count() const override { return count_; }
   std::int64_t cached_sum() const override { return cached_sum_; }
   std::int64_t blocks_needed() const override { return by_phase_[phase(-steps_)]; }
+  std::int64_t blocks_needed(std::uint32_t slot) const override {
+    return cached(slot) % block_size_ == 0 ? 1 : 0;
+  }
+  std::int64_t blocks_held(std::uint32_t slot) const override {
+    return (cached(slot) + block_size_ - 1) / block_size_;
+  }
   std::int64_t cached(std::uint32_t slot) const override { return members_[slot].origin + steps_; }
   std::int64_t remaining(std::uint32_t slot) const override { return members_[slot].end - steps_; }
   bool contains(std::uint32_t slot) const override {
@@ -98,7 +104,7 @@ class GroupByVisiting final : public DecodeGroup {
  public:
   explicit GroupByVisiting(std::int64_t block_size) : block_size_(block_size) {}
 
-  void add(std::uint32_t slot, std::int64_t cached, std::int64_t remaining) override {
+  void add(std::uint32_t slot, std::int64_t cached, std::int64_t remaining, std::uint64_t) override {
     members_.push_back({slot, cached, remaining});
   }
   void remove(std::uint32_t slot) override {
@@ -113,6 +119,12 @@ class GroupByVisiting final : public DecodeGroup {
   std::int64_t blocks_needed() const override {
     return std::count_if(members_.begin(), members_.end(),
                          [this](const Member& m) { return m.cached % block_size_ == 0; });
+  }
+  std::int64_t blocks_needed(std::uint32_t slot) const override {
+    return find(slot)->cached % block_size_ == 0 ? 1 : 0;
+  }
+  std::int64_t blocks_held(std::uint32_t slot) const override {
+    return (find(slot)->cached + block_size_ - 1) / block_size_;
   }
   std::int64_t cached(std::uint32_t slot) const override { return find(slot)->cached; }
   std::int64_t remaining(std::uint32_t slot) const override { return find(slot)->remaining; }

@@ -92,7 +92,21 @@ EngineOptions read_engine_options(const JsonValue* value, const Cluster& cluster
   options.scheduler_reserve_full_isl =
       object->boolean_or("scheduler_reserve_full_isl", options.scheduler_reserve_full_isl);
   options.async_scheduling = object->boolean_or("async_scheduling", options.async_scheduling);
+  options.kv_offloading_gib = object->number_or("kv_offloading_size", 0, {0, 1e6});
+  if (options.kv_offloading_gib > 0 && !options.enable_prefix_caching)
+    object->at("kv_offloading_size")
+        .fail(
+            "found it without prefix caching, expected enable_prefix_caching: blocks are found by their "
+            "hash");
+  if (const auto config = object->find("speculative_config")) options.speculation = read_speculation(*config);
   object->finish();
+  if (options.max_num_batched_tokens < options.max_num_seqs * options.tokens_per_decode() &&
+      options.speculation)
+    object->fail(
+        fmt::format("found max_num_batched_tokens {}, expected at least {} for each of max_num_seqs {} (a "
+                    "token and those "
+                    "speculated after it)",
+                    options.max_num_batched_tokens, options.tokens_per_decode(), options.max_num_seqs));
   if (options.max_num_batched_tokens < options.max_num_seqs)
     object->fail(fmt::format("found max_num_batched_tokens {}, expected at least max_num_seqs, which is {}",
                              options.max_num_batched_tokens, options.max_num_seqs));

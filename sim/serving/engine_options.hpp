@@ -4,6 +4,7 @@
 
 #include "models/base/json_reader.hpp"
 #include "models/hardware/cluster.hpp"
+#include "sim/serving/speculation.hpp"
 
 namespace sextant {
 
@@ -32,6 +33,13 @@ struct EngineOptions {
   /// Without a pipeline (pp 1) step N + 1 is scheduled when step N is launched: what arrives or comes free
   /// during step N counts from step N + 2 on (vLLM's max_concurrent_batches of 2).
   bool async_scheduling = false;
+  /// "kv_offloading_size": host memory for KV blocks, GiB over all GPUs of a replica; 0: none.
+  double kv_offloading_gib = 0;
+  std::optional<Speculation> speculation;  ///< "speculative_config"
+
+  /// Tokens that a decode computes in a step, and those it yields on average.
+  std::int64_t tokens_per_decode() const { return speculation ? speculation->tokens_per_decode() : 1; }
+  double expected_tokens() const { return speculation ? speculation->expected_tokens() : 1; }
 };
 
 /// Reads a scenario's "engine"; what is absent comes from the engine profile, as it holds for the cluster's

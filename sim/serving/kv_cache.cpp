@@ -10,7 +10,6 @@ KvCache::KvCache(std::int64_t blocks, std::int64_t block_size, bool enable_prefi
   append_nameless(blocks);
 }
 
-/// The name that covers a block's last token, and which of that name's blocks it is.
 KvCache::Place KvCache::place(const PromptBlocks& prompt, std::int64_t block) const {
   const std::int64_t last_token = (block + 1) * block_size_ - 1;
   const std::int64_t index = last_token / prompt.hash_block_tokens;

@@ -43,6 +43,13 @@ class KvCache {
   void allocate(std::int64_t count) { evict(count); }
   /// The first `tokens` tokens are in its blocks: full blocks with a name can be found from now on.
   void name_full_blocks(const PromptBlocks&, std::int64_t tokens, Holding&);
+  /// The name that covers a block's last token, and which of that name's blocks it is.
+  struct Place {
+    std::uint64_t name;
+    std::uint32_t offset;
+  };
+  Place place(const PromptBlocks&, std::int64_t block) const;
+
   /// Gives all back. The full blocks of `parked_tokens` tokens without a name can be found again by the same
   /// request, after a preemption.
   void release(Holding&, std::int64_t parked_tokens = 0);
@@ -62,12 +69,6 @@ class KvCache {
     std::uint32_t offset = 0;
     std::uint32_t twin = none;  // another block of the same content, found after this one
   };
-  struct Place {
-    std::uint64_t name;
-    std::uint32_t offset;
-  };
-
-  Place place(const PromptBlocks&, std::int64_t block) const;
   std::uint32_t find_named(Place) const;
   std::uint32_t new_node(Node::Kind, std::int64_t count);
   void append(std::uint32_t node);

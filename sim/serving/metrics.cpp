@@ -1,5 +1,7 @@
 #include "sim/serving/metrics.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -98,6 +100,18 @@ double WeightedSamples::percentile_ms(double fraction) const {
     return seen <= below + 1;
   });
   return low + part * (high - low);
+}
+
+std::string AskedPercentile::name() const {
+  return fmt::format("p{}_{}_ms", percent, latency);
+}
+
+double SpeculationCounts::acceptance_rate() const {
+  return static_cast<double>(accepted_tokens) / static_cast<double>(draft_tokens);
+}
+
+double SpeculationCounts::acceptance_length() const {
+  return 1 + static_cast<double>(accepted_tokens) / static_cast<double>(drafts);
 }
 
 LatencySummary summarise(const WeightedSamples& samples) {

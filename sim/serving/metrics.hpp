@@ -41,6 +41,15 @@ struct LatencySummary {
 };
 LatencySummary summarise(const WeightedSamples&);
 
+/// A percentile that was asked for.
+struct AskedPercentile {
+  std::string latency;  ///< ttft, tpot, itl or e2el
+  double percent = 0;   ///< in [0, 100]
+  double ms = 0;        ///< not a number without samples
+  /// As vLLM names it: "p95_ttft_ms", "p99.9_itl_ms".
+  std::string name() const;
+};
+
 /// Why the head of the waiting queue was not admitted, as shares of the time during which anything waited.
 struct AdmissionLimits {
   double kv_blocks = 0;
@@ -81,9 +90,24 @@ struct DisaggregationMetrics {
   KvTransferMetrics kv;
 };
 
+/// What speculative decoding did, by the names of `vllm bench serve`; all 0 without it.
+struct SpeculationCounts {
+  std::int64_t drafts = 0;  ///< times a request's tokens were drafted and verified
+  std::int64_t draft_tokens = 0, accepted_tokens = 0;
+  double acceptance_rate() const;    ///< accepted of all drafted; not a number without drafts
+  double acceptance_length() const;  ///< tokens a draft yields, the model's own included
+};
+
+/// What KV offloading to host memory did; all 0 without it.
+struct OffloadCounts {
+  std::int64_t hit_tokens = 0;  ///< of prompts, found in host memory and copied back
+  double bytes_to_host = 0, bytes_from_host = 0;
+};
+
 /// The result of one run. Names and formulas are those of `vllm bench serve`:
 /// TPOT = (E2EL - TTFT) / (output tokens - 1), over requests of at least two output tokens; ITL pools every
-/// gap.
+/// gap. The tokens that speculation yields in one step come at once and make one gap, as a chunk of an
+/// answer's stream does there.
 struct ServingMetrics {
   std::int64_t arrived = 0, finished = 0, rejected = 0, in_flight = 0;
   std::int64_t truncated = 0;  ///< outputs cut at max_model_len
@@ -98,13 +122,16 @@ struct ServingMetrics {
   double output_throughput = 0;                       ///< output tokens/s
   double total_token_throughput = 0;
   LatencySummary ttft, tpot, itl, e2el;
-  double goodput_fraction = 1;  ///< of all requests that arrived; a rejected one is not good
-  double request_goodput = 0;   ///< requests/s that did
+  std::vector<AskedPercentile> percentiles;  ///< by latency, then as asked
+  double goodput_fraction = 1;               ///< of all requests that arrived; a rejected one is not good
+  double request_goodput = 0;                ///< requests/s that did
   double mean_running = 0, mean_waiting = 0;
   double mean_batch_decodes = 0;                        ///< decodes in a step, averaged over steps
   double kv_occupancy_mean = 0, kv_occupancy_peak = 0;  ///< share of the blocks
   std::int64_t kv_blocks = 0;                           ///< of one replica
   AdmissionLimits limits;
+  SpeculationCounts speculation;
+  OffloadCounts offload;
   std::vector<StageShares> stages;  ///< averaged over replicas
   /// Where prefill and decode are apart: the figures from mean_running to `stages` are then of the decode
   /// pool alone, and these of the rest.

@@ -12,6 +12,12 @@ struct PassTime {
   Time communication;
 };
 
+/// Keys and values of some tokens between GPUs and host memory.
+struct HostCopy {
+  Time time;         ///< one way, each GPU over its own link
+  double bytes = 0;  ///< on all GPUs of the replica
+};
+
 /// What the scheduler's pipeline needs to know of the machine underneath: one replica's stages and the hops
 /// between.
 class PipelineModel {
@@ -29,6 +35,7 @@ class PipelineModel {
   virtual Time host(std::int64_t requests) const = 0;
   /// What a request spends outside the scheduler before its first token: client, HTTP, tokeniser.
   virtual Time front_end(std::int64_t /*prompt_tokens*/) const { return {}; }
+  virtual HostCopy host_copy(std::int64_t /*tokens*/) const { return {}; }
 };
 
 }  // namespace sextant

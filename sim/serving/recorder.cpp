@@ -35,13 +35,18 @@ void Recorder::finished(const RequestTimes& request) {
   good_ += good ? 1 : 0;
 }
 
-ServingMetrics Recorder::result(std::int64_t in_flight) const {
+ServingMetrics Recorder::result(std::int64_t in_flight, const std::vector<double>& percents) const {
   ServingMetrics m = metrics_;
   m.in_flight = in_flight;
   m.ttft = summarise(ttft_);
   m.tpot = summarise(tpot_);
   m.itl = summarise(itl_);
   m.e2el = summarise(e2el_);
+  const std::pair<const char*, const WeightedSamples*> latencies[] = {
+      {"ttft", &ttft_}, {"tpot", &tpot_}, {"itl", &itl_}, {"e2el", &e2el_}};
+  for (const auto& [name, samples] : latencies)
+    for (const double percent : percents)
+      m.percentiles.push_back({name, percent, samples->percentile_ms(percent / 100)});
   m.goodput_fraction = m.arrived > 0 ? static_cast<double>(good_) / static_cast<double>(m.arrived)
                                      : std::numeric_limits<double>::quiet_NaN();
   if (m.finished == 0) return m;

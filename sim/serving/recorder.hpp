@@ -41,8 +41,9 @@ class Recorder {
   void gap(Time gap, std::int64_t requests) { itl_.add(gap, requests); }
   void finished(const RequestTimes&);
 
-  /// Fills in all that follows from the requests. `in_flight` requests are not finished yet.
-  ServingMetrics result(std::int64_t in_flight) const;
+  /// Fills in all that follows from the requests. `in_flight` requests are not finished yet; `percents` are
+  /// percentiles of every latency besides those always there.
+  ServingMetrics result(std::int64_t in_flight, const std::vector<double>& percents = {}) const;
   std::int64_t left() const { return metrics_.finished + metrics_.rejected; }
   std::int64_t steps() const { return metrics_.steps; }
   Time first_arrival() const { return first_arrival_; }

@@ -29,7 +29,8 @@ std::uint32_t batch_of(std::uint64_t data) {
 
 Replica::Replica(const PipelineModel& pipeline, const EngineOptions& options, std::int64_t kv_blocks,
                  bool step_by_step, std::uint32_t id, EventQueue& queue, Recorder& recorder,
-                 Fingerprint& fingerprint, ReplicaListener& listener, ReplicaRole role)
+                 Fingerprint& fingerprint, ReplicaListener& listener, ReplicaRole role,
+                 std::shared_ptr<const AcceptanceDraws> draws)
     : pipeline_(&pipeline),
       options_(options),
       id_(id),
@@ -43,12 +44,20 @@ Replica::Replica(const PipelineModel& pipeline, const EngineOptions& options, st
       step_by_step_(step_by_step),
       waiting_(by_priority_) {
   const auto stages = static_cast<std::size_t>(pipeline.stages());
+  if (const double block_bytes = pipeline.host_copy(options.block_size).bytes;
+      options.kv_offloading_gib > 0 && block_bytes > 0)
+    host_ = std::make_unique<HostKvCache>(
+        static_cast<std::int64_t>(options.kv_offloading_gib * 1024 * 1024 * 1024 / block_bytes), cache_);
   async_ = options.async_scheduling && stages == 1;
   batches_.resize(stages);
   stages_.resize(stages);
   totals_.stages.resize(stages);
   for (std::uint32_t b = 0; b < stages; ++b) {
-    batches_[b].decodes = make_decode_group(options.block_size, step_by_step);
+    batches_[b].decodes =
+        options.speculation
+            ? make_speculative_group({draws, options.speculation->reserved_tokens(), options.max_model_len},
+                                     options.block_size, step_by_step)
+            : make_decode_group(options.block_size, step_by_step);
     idle_.push_back(b);
   }
 }
@@ -65,6 +74,8 @@ void Replica::account() {
 
 const ReplicaTotals& Replica::totals() {
   account();
+  totals_.accepted_tokens = 0;
+  for (const Batch& batch : batches_) totals_.accepted_tokens += batch.decodes->accepted();
   return totals_;
 }
 
@@ -73,6 +84,16 @@ std::string Replica::state() const {
                                  running_count_, waiting_.size(), cache_.free(), cache_.blocks());
   if (kv_under_way_ > 0) text += fmt::format(", {} wait for KV on its way", kv_under_way_);
   return text;
+}
+
+/// Blocks of a request at its last token.
+std::int64_t Replica::most_blocks(std::int64_t prompt, std::int64_t output) const {
+  std::int64_t tokens = prompt + output - 1;
+  if (options_.speculation) {
+    tokens += options_.speculation->reserved_tokens() - 1;
+    if (options_.max_model_len > 0) tokens = std::min(tokens, options_.max_model_len);
+  }
+  return blocks_for(tokens);
 }
 
 std::uint64_t Replica::pack(int stage, std::uint32_t batch) const {
@@ -93,7 +114,7 @@ void Replica::submit(const MovedRequest& moved, const Handover* handover) {
     if (room >= 1 && !moved.moved) recorder_.truncated();
     output = room;
   }
-  if (output < 1 || blocks_for(request.prompt_tokens + output - 1) > cache_.blocks()) {
+  if (output < 1 || most_blocks(request.prompt_tokens, output) > cache_.blocks()) {
     recorder_.rejected();
     listener_.request_done(queue_.now(), request.id);
     return;
@@ -142,10 +163,10 @@ void Replica::submit(const MovedRequest& moved, const Handover* handover) {
 void Replica::reached_scheduler(std::uint32_t slot) {
   states_[slot].number = ++arrived_;
   waiting_.arrive(rank(slot));
-  wake_if_idle();
+  wake();
 }
 
-void Replica::wake_if_idle() {
+void Replica::wake() {
   if (idle_.empty()) {
     if (limit_ < 0) limit_ = pipeline_full;
   } else if (!wake_scheduled_) {
@@ -174,6 +195,9 @@ void Replica::handle(const Event& event) {
     case ReplicaEvent::reached_scheduler:
       --in_front_end_;
       reached_scheduler(batch);
+      break;
+    case ReplicaEvent::kv_loaded:
+      kv_loaded(batch);
       break;
     case ReplicaEvent::wake:
       wake_scheduled_ = false;
@@ -241,8 +265,10 @@ void Replica::returned(std::uint32_t b) {
   finished_.clear();
   batch.decodes->advance(finished_);
   for (const std::uint32_t slot : finished_) {
-    states_[slot].batch = none;
-    finish(slot);
+    State& state = states_[slot];
+    state.batch = none;
+    finish(slot, options_.speculation ? batch.decodes->blocks_held(slot)
+                                      : blocks_for(state.prompt + state.output - 1));
   }
   for (const Chunk& chunk : batch.chunks) {
     State& state = states_[chunk.slot];
@@ -252,11 +278,11 @@ void Replica::returned(std::uint32_t b) {
     else
       recorder_.gap(now - state.last_token, 1);
     if (state.generated == state.output) {
-      finish(chunk.slot);
+      finish(chunk.slot, blocks_for(state.prompt + state.output - 1));
       continue;
     }
     state.batch = b;
-    batch.decodes->add(chunk.slot, state.to_prefill, state.output - state.generated);
+    batch.decodes->add(chunk.slot, state.to_prefill, state.output - state.generated, state.id);
   }
   batch.chunks.clear();
   idle_.push_back(b);
@@ -270,12 +296,13 @@ void Replica::see_everything() {
   held_back_.clear();
 }
 
-void Replica::finish(std::uint32_t slot) {
+void Replica::finish(std::uint32_t slot, std::int64_t blocks) {
   if (role_ == ReplicaRole::prefill) return hand_over(slot);
   State& state = states_[slot];
   const std::int64_t cached = state.prompt + state.output - 1;  // the last token is yielded, never cached
-  state.held.blocks = blocks_for(cached);
-  cache_.name_full_blocks(state.prompt_blocks, cached, state.held);
+  state.held.blocks = blocks;
+  name_full_blocks(state, cached);
+  store_own_blocks(state, cached);
   if (ahead_)
     held_back_.push_back(std::move(state.held));
   else

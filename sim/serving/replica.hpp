@@ -11,6 +11,7 @@
 #include "sim/serving/decode_group.hpp"
 #include "sim/serving/engine_options.hpp"
 #include "sim/serving/faults.hpp"
+#include "sim/serving/host_kv_cache.hpp"
 #include "sim/serving/kv_cache.hpp"
 #include "sim/serving/pipeline_model.hpp"
 #include "sim/serving/recorder.hpp"
@@ -54,7 +55,8 @@ enum class ReplicaEvent : std::uint32_t {
   pass_done = 2,
   batch_returned = 3,
   wake = 4,
-  reached_scheduler = 5
+  reached_scheduler = 5,
+  kv_loaded = 6
 };
 
 /// Time-weighted totals of one replica, for shares and averages.
@@ -65,10 +67,12 @@ struct ReplicaTotals {
   std::vector<Stage> stages;
   double running_seconds = 0, waiting_seconds = 0, kv_block_seconds = 0;
   std::int64_t kv_blocks_peak = 0;
-  std::int64_t decodes = 0;  ///< summed over steps
+  std::int64_t decodes = 0;          ///< summed over steps
   std::int64_t steps = 0;
-  std::int64_t admitted_tokens = 0;       ///< prompts (after a preemption with what they had yielded)
-  std::int64_t cached_tokens = 0;         ///< of them found in the prefix cache
+  std::int64_t accepted_tokens = 0;  ///< of those speculated
+  std::int64_t admitted_tokens = 0;  ///< prompts (after a preemption with what they had yielded)
+  std::int64_t cached_tokens = 0;    ///< of them found in the prefix cache
+  std::int64_t blocks_to_host = 0, blocks_from_host = 0;
   std::array<double, 4> limit_seconds{};  ///< in the order of AdmissionLimits' fields
 };
 
@@ -86,7 +90,7 @@ class Replica {
  public:
   Replica(const PipelineModel&, const EngineOptions&, std::int64_t kv_blocks, bool step_by_step,
           std::uint32_t id, EventQueue&, Recorder&, Fingerprint&, ReplicaListener&,
-          ReplicaRole role = ReplicaRole::whole);
+          ReplicaRole role = ReplicaRole::whole, std::shared_ptr<const AcceptanceDraws> = nullptr);
 
   /// A request arrives now. Rejects (and counts) what can never run: a prompt that leaves no room for a token
   /// under max_model_len, or one that all KV blocks together cannot hold. A prefill replica computes one
@@ -111,13 +115,15 @@ class Replica {
   void hop_done(std::uint64_t data);
 
   std::int64_t unfinished() const {
-    return in_front_end_ + static_cast<std::int64_t>(waiting_.size() + kv_here_.size()) + kv_under_way_ +
-           running_count_;
+    return in_front_end_ + loading_ + static_cast<std::int64_t>(waiting_.size() + kv_here_.size()) +
+           kv_under_way_ + running_count_;
   }
   ReplicaRole role() const { return role_; }
   std::int64_t waiting() const { return static_cast<std::int64_t>(waiting_.size()); }
   std::int64_t kv_blocks() const { return cache_.blocks(); }
   std::int64_t used_blocks() const { return cache_.blocks() - cache_.free(); }
+  /// Bytes of a KV block on all GPUs.
+  double block_bytes() const { return pipeline_.host_copy(options_.block_size).bytes; }
   const ReplicaTotals& totals();
   /// "4 waiting for KV blocks, 2 running": who waits for what, when nothing can move.
   std::string state() const;
@@ -143,6 +149,7 @@ class Replica {
     std::uint32_t previous = none, next = none;  // running requests in order of admission
     bool running = false;
     bool present = false;       // not yet finished
+    bool loaded = false;        // holds the blocks of `scheduled` tokens, copied from the host, but waits
     bool took_block = false;    // for the token of the batch that is being filled
     bool kv_elsewhere = false;  // decode: its prompt's KV is still to be asked for
   };
@@ -177,6 +184,13 @@ class Replica {
   void forget_everything();
   std::uint64_t pack(int stage, std::uint32_t batch) const;
   void reached_scheduler(std::uint32_t slot);
+  void wake();
+  void name_full_blocks(State&, std::int64_t cached);
+  void store_own_blocks(const State&, std::int64_t cached);
+  std::int64_t blocks_on_host(const State&, std::int64_t on_gpu) const;
+  void load_from_host(std::uint32_t slot, const KvCache::Hit&, std::int64_t blocks);
+  void kv_loaded(std::uint32_t slot);
+  bool drop_loaded(std::uint32_t but);
   void try_schedule();
   bool fill(Batch&);
   void allocate_decodes(Batch&);
@@ -186,8 +200,8 @@ class Replica {
   bool admit_arrived_kv(Batch&);
   bool ask_for_kv(std::uint32_t slot, const KvCache::Hit&);
   void hand_over(std::uint32_t slot);
-  void wake_if_idle();
   std::int64_t budget_left(const Batch&) const;
+  std::int64_t most_blocks(std::int64_t prompt, std::int64_t output) const;
   std::int64_t chunk_limit(std::int64_t tokens) const;
   bool allocate_chunk(State&, std::int64_t tokens);
   void add_chunk(Batch&, std::uint32_t slot, std::int64_t tokens);
@@ -200,7 +214,7 @@ class Replica {
   void start_pass(int stage);
   void pass_done(int stage, std::uint32_t batch);
   void returned(std::uint32_t batch);
-  void finish(std::uint32_t slot);
+  void finish(std::uint32_t slot, std::int64_t blocks);
   void see_everything();
   void link_running(std::uint32_t slot);
   void unlink_running(std::uint32_t slot);
@@ -218,6 +232,10 @@ class Replica {
   ReplicaListener& listener_;
 
   KvCache cache_;
+  std::unique_ptr<HostKvCache> host_;  // null: no offloading
+  Time host_link_free_;
+  std::int64_t loading_ = 0;                   // requests whose blocks are on the way
+  std::vector<std::uint32_t> loaded_waiting_;  // in the queue with blocks from the host
   std::vector<State> states_;
   std::vector<std::uint32_t> free_slots_;
   bool by_priority_, step_by_step_;

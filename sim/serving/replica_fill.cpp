@@ -37,15 +37,17 @@ bool Replica::fill(Batch& batch) {
   if (!preempted_in_fill_) admit_waiting(batch);
 
   const std::int64_t decodes = batch.decodes->count();
-  batch.tokens = decodes;
-  batch.shape.samples = decodes;
+  const std::int64_t decode_tokens = decodes * options_.tokens_per_decode();
+  batch.tokens = decode_tokens;
+  batch.shape.samples = decode_tokens;
+  batch.shape.tokens_per_decode = options_.tokens_per_decode();
   for (const Chunk& chunk : batch.chunks) {
     batch.tokens += chunk.tokens;
     batch.shape.samples += chunk.last ? 1 : 0;
     batch.shapes.push_back({chunk.tokens, chunk.past});
   }
   batch.shape.decodes = decodes;
-  batch.shape.decode_context_sum = batch.decodes->cached_sum() + decodes;
+  batch.shape.decode_context_sum = batch.decodes->cached_sum() + decode_tokens;
   batch.shape.chunks = batch.shapes;
   totals_.kv_blocks_peak = std::max(totals_.kv_blocks_peak, blocks_in_use());
   return batch.tokens > 0;
@@ -60,13 +62,12 @@ void Replica::allocate_decodes(Batch& batch) {
   }
   // Blocks run short: go through the requests as the engine does, in order of admission.
   for (std::uint32_t slot = running_head_; slot != none;) {
-    const bool crosses =
-        batch.decodes->contains(slot) && batch.decodes->cached(slot) % options_.block_size == 0;
-    if (crosses) {
-      while (cache_.free() == 0 && preempt_for(batch, slot)) {
+    const std::int64_t blocks = batch.decodes->contains(slot) ? batch.decodes->blocks_needed(slot) : 0;
+    if (blocks > 0) {
+      while (cache_.free() < blocks && preempt_for(batch, slot)) {
       }
       if (!states_[slot].running) break;
-      cache_.allocate(1);
+      cache_.allocate(blocks);
       states_[slot].took_block = true;
     }
     slot = states_[slot].next;
@@ -77,7 +78,8 @@ void Replica::allocate_decodes(Batch& batch) {
 }
 
 std::int64_t Replica::budget_left(const Batch& batch) const {
-  return options_.max_num_batched_tokens - batch.decodes->count() - batch.tokens;
+  return options_.max_num_batched_tokens - batch.decodes->count() * options_.tokens_per_decode() -
+         batch.tokens;
 }
 
 /// Of a prompt's `tokens` those it may take in one step, whatever else is in it.
@@ -128,9 +130,11 @@ bool Replica::admit(Batch& batch, std::uint32_t slot) {
     limit_ = max_num_batched_tokens;
     return false;
   }
-  const KvCache::Hit hit = cache_.find(state.prompt_blocks, state.to_prefill, state.held);
+  const KvCache::Hit hit = state.loaded ? KvCache::Hit{state.held.blocks, 0}
+                                        : cache_.find(state.prompt_blocks, state.to_prefill, state.held);
   if (state.kv_elsewhere) return ask_for_kv(slot, hit);
-  const std::int64_t cached = hit.blocks * options_.block_size;
+  const std::int64_t on_host = state.loaded ? 0 : blocks_on_host(state, hit.blocks);
+  const std::int64_t cached = (hit.blocks + on_host) * options_.block_size;
   const std::int64_t rest = chunk_limit(state.to_prefill - cached);
   if (!options_.enable_chunked_prefill && rest > budget) {
     limit_ = max_num_batched_tokens;
@@ -139,10 +143,19 @@ bool Replica::admit(Batch& batch, std::uint32_t slot) {
   const std::int64_t tokens = std::min(rest, budget);
   const std::int64_t must_fit = options_.scheduler_reserve_full_isl ? state.to_prefill : cached + tokens;
   if (blocks_for(must_fit) - hit.blocks + hit.from_queue > cache_.free()) {
+    if (host_ && drop_loaded(slot)) return admit(batch, slot);
     limit_ = kv_blocks_short;
     return false;
   }
-  cache_.take(state.prompt_blocks, hit, state.held);
+  if (on_host > 0) {
+    load_from_host(slot, hit, on_host);
+    return true;
+  }
+  if (state.loaded)
+    std::erase(loaded_waiting_, slot);
+  else
+    cache_.take(state.prompt_blocks, hit, state.held);
+  state.loaded = false;
   state.scheduled = cached;
   totals_.admitted_tokens += state.to_prefill;
   totals_.cached_tokens += cached;
@@ -158,7 +171,7 @@ bool Replica::allocate_chunk(State& state, std::int64_t tokens) {
   const std::int64_t blocks = blocks_for(state.scheduled + tokens) - state.held.blocks;
   if (blocks > cache_.free()) return false;
   cache_.allocate(blocks, state.held);
-  cache_.name_full_blocks(state.prompt_blocks, state.scheduled + tokens, state.held);
+  name_full_blocks(state, state.scheduled + tokens);
   return true;
 }
 
@@ -192,7 +205,8 @@ std::int64_t Replica::blocks_held(std::uint32_t slot) const {
   const State& state = states_[slot];
   if (state.batch == none) return state.held.blocks;
   const Batch& batch = batches_[state.batch];
-  return blocks_for(batch.decodes->cached(slot) + (batch.allocated || state.took_block ? 1 : 0));
+  const std::int64_t next = batch.allocated || state.took_block ? batch.decodes->blocks_needed(slot) : 0;
+  return batch.decodes->blocks_held(slot) + next;
 }
 
 void Replica::preempt(std::uint32_t slot) {
@@ -207,7 +221,8 @@ void Replica::preempt(std::uint32_t slot) {
     batch.decodes->remove(slot);
     state.batch = none;
   }
-  cache_.name_full_blocks(state.prompt_blocks, cached, state.held);
+  name_full_blocks(state, cached);
+  store_own_blocks(state, cached);
   cache_.release(state.held, cached);
   std::erase(prefilling_, slot);
   unlink_running(slot);

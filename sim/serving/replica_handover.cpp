@@ -23,7 +23,7 @@ void Replica::release(std::uint32_t slot) {
   cache_.release(state.held);
   state.prompt_blocks = {};
   free_slots_.push_back(slot);
-  if (!waiting_.empty()) wake_if_idle();
+  if (!waiting_.empty()) wake();
 }
 
 /// Decode: takes blocks for the whole prompt (and the token handed over) behind what the prefix cache has of
@@ -53,7 +53,7 @@ void Replica::kv_arrived(std::uint32_t slot) {
   cache_.name_full_blocks(state.prompt_blocks, state.prompt, state.held);
   --kv_under_way_;
   kv_here_.push_back({slot, ++kv_arrivals_});
-  wake_if_idle();
+  wake();
 }
 
 /// Requests whose KV has arrived come before those that wait. Each computes one token, the prompt's last or

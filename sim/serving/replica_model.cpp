@@ -125,6 +125,7 @@ std::vector<StageMemory> replica_memory(const ServedModel& model, const EngineOp
       MemoryBudget budget = memory_budget(model.architecture, model.weights, model.kv, memory.shape, limits,
                                           engine.memory, cluster.gpu(device).memory_bytes.value,
                                           options.gpu_memory_utilization, neighbours + (tp > 1 ? 1 : 0));
+      if (model.drafter && s + 1 == stages.size()) model.drafter->take_memory(budget, tp);
       if (memory.device == -1 || budget.for_kv() < memory.budget.for_kv()) {
         memory.budget = budget;
         memory.device = device;
@@ -153,15 +154,31 @@ QueryTile mixed_tile(const EngineProfile& engine, const Gpu& gpu) {
   return {};
 }
 
+/// 10^9 B/s each way between a GPU and its host's memory, by the catalogue; where they are one, its own.
+double host_link_gbps(const Gpu& gpu) {
+  if (gpu.pcie_generation > 0) return pcie_gbps(gpu.pcie_generation, gpu.pcie_lanes);
+  return gpu.host_gbps ? gpu.host_gbps->value : memory_gbps(gpu);
+}
+
 /// Tokens missing to the next captured CUDA graph; 0 beyond the largest.
 std::int64_t graph_padding(const std::vector<std::int64_t>& sizes, const PassShape& shape) {
-  std::int64_t tokens = shape.decodes;
+  std::int64_t tokens = shape.decodes * shape.tokens_per_decode;
   for (const PrefillChunk& chunk : shape.chunks) tokens += chunk.new_tokens;
   const auto next = std::lower_bound(sizes.begin(), sizes.end(), tokens);
   return tokens == 0 || next == sizes.end() ? 0 : *next - tokens;
 }
 
 }  // namespace
+
+PassShape decode_pass(const EngineOptions& engine, std::int64_t batch, double context) {
+  PassShape shape;
+  shape.decodes = batch;
+  shape.tokens_per_decode = engine.tokens_per_decode();
+  shape.samples = batch * shape.tokens_per_decode;
+  shape.decode_context_sum =
+      std::llround(static_cast<double>(batch) * context) + batch * (shape.tokens_per_decode - 1);
+  return shape;
+}
 
 ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine,
                            const std::vector<StagePlacement>& stages, int tp, CostLevel level)
@@ -173,6 +190,14 @@ ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine,
     Stage stage;
     stage.hop_bytes_per_token = s + 1 < stages.size() ? operators.hop_bytes_per_token : bytes_per_token_id;
     const LinkProfile group = tp > 1 ? machine.group_link(stages[s].gpus) : LinkProfile{};
+    double kv_bytes = kv_bytes_per_token(model.architecture, model.kv, shape_of(stages, s, tp));
+    if (model.drafter && s + 1 == stages.size())
+      kv_bytes +=
+          kv_bytes_per_token(model.drafter->architecture, model.drafter->kv, model.drafter->shape(tp));
+    kv_bytes_per_token_ += kv_bytes * static_cast<double>(stages[s].gpus.size());
+    for (const int device : stages[s].gpus)
+      host_seconds_per_token_ =
+          std::max(host_seconds_per_token_, kv_bytes / (host_link_gbps(cluster.gpu(device)) * 1e9));
     std::vector<std::string> kinds;
     for (const int device : stages[s].gpus) {
       const std::string kind = cluster.kind(device);
@@ -180,6 +205,11 @@ ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine,
       kinds.push_back(kind);
       stage.costs.emplace_back(operators, machine.profile(device), tp > 1 ? &group : nullptr, tp, level);
       stage.mixed_tiles.push_back(mixed_tile(engine_, cluster.gpu(device)));
+      if (!model.drafter || s + 1 < stages.size()) continue;
+      const auto cut = static_cast<int>(model.drafter->cut(tp));
+      draft_passes_ = model.drafter->tokens;
+      draft_costs_.emplace_back(model.drafter->operators(tp), machine.profile(device),
+                                cut > 1 ? &group : nullptr, cut, level);
     }
     if (stages.size() > 1) {
       const std::vector<int>& target = stages[(s + 1) % stages.size()].gpus;
@@ -202,10 +232,28 @@ FamilySeconds ReplicaModel::families(int stage, const PassShape& shape) const {
   own.padding = graph_padding(engine_.cudagraph_capture_sizes, shape);
   for (std::size_t i = 0; i < server.costs.size(); ++i) {
     own.mixed_tile = server.mixed_tiles[i];
-    const FamilySeconds seconds = server.costs[i].cost(own);
+    FamilySeconds seconds = server.costs[i].cost(own);
+    if (!draft_costs_.empty() && stage + 1 == stages()) seconds += draft(i, own);
     if (seconds.total() > slowest.total()) slowest = seconds;
   }
   return slowest;
+}
+
+FamilySeconds ReplicaModel::draft(std::size_t kind, const PassShape& verified) const {
+  const auto requests = verified.decodes + static_cast<std::int64_t>(verified.chunks.size());
+  PassShape first = verified;
+  first.samples = requests;
+  FamilySeconds seconds = draft_costs_[kind].cost(first);
+  if (draft_passes_ < 2 || requests == 0) return seconds;
+  PassShape next;
+  next.decodes = next.samples = requests;
+  next.decode_context_sum = verified.decode_context_sum + requests;
+  for (const PrefillChunk& chunk : verified.chunks)
+    next.decode_context_sum += chunk.past_tokens + chunk.new_tokens;
+  next.padding = graph_padding(engine_.cudagraph_capture_sizes, next);
+  FamilySeconds one = draft_costs_[kind].cost(next);
+  for (double& family : one.seconds) family *= static_cast<double>(draft_passes_ - 1);
+  return seconds += one;
 }
 
 double ReplicaModel::memory_bound_share(int stage, const PassShape& shape) const {
@@ -229,6 +277,11 @@ Time ReplicaModel::host(std::int64_t requests) const {
                        level_.scale);
 }
 
+HostCopy ReplicaModel::host_copy(std::int64_t tokens) const {
+  const auto count = static_cast<double>(tokens);
+  return {Time::seconds(count * host_seconds_per_token_ * level_.scale), count * kv_bytes_per_token_};
+}
+
 Time ReplicaModel::front_end(std::int64_t prompt_tokens) const {
   const double us = engine_.front_end_us.value +
                     engine_.front_end_us_per_prompt_token.value * static_cast<double>(prompt_tokens);
@@ -241,14 +294,16 @@ Grade ReplicaModel::grade() const {
     for (const StageCost& cost : stage.costs) grade = weakest(grade, cost.grade());
     if (stage.next.kind != RouteKind::same_gpu) grade = weakest(grade, stage.next.grade());
   }
+  for (const StageCost& cost : draft_costs_) grade = weakest(grade, cost.grade());
   return grade;
 }
 
 bool ReplicaModel::extrapolated() const {
-  return std::any_of(stages_.begin(), stages_.end(), [](const Stage& stage) {
-    return std::any_of(stage.costs.begin(), stage.costs.end(),
-                       [](const StageCost& c) { return c.extrapolated(); });
-  });
+  const auto beyond = [](const StageCost& cost) { return cost.extrapolated(); };
+  return std::any_of(draft_costs_.begin(), draft_costs_.end(), beyond) ||
+         std::any_of(stages_.begin(), stages_.end(), [&](const Stage& stage) {
+           return std::any_of(stage.costs.begin(), stage.costs.end(), beyond);
+         });
 }
 
 }  // namespace sextant

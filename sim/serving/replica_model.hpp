@@ -8,6 +8,7 @@
 #include "models/llm/memory.hpp"
 #include "models/profile/engine_profile.hpp"
 #include "sim/fabric/route.hpp"
+#include "sim/serving/drafter.hpp"
 #include "sim/serving/engine_options.hpp"
 #include "sim/serving/layout.hpp"
 #include "sim/serving/pipeline_model.hpp"
@@ -19,6 +20,7 @@ struct ServedModel {
   Architecture architecture;
   WeightFormat weights;
   KvFormat kv;
+  std::optional<Drafter> drafter = {};  ///< beside it, where it decodes speculatively
 };
 
 /// The machine room of a plan: everything a replica's times follow from, looked up once and shared by
@@ -64,7 +66,12 @@ std::vector<StageMemory> replica_memory(const ServedModel&, const EngineOptions&
 /// over workers, less those the engine keeps.
 std::int64_t kv_blocks(const std::vector<StageMemory>&, const EngineOptions&);
 
-/// The times of one replica from profiles: stages by operator, hops by route, host time by engine.
+/// A pass of decodes alone: so many with so many tokens cached on average, those speculated included.
+PassShape decode_pass(const EngineOptions&, std::int64_t batch, double context);
+
+/// The times of one replica from profiles: stages by operator, hops by route, host time by engine. The
+/// drafter's passes follow those of the last stage: one over all tokens of the batch, then one for each
+/// further token it drafts, over the batch's requests (vllm/v1/spec_decode/eagle.py, propose).
 class ReplicaModel final : public PipelineModel {
  public:
   ReplicaModel(const ServedModel&, const Machine&, const std::vector<StagePlacement>&, int tp,
@@ -75,6 +82,7 @@ class ReplicaModel final : public PipelineModel {
   Time hop(int stage, std::int64_t tokens) const override;
   Time host(std::int64_t requests) const override;
   Time front_end(std::int64_t prompt_tokens) const override;
+  HostCopy host_copy(std::int64_t tokens) const override;
 
   /// Seconds of a pass by operator family, for explanations.
   FamilySeconds families(int stage, const PassShape&) const;
@@ -94,7 +102,13 @@ class ReplicaModel final : public PipelineModel {
     Route next;
     double hop_bytes_per_token = 0;
   };
+  FamilySeconds draft(std::size_t kind, const PassShape&) const;
+
   std::vector<Stage> stages_;
+  double host_seconds_per_token_ = 0;   ///< of keys and values, over the slowest GPU's link to its host
+  double kv_bytes_per_token_ = 0;       ///< on all GPUs
+  std::vector<StageCost> draft_costs_;  // of each of the last stage's costs; empty: nothing drafts
+  std::int64_t draft_passes_ = 0;
   EngineProfile engine_;
   CostLevel level_;
 };

@@ -18,8 +18,9 @@ namespace sextant {
 namespace {
 
 /// Event kind of the run itself; replicas' are in ReplicaEvent. Its data is 0 for the next of those that wait
-/// for nobody, else the slot of a following one, from 1 on.
+/// for nobody, else the slot of a following one, from 1 on; with `was_held_back` of one that arrived before.
 constexpr std::uint32_t arrival_event = 0;
+constexpr std::uint64_t was_held_back = std::uint64_t{1} << 63;
 /// Event kinds of what goes between replicas: messages on shared links, requests from prefill to decode.
 constexpr std::uint32_t traffic_event = 32, handover_event = 33;
 /// A replica goes down, comes up or changes its speed; data is the index of the change.
@@ -42,13 +43,19 @@ class Run final : public ReplicaListener {
       : options_(options),
         recorder_(options.bounds, options.observer),
         source_(make_request_source(workload, options.replication)),
+        block_size_(engine.block_size),
+        speculative_tokens_(engine.tokens_per_decode() - 1),
         closed_loop_(workload.arrival == Workload::Arrival::concurrency),
+        most_under_way_(closed_loop_ ? 0 : workload.max_concurrency),
         router_(options.router, kv_tokens(setups, engine.block_size, false)),
         loads_(setups.size()) {
+    std::shared_ptr<const AcceptanceDraws> draws;
+    if (engine.speculation)
+      draws = std::make_shared<AcceptanceDraws>(*engine.speculation, workload.seed, options.replication);
     for (std::uint32_t i = 0; i < setups.size(); ++i)
       replicas_.push_back(std::make_unique<Replica>(*setups[i].pipeline, engine, setups[i].kv_blocks,
                                                     options.step_by_step, i, queue_, recorder_, fingerprint_,
-                                                    *this, setups[i].role));
+                                                    *this, setups[i].role, draws));
     connect(setups, engine);
     down_since_.resize(setups.size());
     for (std::size_t i = 0; i < options_.changes.size(); ++i)
@@ -109,7 +116,7 @@ class Run final : public ReplicaListener {
   }
 
   /// Schedules a request that follows on one that has left.
-  void send_following(Request request) {
+  void send_following(Request request, std::uint64_t mark = 0) {
     std::size_t slot = following_.size();
     if (free_following_.empty()) {
       following_.emplace_back();
@@ -117,11 +124,12 @@ class Run final : public ReplicaListener {
       slot = free_following_.back();
       free_following_.pop_back();
     }
-    queue_.schedule({request.arrival, arrival_event, 0, slot + 1}, arrival_priority);
+    queue_.schedule({request.arrival, arrival_event, 0, (slot + 1) | mark}, arrival_priority);
     following_[slot] = std::move(request);
   }
 
   Request take_arrived(std::uint64_t slot_from_1) {
+    slot_from_1 &= ~was_held_back;
     if (slot_from_1 == 0) {
       Request request = std::move(pending_.front());
       pending_.pop_front();
@@ -132,16 +140,20 @@ class Run final : public ReplicaListener {
   }
 
   void arrive(std::uint64_t slot_from_1) {
-    const Request request = take_arrived(slot_from_1);
-    recorder_.arrived(queue_.now());
-    if (!closed_loop_) {
+    Request request = take_arrived(slot_from_1);
+    if (!closed_loop_ && (slot_from_1 & was_held_back) == 0) {
       // What comes at the instant of the first, all at once, finds the queue it makes: no sign of a rate.
       if (queue_.now() > recorder_.first_arrival()) {
-        queue_growth_.arrival(queue_.now(), waiting_, recorder_.left());
-        if (waiting_ > options_.most_waiting && queue_growth_.overloaded()) throw InputError(never_drains());
+        queue_growth_.arrival(queue_.now(), waiting(), recorder_.left());
+        if (waiting() > options_.most_waiting && queue_growth_.overloaded()) throw InputError(never_drains());
       }
       if (slot_from_1 == 0) send_next();
     }
+    if (slot_from_1 == 0 && most_under_way_ > 0 && under_way_++ >= most_under_way_) {
+      held_back_.push_back(std::move(request));
+      return;
+    }
+    recorder_.arrived(queue_.now());
     if (request.prompt_tokens < 1 || request.output_tokens < 1) {
       recorder_.rejected();
       if (options_.observer != nullptr) options_.observer->rejected(request.id, queue_.now());
@@ -269,7 +281,22 @@ class Run final : public ReplicaListener {
       send_following(std::move(*request));
     else if (closed_loop_)
       send_next();
+    else if (most_under_way_ > 0)
+      send_held_back();
   }
+
+  /// A request (of a conversation: its last) has left, and the one held back longest takes its place.
+  void send_held_back() {
+    --under_way_;
+    if (held_back_.empty()) return;
+    Request request = std::move(held_back_.front());
+    held_back_.pop_front();
+    request.arrival = queue_.now();
+    send_following(std::move(request), was_held_back);
+  }
+
+  /// Requests that wait, with a replica or with the client.
+  std::int64_t waiting() const { return waiting_ + static_cast<std::int64_t>(held_back_.size()); }
 
   /// Keeps the number of waiting requests up to date and tells the observer.
   void note_load(std::uint32_t replica) {
@@ -290,7 +317,7 @@ class Run final : public ReplicaListener {
         "workload: found {:.3g} requests/s arriving and {:.3g} requests/s served since {:.1f} s, with {} "
         "requests "
         "waiting at {:.1f} s: it never drains; expected a rate below the capacity",
-        overload.arrival_rate, overload.capacity, overload.from_s, waiting_, queue_.now().seconds());
+        overload.arrival_rate, overload.capacity, overload.from_s, waiting(), queue_.now().seconds());
   }
 
   ServingMetrics result() {
@@ -298,7 +325,8 @@ class Run final : public ReplicaListener {
     for (const auto& replica : replicas_) unfinished += replica->unfinished();
     for (const std::optional<Time>& since : down_since_)
       if (since) recorder_.replica_down(*since, recorder_.last_token());
-    ServingMetrics metrics = recorder_.result(unfinished + static_cast<std::int64_t>(stranded_.size()));
+    ServingMetrics metrics =
+        recorder_.result(unfinished + static_cast<std::int64_t>(stranded_.size()), options_.percentiles);
     if (unfinished > 0) {
       std::string states;
       for (const auto& replica : replicas_)
@@ -331,6 +359,16 @@ class Run final : public ReplicaListener {
     m.stages = main.stages;
     if (handovers_)
       m.disaggregation = {pool_metrics(all.first(prefill), m.duration_s), handovers_->metrics()};
+    for (const auto& replica : replicas_) {
+      const ReplicaTotals& totals = replica->totals();
+      m.speculation.drafts += speculative_tokens_ > 0 ? totals.decodes : 0;
+      m.speculation.draft_tokens += speculative_tokens_ * totals.decodes;
+      m.speculation.accepted_tokens += totals.accepted_tokens;
+      const double block_bytes = replica->block_bytes();
+      m.offload.hit_tokens += totals.blocks_from_host * block_size_;
+      m.offload.bytes_from_host += block_bytes * static_cast<double>(totals.blocks_from_host);
+      m.offload.bytes_to_host += block_bytes * static_cast<double>(totals.blocks_to_host);
+    }
   }
 
   static constexpr std::uint8_t arrival_priority = 200;  // after what the machine does at the same instant
@@ -341,7 +379,12 @@ class Run final : public ReplicaListener {
   Fingerprint fingerprint_;
   Recorder recorder_;
   std::unique_ptr<RequestSource> source_;
+  std::int64_t block_size_;
+  std::int64_t speculative_tokens_;  // of a decode in a step
   bool closed_loop_;
+  std::int64_t most_under_way_;     // an open loop's max_concurrency; 0: none
+  std::int64_t under_way_ = 0;      // requests (or conversations) begun, those held back included
+  std::deque<Request> held_back_;   // the client has them but not sent them
   std::deque<Request> pending_;     // scheduled to arrive, in order
   std::vector<Request> following_;  // scheduled to arrive after another has left
   std::vector<std::size_t> free_following_;

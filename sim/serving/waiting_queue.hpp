@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -33,6 +34,15 @@ class WaitingQueue {
       ranked_.insert(request);
     else
       line_.push_front(request);
+  }
+  /// Back to where it stood by order of arrival, which is near the front.
+  void come_back_in_order(RequestRank request) {
+    if (by_priority_)
+      ranked_.insert(request);
+    else
+      line_.insert(std::find_if(line_.begin(), line_.end(),
+                                [&](const RequestRank& other) { return other.number > request.number; }),
+                   request);
   }
   /// The first of those that arrived as number `last_seen` or before.
   std::optional<RequestRank> first(std::uint64_t last_seen) const {

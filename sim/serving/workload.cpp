@@ -102,15 +102,15 @@ std::string one_of(const JsonObject& object, const std::vector<std::string>& key
 }
 
 void read_arrivals(const JsonObject& object, Workload& workload) {
-  const std::string kind =
-      one_of(object, {"request_rate", "max_concurrency", "rate_stages", "ramp_up_strategy"});
-  const bool open_loop = !kind.empty() && kind != "max_concurrency";
+  const std::string kind = one_of(object, {"request_rate", "rate_stages", "ramp_up_strategy"});
+  const bool open_loop = !kind.empty();
+  if (const auto most = object.find("max_concurrency")) workload.max_concurrency = most->integer({1, 1e7});
   if (const auto burstiness = object.find("burstiness")) {
     if (!open_loop) burstiness->fail("found no 'request_rate' beside it, expected one: it shapes its gaps");
     workload.burstiness = read_number_or_inf(*burstiness, {0, 1e6});
   }
   if (const auto scale = object.find("time_scale")) {
-    if (!kind.empty() || workload.trace.empty())
+    if (open_loop || workload.max_concurrency > 0 || workload.trace.empty())
       scale->fail("expected it only where a trace's own times are replayed");
     workload.time_scale = positive(*scale, {0, 1e6});
   }
@@ -124,9 +124,12 @@ void read_arrivals(const JsonObject& object, Workload& workload) {
     workload.ramp_up = read_ramp_up(object);
     workload.request_rate = (workload.ramp_up->start_rps + workload.ramp_up->end_rps) / 2;
   }
-  if (kind == "max_concurrency") workload.max_concurrency = object.integer(kind, {1, 1e7});
-  if (kind.empty() || kind == "max_concurrency")
-    workload.arrival = kind.empty() ? Workload::Arrival::trace : Workload::Arrival::concurrency;
+  // All at once, but only so many at a time, is a closed loop.
+  const bool all_at_once = kind == "request_rate" && workload.request_rate == infinity;
+  if (workload.max_concurrency > 0 && (!open_loop || all_at_once))
+    workload.arrival = Workload::Arrival::concurrency;
+  else if (!open_loop)
+    workload.arrival = Workload::Arrival::trace;
   else
     workload.arrival = workload.burstiness == 1 ? Workload::Arrival::poisson : Workload::Arrival::gamma;
 }

@@ -53,9 +53,12 @@ struct Workload {
   double burstiness = 1;  ///< gamma shape; 1 is Poisson, < 1 burstier, infinity constant gaps
   std::vector<RateStage> rate_stages;  ///< the rate by the clock, in place of request_rate
   std::optional<RampUp> ramp_up;       ///< the rate by the request's number, in place of request_rate
-  std::int64_t max_concurrency = 0;    ///< closed loop: a new request (or conversation) starts when one ends
-  std::int64_t num_prompts = 0;        ///< requests in all; 0: as many as the trace or the stages have
-  LengthDistribution prompt;           ///< with conversations: what the user says in a turn
+  /// Closed loop: a new request (or conversation) starts when one ends. In an open loop: the client holds
+  /// back what arrives while so many are under way, and counts their latencies from when it sends them (the
+  /// semaphore of vllm/benchmarks/serve.py); 0: it does not.
+  std::int64_t max_concurrency = 0;
+  std::int64_t num_prompts = 0;  ///< requests in all; 0: as many as the trace or the stages have
+  LengthDistribution prompt;     ///< with conversations: what the user says in a turn
   LengthDistribution output;
   std::shared_ptr<const JointLengths> lengths;  ///< in place of `prompt` and `output`, which hold its means
   std::optional<Conversations> conversations;
@@ -72,7 +75,7 @@ struct Workload {
 /// Reads a scenario's "workload" (scenarios/README.md has its keys):
 ///   {"request_rate": 4, "burstiness": 1, "num_prompts": 1000, "prompt": …, "output": …, "seed": 0}
 ///   {"rate_stages": [{"request_rate": 4, "duration_s": 60}, …], …} or {"ramp_up_strategy": "linear", …}
-///   {"max_concurrency": 32, …} closed loop
+///   {"max_concurrency": 32, …} closed loop; with a request_rate (stages, a ramp): at most so many at once
 ///   {"trace": {"path": "x.csv.gz", "format": "azure"}, "time_scale": 1} replays the trace's times
 /// with lengths of "prompt" and "output" (read_length), of "lengths" (read_joint_lengths), or of the trace,
 /// and "conversations" of several turns. request_rate is in requests/s, or "inf" as in vLLM: all at time 0. A

@@ -231,6 +231,12 @@ says "Output token throughput (tok/s):"
 says "fingerprint"
 quiet
 cp "$scratch/out" "$scratch/plain"
+expect 0 simulate scenarios/part1-405b.json "${fixed[@]}" --percentile-metrics ttft --metric-percentiles 50,99.9
+says 'P99.9 TTFT'
+expect 2 simulate scenarios/part1-405b.json "${fixed[@]}" --percentile-metrics ttft,tpt
+complains "found 'tpt', expected some of ttft,tpot,itl,e2el"
+expect 2 simulate scenarios/part1-405b.json "${fixed[@]}" --metric-percentiles 50,101
+complains "found '101', expected numbers from 0 to 100"
 expect 0 simulate scenarios/part1-405b.json "${fixed[@]}" --step-by-step
 [ "$(cat "$scratch/plain")" = "$(cat "$scratch/out")" ] || fail "--step-by-step gives other results"
 expect 0 simulate scenarios/part1-405b.json "${fixed[@]}" --replications 3

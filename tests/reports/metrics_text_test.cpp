@@ -23,6 +23,16 @@ TEST(MetricsText, ReadsAsVllmBenchServePrints) {
   EXPECT_TRUE(contains(text, "Mean ITL (ms):                           183.10\n"));
 }
 
+TEST(MetricsText, ShowsTheLatenciesAndPercentilesAskedFor) {
+  Candidate candidate = test::example_candidate();
+  candidate.metrics.percentiles = {{"ttft", 50, 11}, {"ttft", 99.9, 42.5}, {"itl", 50, 7}};
+  const std::string text = metrics_text(test::example_scenario(), {{0, candidate}}, {}, {"ttft"});
+  EXPECT_TRUE(contains(text, "P50 TTFT (ms):                           11.00\n"));
+  EXPECT_TRUE(contains(text, "P99.9 TTFT (ms):                         42.50\n"));
+  EXPECT_FALSE(contains(text, "P90 TTFT"));
+  EXPECT_FALSE(contains(text, "ITL"));
+}
+
 TEST(MetricsText, ShowsStagesQueueAndFingerprint) {
   const std::string text = metrics_text(test::example_scenario(), {{0, test::example_candidate()}});
   EXPECT_TRUE(test::says(text, "KV occupancy 61 % on average, 83 % at its peak"));

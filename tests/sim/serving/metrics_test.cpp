@@ -83,6 +83,26 @@ TEST(Recorder, FollowsVllmsFormulas) {
 
 // Four arrive; one is rejected, one finishes too late, two are good: 2 of 4, not 2 of 3. The one token of
 // each leaves no TPOT.
+// Ten requests with first tokens after 1 .. 10 ms: numpy.percentile of them at 95 is 9 + 0.55 x 1 (position
+// 0.95 x 9 = 8.55 among 0 .. 9), at 0 and 100 their ends, at 99.9 9.991 ms.
+TEST(Recorder, GivesThePercentilesThatAreAskedFor) {
+  Recorder recorder;
+  for (std::int64_t ms = 1; ms <= 10; ++ms) {
+    recorder.arrived({});
+    recorder.finished({{}, Time{ms * 1'000'000}, Time{20'000'000}, 5, 2, 0});
+  }
+  const std::vector<AskedPercentile> asked = recorder.result(0, {95, 0, 100, 99.9}).percentiles;
+  ASSERT_EQ(asked.size(), 16u);  // of four latencies each
+  EXPECT_EQ(asked[0].name(), "p95_ttft_ms");
+  EXPECT_DOUBLE_EQ(asked[0].ms, 9.55);
+  EXPECT_DOUBLE_EQ(asked[1].ms, 1);
+  EXPECT_DOUBLE_EQ(asked[2].ms, 10);
+  EXPECT_EQ(asked[3].name(), "p99.9_ttft_ms");
+  EXPECT_NEAR(asked[3].ms, 9.991, 1e-9);
+  EXPECT_EQ(asked[4].name(), "p95_tpot_ms");
+  EXPECT_EQ(asked[15].name(), "p99.9_e2el_ms");
+}
+
 TEST(Recorder, GoodputIsOfWhatArrived) {
   Recorder recorder({.ttft_ms = 250, .tpot_ms = 0, .e2el_ms = 0});
   for (int i = 0; i < 4; ++i) recorder.arrived(ms(0));

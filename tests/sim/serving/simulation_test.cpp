@@ -341,7 +341,7 @@ TEST_P(FastAndPlain, AgreeBitByBit) {
   toy.per_decode = Time{7'001};
   toy.hop_time = Time{20'011};
   Workload w;
-  w.arrival = c.clients > 0 ? Workload::Arrival::concurrency : Workload::Arrival::poisson;
+  w.arrival = c.rate > 0 ? Workload::Arrival::poisson : Workload::Arrival::concurrency;
   w.max_concurrency = c.clients;
   w.request_rate = c.rate;
   w.num_prompts = 2000;
@@ -370,7 +370,8 @@ INSTANTIATE_TEST_SUITE_P(
     Cases, FastAndPlain,
     testing::Combine(testing::Values(Case{1, 100000, 256, 2048, 32, 0}, Case{1, 300, 256, 512, 64, 0},
                                      Case{3, 300, 64, 256, 48, 0}, Case{3, 5000, 64, 2048, 0, 30},
-                                     Case{2, 250, 16, 128, 0, 200}, Case{4, 400, 200, 200, 100, 0}),
+                                     Case{2, 250, 16, 128, 0, 200}, Case{1, 300, 64, 512, 40, 200},
+                                     Case{4, 400, 200, 200, 100, 0}),
                      testing::Values(Admission{false, false}, Admission{true, false}, Admission{false, true},
                                      Admission{true, true}, Admission{false, true, true, false},
                                      Admission{true, true, true, true},

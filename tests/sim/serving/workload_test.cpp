@@ -102,6 +102,17 @@ TEST(ReadWorkload, OtherArrivals) {
   EXPECT_EQ(closed.max_concurrency, 32);
 }
 
+// As vLLM's --request-rate with --max-concurrency: the rate stays, with a bound; all at once and so many at a
+// time is a closed loop.
+TEST(ReadWorkload, TakesARateWithABoundOnConcurrency) {
+  const Workload bounded = with_lengths(R"("request_rate": 4, "max_concurrency": 32, "num_prompts": 1)");
+  EXPECT_EQ(bounded.arrival, Workload::Arrival::poisson);
+  EXPECT_EQ(bounded.request_rate, 4);
+  EXPECT_EQ(bounded.max_concurrency, 32);
+  const Workload closed = with_lengths(R"("request_rate": "inf", "max_concurrency": 32, "num_prompts": 1)");
+  EXPECT_EQ(closed.arrival, Workload::Arrival::concurrency);
+}
+
 // The path is taken from the scenario's folder; without request_rate and max_concurrency the trace's times
 // are replayed.
 TEST(ReadWorkload, Trace) {
@@ -136,8 +147,8 @@ TEST(ReadWorkload, RefusesNumbersOutOfRange) {
 }
 
 TEST(ReadWorkload, RefusesKeysThatContradict) {
-  EXPECT_THAT(error_with_lengths(R"("request_rate": 1, "max_concurrency": 2, "num_prompts": 1)"),
-              HasSubstr("found both 'request_rate' and 'max_concurrency'"));
+  EXPECT_THAT(error_with_lengths(R"("request_rate": 1, "ramp_up_strategy": "linear", "num_prompts": 1)"),
+              HasSubstr("found both 'request_rate' and 'ramp_up_strategy'"));
   EXPECT_THAT(error_with_lengths(R"("max_concurrency": 2, "burstiness": 1, "num_prompts": 1)"),
               HasSubstr("burstiness: found no 'request_rate'"));
   EXPECT_THAT(error_with_lengths(R"("request_rate": 1, "time_scale": 2, "num_prompts": 1)"),

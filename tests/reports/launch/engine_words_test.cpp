@@ -1,0 +1,34 @@
+#include "reports/launch/engine_words.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/reports/example_plan.hpp"
+
+namespace sextant {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+
+// vLLM's own options, by its names; an eagle's checkpoint is nothing the scenario knows.
+TEST(EngineWords, SayWhatIsSpeculatedAndOffloaded) {
+  Scenario scenario = test::example_scenario();
+  const Layout layout = test::example_candidate().layout;
+  EXPECT_THAT(engine_words(ServingEngine::vllm, scenario, layout),
+              testing::Not(Contains("--speculative-config")));
+  scenario.engine.kv_offloading_gib = 64;
+  scenario.engine.speculation = Speculation{Speculation::Method::eagle, 3, {1, 1, 1}, ""};
+  const auto words = engine_words(ServingEngine::vllm, scenario, layout);
+  EXPECT_THAT(words, Contains(R"({"method": "eagle", "num_speculative_tokens": 3})"));
+  EXPECT_THAT(words, Contains("64"));
+  EXPECT_THAT(engine_notes(ServingEngine::vllm, scenario, layout), Contains(HasSubstr("eagle head")));
+  EXPECT_THAT(engine_notes(ServingEngine::vllm, scenario, layout), Contains(HasSubstr("takes 4 tokens")));
+  scenario.engine.speculation = Speculation{Speculation::Method::draft_model, 1, {1}, "llama-3.1-8b"};
+  EXPECT_THAT(engine_words(ServingEngine::vllm, scenario, layout),
+              Contains(HasSubstr(R"("model": "meta-llama/)")));
+  EXPECT_THAT(engine_notes(ServingEngine::sglang, scenario, layout), Contains(HasSubstr("none of SGLang's")));
+}
+
+}  // namespace
+}  // namespace sextant
