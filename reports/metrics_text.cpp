@@ -137,6 +137,7 @@ std::string metrics_text(const Scenario& scenario, const std::vector<SimulatedRu
   std::string text = detail::question_section(scenario, style);
   text += "  deployment: " +
           fmt::format("tp {} x pp {} x dp {}", first.layout.tp, first.layout.pp, first.layout.dp) +
+          (first.layout.ep > 1 ? fmt::format(", ep {}", first.layout.ep) : "") +
           (first.layout.pp > 1 ? ", layers " + split_text(first.layout) : "") + "\n\n";
   text += benchmark_block(scenario, first.metrics);
   if (runs.size() > 1) text += spread_section(runs, style);

@@ -34,4 +34,16 @@ OperatorTime moe_time(const GpuProfile& profile, const MoeShape& shape, double t
   return time;
 }
 
+OperatorTime divided_moe_time(const GpuProfile& profile, const MoeShape& shape, double tokens,
+                              const RoutingRule& rule) {
+  const OperatorModel& model = moe_model(profile, shape.type, skewed_routing);
+  const double fullest = fullest_rank_by_chance(shape.experts, shape.topk, shape.expert_parallel, tokens);
+  OperatorTime time =
+      operator_time(model, moe_work(shape, skewed_routing, model.bytes_per_weight, tokens, fullest));
+  const OperatorTime skewed = moe_time(profile, shape, tokens, rule);
+  time.spread.high = std::max(time.spread.high, skewed.seconds / time.seconds * time.spread.high);
+  time.grade = weakest(time.grade, rule.exponent.grade);
+  return time;
+}
+
 }  // namespace sextant

@@ -82,8 +82,8 @@ struct StageCost::Inputs {
   std::vector<StageAttention> attentions;
   std::vector<StageLatent> latents;
   std::vector<StageScan> scans;
-  OperatorModel scan_prefill, scan_decode;
   RoutingRule routing;
+  OperatorModel scan_prefill, scan_decode;
 
   double factor(const OperatorModel& model, Family family) const {
     return spread_factor(model.spread, level.of(family));
@@ -102,7 +102,7 @@ void StageCost::visit_dense(std::int64_t tokens, Visit&& visit) const {
           count);
   for (const auto& [shape, count] : operators.moes)
     visit(Family::moe,
-          shape.expert_parallel > 1 ? moe_time(*inputs_->profile, shape, m, inputs_->routing)
+          shape.expert_parallel > 1 ? divided_moe_time(*inputs_->profile, shape, m, inputs_->routing)
                                     : moe_time(*inputs_->profile, shape, m),
           count);
   for (const auto& [shape, count] : operators.elementwise)

@@ -87,9 +87,9 @@ std::vector<ReplicaSetup> replica_setups(const SearchContext& context, const Lay
   std::vector<ReplicaSetup> setups;
   for (const auto& replica : layout.replicas) {
     const auto memory = replica_memory(scenario.model, scenario.engine, context.machine.engine(),
-                                       scenario.cluster, replica, layout.tp);
+                                       scenario.cluster, replica, layout.cut());
     setups.push_back(
-        {std::make_shared<ReplicaModel>(scenario.model, context.machine, replica, layout.tp, level),
+        {std::make_shared<ReplicaModel>(scenario.model, context.machine, replica, layout.cut(), level),
          kv_blocks(memory, scenario.engine)});
   }
   return setups;
@@ -129,9 +129,9 @@ Candidate simulate_candidate(const SearchContext& context, const EstimatedLayout
   typical.decode.decode_context_sum = candidate.decode_batch * candidate.decode_context;
 
   const auto& replica = candidate.layout.replicas.front();
-  const ReplicaModel model(scenario.model, context.machine, replica, candidate.layout.tp);
+  const ReplicaModel model(scenario.model, context.machine, replica, candidate.layout.cut());
   const auto memory = replica_memory(scenario.model, scenario.engine, context.machine.engine(),
-                                     scenario.cluster, replica, candidate.layout.tp);
+                                     scenario.cluster, replica, candidate.layout.cut());
   for (int s = 0; s < model.stages(); ++s)
     candidate.stages.push_back(
         report_stage(context, candidate, model, s, memory[static_cast<std::size_t>(s)], typical));

@@ -57,7 +57,7 @@ struct StageMemory {
 
 /// Memory of every stage of a replica. Does not throw where it does not fit: budget.fits() tells.
 std::vector<StageMemory> replica_memory(const ServedModel&, const EngineOptions&, const EngineProfile&,
-                                        const Cluster&, const std::vector<StagePlacement>&, int tp);
+                                        const Cluster&, const std::vector<StagePlacement>&, LayerCut);
 
 /// KV blocks of the replica that requests can have: those of its tightest stage, as vLLM takes the minimum
 /// over workers, less those the engine keeps.
@@ -66,7 +66,7 @@ std::int64_t kv_blocks(const std::vector<StageMemory>&, const EngineOptions&);
 /// The times of one replica from profiles: stages by operator, hops by route, host time by engine.
 class ReplicaModel final : public PipelineModel {
  public:
-  ReplicaModel(const ServedModel&, const Machine&, const std::vector<StagePlacement>&, int tp,
+  ReplicaModel(const ServedModel&, const Machine&, const std::vector<StagePlacement>&, LayerCut,
                CostLevel level = {});
 
   int stages() const override { return static_cast<int>(stages_.size()); }
