@@ -73,14 +73,14 @@ TEST(Scenario, ExpertParallelIsADegreeOrASwitch) {
   EXPECT_EQ(changed("deployment.enable_expert_parallel", "true").deployment->ep, 2);
   EXPECT_EQ(changed("deployment.enable_expert_parallel", "false").deployment->ep, 1);
   EXPECT_EQ(refusal("deployment", R"({"tp": 4, "ep": 2})"),
-            "--set deployment: ep: found 2, expected 1 or tp, which is 4");
+            "minimal.json: deployment.ep: found 2, expected 1 or tp, which is 4");
   EXPECT_EQ(
       refusal("deployment.ep", "4"),
       "minimal.json: deployment.ep: found 4, expected 1 or tp, which is 2: experts shared by data-parallel "
       "attention (vLLM's --data-parallel-size with --enable-expert-parallel), whose ranks step in "
       "lock-step, are not simulated");
   EXPECT_EQ(refusal("deployment", R"({"tp": 2, "ep": 2, "enable_expert_parallel": false})"),
-            "--set deployment: enable_expert_parallel: found false, expected what ep 2 says");
+            "minimal.json: deployment.enable_expert_parallel: found false, expected what ep 2 says");
 }
 
 TEST(Scenario, MisspeltKeysAndBadValuesNameThePath) {
