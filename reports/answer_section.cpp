@@ -149,6 +149,7 @@ std::string placement_lines(const Scenario& scenario, const Candidate& best, Tex
 std::string answer_section(const Scenario& scenario, const Candidate& best, TextStyle style) {
   const Layout& layout = best.layout;
   std::string run = fmt::format("run tp {} x pp {} x dp {}", layout.tp, layout.pp, layout.dp);
+  if (layout.ep > 1) run += fmt::format(", ep {}", layout.ep);
   if (layout.pp > 1) run += ", layers " + split_text(layout);
   std::string text = heading("Answer", style);
   if (best.prefill) {

@@ -14,7 +14,8 @@ namespace {
 constexpr std::size_t most_lines = 8;
 
 std::string degrees_text(const Layout& layout) {
-  return fmt::format("{} x {} x {}", layout.tp, layout.pp, layout.dp);
+  return fmt::format("{} x {} x {}{}", layout.tp, layout.pp, layout.dp,
+                     layout.ep > 1 ? fmt::format(", ep {}", layout.ep) : "");
 }
 
 Table::Cell slo_cell(const Scenario& scenario, const Candidate& candidate) {

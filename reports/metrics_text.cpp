@@ -154,6 +154,7 @@ std::string metrics_text(const Scenario& scenario, const std::vector<SimulatedRu
   if (first.prefill) text += "  prefill pool: " + first.prefill->layout.describe() + "\n";
   text += fmt::format("  {}: ", first.prefill ? "decode pool" : "deployment") +
           fmt::format("tp {} x pp {} x dp {}", first.layout.tp, first.layout.pp, first.layout.dp) +
+          (first.layout.ep > 1 ? fmt::format(", ep {}", first.layout.ep) : "") +
           (first.layout.pp > 1 ? ", layers " + split_text(first.layout) : "") + "\n\n";
   text += benchmark_block(scenario, first.metrics, shown);
   if (runs.size() > 1) text += spread_section(runs, style);

@@ -42,11 +42,8 @@ Json layout_json(const Cluster* cluster, const Candidate& candidate) {
     }
     replicas.push_back(stages);
   }
-  return {{"tp", layout.tp},
-          {"pp", layout.pp},
-          {"dp", layout.dp},
-          {"split", layout.split()},
-          {"replicas", replicas}};
+  return {{"tp", layout.tp}, {"pp", layout.pp},         {"dp", layout.dp},
+          {"ep", layout.ep}, {"split", layout.split()}, {"replicas", replicas}};
 }
 
 Json shares_json(const StageShares& shares) {

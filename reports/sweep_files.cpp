@@ -15,7 +15,7 @@ using Json = nlohmann::ordered_json;
 constexpr int schema_version = 1;
 
 std::vector<std::string> columns() {
-  std::vector<std::string> names = {"status", "tp", "pp", "dp", "split", "kv_tokens"};
+  std::vector<std::string> names = {"status", "tp", "pp", "dp", "ep", "split", "kv_tokens"};
   for (const auto& [name, unused] : named_metrics({})) names.push_back(name);
   for (const char* name :
        {"startable", "meets_slo", "overloaded", "grade", "extrapolated", "usd_per_million_output_tokens",

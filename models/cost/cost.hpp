@@ -88,8 +88,12 @@ OperatorTime gemm_time(const GpuProfile&, const std::string& type, double m, dou
 OperatorTime moe_time(const GpuProfile&, const MoeShape&, double tokens);
 /// The same where the router spreads tokens as `routing` says (operator_work.hpp).
 OperatorTime moe_time(const GpuProfile&, const MoeShape&, double tokens, const std::string& routing);
-/// The same on the fullest of the GPUs that share the experts, which the others wait for.
+/// The same where loads follow the rule's power law, on the fullest of the GPUs that share the experts.
 OperatorTime moe_time(const GpuProfile&, const MoeShape&, double tokens, const RoutingRule&);
+/// The same on the GPU that chance sends most, where every token takes its experts at random
+/// (fullest_rank_by_chance). The interval reaches up to the power law's: how unevenly a model's own router
+/// loads its experts is not known.
+OperatorTime divided_moe_time(const GpuProfile&, const MoeShape&, double tokens, const RoutingRule&);
 /// One layer's causal attention of one chunk, `heads` on this GPU. Each query sees itself and what is before
 /// it, at most `window` tokens, or only its own chunk: flops = 4 x heads x head_dim x pairs; bytes = keys and
 /// values once, queries and outputs.

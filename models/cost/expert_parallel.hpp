@@ -15,4 +15,11 @@ namespace sextant {
 /// experts / (experts + 1) of them lie below.
 double fullest_rank(std::int64_t experts, std::int64_t ranks, double exponent, double largest);
 
+/// The same where every token takes `topk` of the experts by chance, all alike: a token's experts on one GPU
+/// are hypergeometric, of variance topk / ranks (1 - 1 / ranks) (experts - topk) / (experts - 1), and the
+/// loads of all GPUs sum to a constant, so that the fullest lies quantile((ranks - 0.375) / (ranks + 0.25)) x
+/// sqrt(ranks / (ranks - 1)) deviations above the mean. At least what whole tokens ask for, at most every
+/// token with as many experts there as it takes or the GPU has.
+double fullest_rank_by_chance(std::int64_t experts, std::int64_t topk, std::int64_t ranks, double tokens);
+
 }  // namespace sextant

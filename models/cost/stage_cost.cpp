@@ -80,8 +80,8 @@ struct StageCost::Inputs {
   std::vector<StageAttention> attentions;
   std::vector<StageLatent> latents;
   std::vector<StageScan> scans;
-  OperatorModel scan_prefill, scan_decode;
   RoutingRule routing;
+  OperatorModel scan_prefill, scan_decode;
 
   const WorkLoad* load_of(const std::string& work) const {
     if (!profile->load) return nullptr;
@@ -116,7 +116,7 @@ void StageCost::visit_dense(std::int64_t tokens, Visit&& visit) const {
           count);
   for (const auto& [shape, count] : operators.moes)
     visit(Family::moe,
-          inputs_->drawing(shape.expert_parallel > 1 ? moe_time(*inputs_->profile, shape, m, inputs_->routing)
+          inputs_->drawing(shape.expert_parallel > 1 ? divided_moe_time(*inputs_->profile, shape, m, inputs_->routing)
                                                      : moe_time(*inputs_->profile, shape, m),
                            inputs_->load_of("moe/" + shape.type), expert_tokens(shape, m)),
           count);

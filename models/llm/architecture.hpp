@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "models/base/json_reader.hpp"
+#include "models/llm/weight_format.hpp"
 
 namespace sextant {
 
@@ -107,10 +108,18 @@ struct LayerKind {
 /// What a weight belongs to; a quantised checkpoint may leave some of these in 16 bit.
 enum class Part { attention, mlp, router, experts, shared_expert, mamba };
 
-/// How the published weights are stored, where config.json has a quantization_config.
+/// A part that a checkpoint stores otherwise than the rest.
+struct PartFormat {
+  Part part = Part::mlp;
+  WeightFormat format;
+  bool operator==(const PartFormat&) const = default;
+};
+
+/// How published weights are stored.
 struct Quantisation {
-  std::string format;               ///< a weight format's name
-  std::vector<Part> sixteen_bit{};  ///< parts it leaves in 16 bit
+  std::string format;                ///< a weight format's name
+  std::vector<Part> sixteen_bit{};   ///< parts it leaves in 16 bit
+  std::vector<PartFormat> others{};  ///< parts in a third format
   bool operator==(const Quantisation&) const = default;
 };
 
@@ -127,11 +136,12 @@ struct Architecture {
   std::string family;  ///< config.json's architectures[0]
   std::int64_t hidden = 0;
   std::int64_t vocabulary = 0;
-  std::int64_t max_position = 0;  ///< longest context in tokens
-  bool tied_embedding = false;    ///< the head reuses the embedding's weights
-  std::vector<LayerKind> kinds;   ///< the distinct layers
-  std::vector<int> layers;        ///< for each layer its index in kinds
-  std::optional<Quantisation> quantisation;
+  std::int64_t max_position = 0;             ///< longest context in tokens
+  bool tied_embedding = false;               ///< the head reuses the embedding's weights
+  std::vector<LayerKind> kinds;              ///< the distinct layers
+  std::vector<int> layers;                   ///< for each layer its index in kinds
+  std::optional<Quantisation> quantisation;  ///< config.json's quantization_config
+  std::vector<Quantisation> mixtures;        ///< checkpoints of this model that store its parts unlike
   Encoder encoder;
 
   int layer_count() const { return static_cast<int>(layers.size()); }

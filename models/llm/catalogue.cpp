@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "models/base/embedded.hpp"
 #include "models/base/error.hpp"
 
@@ -18,6 +20,29 @@ JsonValue embedded_json(const std::string& path) {
   throw InputError(fmt::format("{}: not embedded in this binary", path));
 }
 
+/// {"weights", "parts": {part: format}, "source"}: how a checkpoint in that format stores those parts.
+Quantisation read_mixture(const JsonObject& object) {
+  const std::vector<std::pair<std::string, Part>> names = {
+      {"attention", Part::attention},         {"mlp", Part::mlp},     {"experts", Part::experts},
+      {"shared_expert", Part::shared_expert}, {"mamba", Part::mamba},
+  };
+  Quantisation mixture{weight_format(object.text("weights")).name};
+  for (const auto& [name, value] : object.at("parts").object().entries()) {
+    const auto known =
+        std::find_if(names.begin(), names.end(), [&](const auto& entry) { return entry.first == name; });
+    if (known == names.end())
+      value.fail(
+          fmt::format("found the part {}, expected attention, mlp, experts, shared_expert or mamba", name));
+    if (const WeightFormat format = weight_format(value.text()); format.name == WeightFormat{}.name)
+      mixture.sixteen_bit.push_back(known->second);
+    else
+      mixture.others.push_back({known->second, format});
+  }
+  object.text("source");
+  object.finish();
+  return mixture;
+}
+
 void read_side_car(const JsonObject& object, ModelEntry& entry) {
   entry.hugging_face_id = object.text("hugging_face_id");
   entry.config_source = object.text("config_source");
@@ -28,6 +53,9 @@ void read_side_car(const JsonObject& object, ModelEntry& entry) {
         {checkpoint.text("weights"), checkpoint.number("bytes", {1, 1e15}), checkpoint.text("source")});
     checkpoint.finish();
   }
+  if (const auto mixtures = object.find("mixed_weights"))
+    for (const JsonValue& mixture : mixtures->array())
+      entry.architecture.mixtures.push_back(read_mixture(mixture.object()));
   entry.notes = object.text_or("notes", "");
   object.finish();
 }

@@ -183,11 +183,20 @@ LayerParts layer_parts(const LayerKind& kind, std::int64_t hidden, LayerCut cut)
   return parts;
 }
 
-bool stays_sixteen_bit(const Architecture& architecture, const WeightFormat& format, Part part) {
-  if (part == Part::router) return true;
-  if (!architecture.quantisation || architecture.quantisation->format != format.name) return false;
-  const std::vector<Part>& parts = architecture.quantisation->sixteen_bit;
-  return std::find(parts.begin(), parts.end(), part) != parts.end();
+const WeightFormat* part_format(const Architecture& architecture, const WeightFormat& format, Part part) {
+  if (part == Part::router) return nullptr;
+  const auto in_format = [&](const Quantisation& published) { return published.format == format.name; };
+  const Quantisation* stored = nullptr;
+  if (architecture.quantisation && in_format(*architecture.quantisation))
+    stored = &*architecture.quantisation;
+  const auto mixture = std::find_if(architecture.mixtures.begin(), architecture.mixtures.end(), in_format);
+  if (!stored && mixture != architecture.mixtures.end()) stored = &*mixture;
+  if (!stored) return &format;
+  if (std::find(stored->sixteen_bit.begin(), stored->sixteen_bit.end(), part) != stored->sixteen_bit.end())
+    return nullptr;
+  const auto other = std::find_if(stored->others.begin(), stored->others.end(),
+                                  [&](const PartFormat& entry) { return entry.part == part; });
+  return other == stored->others.end() ? &format : &other->format;
 }
 
 std::int64_t local_vocabulary(const Architecture& architecture, std::int64_t tp) {

@@ -43,9 +43,9 @@ struct LayerCut {
 /// evenly.
 LayerParts layer_parts(const LayerKind&, std::int64_t hidden, LayerCut);
 
-/// True where a model served in `format` keeps this part in 16 bit: a router always, other parts where its
-/// own checkpoint is published in that format and leaves them out.
-bool stays_sixteen_bit(const Architecture&, const WeightFormat& format, Part);
+/// How a model served in `format` stores this part: null where in 16 bit, as a router always is, and other
+/// parts where a checkpoint published in that format leaves them out. Points into either argument.
+const WeightFormat* part_format(const Architecture&, const WeightFormat& format, Part);
 
 /// One GPU's share of the heads: key/value heads are replicated where there are fewer than GPUs.
 /// Throws InputError where they cannot be divided evenly.

@@ -114,9 +114,9 @@ StageWeights stage_weights(const Architecture& architecture, const WeightFormat&
   for (int i = stage.layers.begin; i < stage.layers.end; ++i) {
     const LayerParts parts = layer_parts(architecture.layer(i), architecture.hidden, cut_of(stage));
     for (const Matrix& matrix : parts.matrices) {
-      const bool plain = stays_sixteen_bit(architecture, format, matrix.part);
+      const WeightFormat* stored = part_format(architecture, format, matrix.part);
       weights.layers += static_cast<double>(matrix.count) *
-                        (plain ? sixteen_bit : format).matrix_bytes(matrix.outputs, matrix.inputs);
+                        (stored ? *stored : sixteen_bit).matrix_bytes(matrix.outputs, matrix.inputs);
     }
     weights.norms += static_cast<double>(parts.norm_weights + parts.biases) * bytes_16_bit;
     weights.copies += static_cast<double>(parts.absorbed_copy) * bytes_16_bit;

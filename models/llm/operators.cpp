@@ -52,8 +52,8 @@ void add_gemms(StageOperators& operators, const Context& context, const LayerKin
   const LayerParts parts = layer_parts(kind, context.architecture.hidden, cut_of(context.stage));
   for (std::size_t i = 0; i < parts.matrices.size();) {
     const Matrix& first = parts.matrices[i];
-    const bool plain = stays_sixteen_bit(context.architecture, context.weights, first.part);
-    GemmShape gemm{plain ? "bf16" : context.weights.gemm_type, 0, first.inputs};
+    const WeightFormat* stored = part_format(context.architecture, context.weights, first.part);
+    GemmShape gemm{stored ? stored->gemm_type : "bf16", 0, first.inputs};
     for (; i < parts.matrices.size() && parts.matrices[i].fused == first.fused &&
            parts.matrices[i].part == first.part;
          ++i)
@@ -80,11 +80,11 @@ void add_mixer(StageOperators& operators, const Context& context, const GroupedQ
 
 void add_mixer(StageOperators& operators, const Context& context, const LatentAttention& attention) {
   const LatentAttention local = local_latent_attention(attention, context.stage.tensor_parallel);
-  const bool plain = stays_sixteen_bit(context.architecture, context.weights, Part::attention);
+  const WeightFormat* stored = part_format(context.architecture, context.weights, Part::attention);
   add(operators.elementwise, residual_norm(context.architecture.hidden));
   add(operators.latents,
       {local.heads, context.architecture.hidden, local.query_rank, local.kv_rank, local.nope_dim,
-       local.rope_dim, local.value_dim, plain ? "bf16" : context.weights.gemm_type, context.kv.name});
+       local.rope_dim, local.value_dim, stored ? stored->gemm_type : "bf16", context.kv.name});
   add_all_reduce(operators, context);
 }
 
@@ -155,7 +155,7 @@ void add_feed_forward(StageOperators& operators, const Context& context, const M
   const LayerCut cut = cut_of(context.stage);
   const MixtureOfExperts local = local_experts(moe, cut);
   const std::int64_t hidden = context.architecture.hidden;
-  const bool plain = stays_sixteen_bit(context.architecture, context.weights, Part::experts);
+  const WeightFormat* stored = part_format(context.architecture, context.weights, Part::experts);
   add(operators.elementwise, residual_norm(hidden));
   // Softmax and top-k in one kernel: reads a 16-bit score for each expert, writes a 32-bit weight and a
   // 32-bit index for each one taken.
@@ -163,9 +163,9 @@ void add_feed_forward(StageOperators& operators, const Context& context, const M
   add(operators.elementwise,
       {"routing", static_cast<double>(moe.experts) * bytes_16_bit +
                       static_cast<double>(moe.experts_per_token) * (bytes_fp32 + bytes_index)});
-  add(operators.moes, {moe.latent > 0 ? moe.latent : hidden, moe.intermediate, moe.experts,
-                       moe.experts_per_token, expert_tensor_parallel(cut), cut.expert_parallel,
-                       plain ? "bf16" : context.weights.moe_type, moe.gated});
+  add(operators.moes,
+      {moe.latent > 0 ? moe.latent : hidden, moe.intermediate, moe.experts, moe.experts_per_token,
+       expert_tensor_parallel(cut), cut.expert_parallel, stored ? stored->moe_type : "bf16", moe.gated});
   add_expert_exchange(operators, context, moe);
   if (moe.shared_intermediate > 0) {
     add(operators.elementwise, moe.gated ? gated_activation(local.shared_intermediate)

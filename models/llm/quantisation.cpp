@@ -113,14 +113,18 @@ std::optional<Quantisation> read_quantisation(const JsonObject& config) {
   if (!found) return std::nullopt;
   const JsonObject object = found->object();
   const std::size_t method =
-      object.choice("quant_method", {"compressed-tensors", "mxfp4", "awq", "gptq", "fp8"});
-  const char* left_out = method == 0 ? "ignore" : "modules_to_not_convert";
+      object.choice("quant_method", {"compressed-tensors", "mxfp4", "awq", "gptq", "fp8", "modelopt"});
+  const char* left_out = method == 0                      ? "ignore"
+                         : method != 5                    ? "modules_to_not_convert"
+                         : object.find("exclude_modules") ? "exclude_modules"
+                                                          : "ignore";
   Quantisation quantisation;
   if (method == 0) quantisation.format = compressed_format(object);
   if (method == 1) quantisation.format = "mxfp4";
   if (method == 2) quantisation.format = grouped_int4(object, "awq-int4");
   if (method == 3) quantisation.format = grouped_int4(object, "gptq-int4");
   if (method == 4) quantisation.format = block_fp8(object);
+  if (method == 5) quantisation.format = object.choice("quant_algo", {"FP8", "NVFP4"}) == 0 ? "fp8" : "nvfp4";
   quantisation.sixteen_bit = sixteen_bit_parts(object, left_out, layer_count(config));
   return quantisation;
 }

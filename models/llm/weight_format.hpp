@@ -26,6 +26,7 @@ struct WeightFormat {
   /// Engines pad each GPU's share of an expert to whole groups.
   bool pads_experts = false;
   std::string source;
+  bool operator==(const WeightFormat&) const = default;
 
   /// Bytes of a quantised matrix of `rows` outputs and `columns` inputs, scales and zeros included.
   double matrix_bytes(std::int64_t rows, std::int64_t columns) const;

@@ -38,6 +38,7 @@ class FieldReader {
   void optional_count(const char* key, Integer& value, int least) {
     if (object_.find(key)) count(key, value, least);
   }
+  void optional_degree(const char* key, int& value) { optional_count(key, value, 1); }
   void boolean(const char* key, bool& value) { value = object_.boolean(key); }
   void positive(const char* key, double& value) { value = sextant::positive(object_.at(key)); }
   void amount(const char* key, double& value) { value = object_.number(key, {0}); }
@@ -75,6 +76,9 @@ class FieldWriter {
   void count(const char* key, std::int64_t value, int) { json_[key] = value; }
   void optional_count(const char* key, std::int64_t value, int) {
     if (value != 0) json_[key] = value;
+  }
+  void optional_degree(const char* key, int value) {
+    if (value != 1) json_[key] = value;
   }
   void boolean(const char* key, bool value) { json_[key] = value; }
   void positive(const char* key, double value) { json_[key] = value; }

@@ -120,6 +120,7 @@ struct StepRow {
   std::vector<double> stage_ms;
   std::string engine;
   std::optional<bool> graph;
+  int ep = 1;  ///< 1 or tp
 };
 struct ServingRow {
   std::string scenario;

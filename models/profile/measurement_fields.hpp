@@ -10,6 +10,7 @@ namespace sextant::detail {
 // The keys of every kind, stated once and visited by both the reader and the writer. A visitor provides
 //   text(key, string, choices)  word of a closed list; an empty list takes any text     optional_text: may be
 //   missing count(key, integer, least)  optional_count: missing means the value the row has already
+//   optional_degree: missing means 1
 //   boolean(key, bool)          positive(key, number)       amount(key, number): 0 allowed optional_*: may be
 //   missing flag(key, optional<bool>)   numbers(key, vector)
 // Reading takes the row by reference; writing takes it const.
@@ -197,6 +198,7 @@ void step_fields(Visitor& v, Row& row) {
   v.text("kv", row.kv, {});
   v.count("tp", row.tp, 1);
   v.count("pp", row.pp, 1);
+  v.optional_degree("ep", row.ep);
   v.text("phase", row.phase, {"decode", "prefill"});
   v.count("batch", row.batch, 1);
   v.count("context", row.context, 0);

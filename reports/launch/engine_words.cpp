@@ -39,6 +39,7 @@ std::vector<std::string> vllm_words(const EngineOptions& engine, const Scenario&
                                     fmt::format("{}", engine.gpu_memory_utilization),
                                     "--block-size",
                                     text(engine.block_size)};
+  if (layout.ep > 1) words.emplace_back("--enable-expert-parallel");
   if (scenario.model.kv.name != "bf16")
     words.insert(words.end(), {"--kv-cache-dtype", scenario.model.kv.name});
   words.emplace_back(engine.enable_chunked_prefill ? "--enable-chunked-prefill"
@@ -66,6 +67,7 @@ std::vector<std::string> sglang_words(const EngineOptions& engine, const Scenari
       engine.enable_chunked_prefill ? text(engine.max_num_batched_tokens) : "-1",
       "--context-length",
       text(engine.max_model_len)};
+  if (layout.ep > 1) words.insert(words.end(), {"--ep-size", text(layout.ep)});
   if (scenario.model.kv.name == "fp8") words.insert(words.end(), {"--kv-cache-dtype", "fp8_e4m3"});
   return words;
 }

@@ -10,6 +10,7 @@ namespace {
 /// The layout as a scenario's "deployment".
 std::string deployment_text(const Cluster& cluster, const Layout& layout) {
   nlohmann::ordered_json json = {{"tp", layout.tp}, {"pp", layout.pp}, {"dp", layout.dp}};
+  if (layout.ep > 1) json["ep"] = layout.ep;
   for (const StagePlacement& stage : layout.replicas.front())
     json["layers"].push_back(stage.layers.end - stage.layers.begin);
   for (const auto& replica : layout.replicas)

@@ -104,6 +104,7 @@ FixedDeployment deployment_of(const JsonObject& plan, std::uint64_t number) {
   deployment.tp = static_cast<int>(layout.integer("tp", degree));
   deployment.pp = static_cast<int>(layout.integer("pp", degree));
   deployment.dp = static_cast<int>(layout.integer("dp", degree));
+  deployment.ep = static_cast<int>(layout.integer_or("ep", 1, degree));
   for (const JsonValue& replica : layout.at("replicas").array()) {
     std::vector<int> layers;
     for (const JsonValue& value : replica.array()) {

@@ -67,7 +67,7 @@ std::optional<Energy> energy_of(const SearchContext& context, const Candidate& c
   if (!(candidate.metrics.output_throughput > 0) || candidate.stages.empty()) return std::nullopt;
   const Cluster& cluster = context.scenario.cluster;
   const auto& replicas = candidate.layout.replicas;
-  const ReplicaModel model(context.scenario.model, context.machine, replicas.front(), candidate.layout.tp);
+  const ReplicaModel model(context.scenario.model, context.machine, replicas.front(), candidate.layout.cut());
   Energy energy;
   std::set<std::string> unknown;
   bool slowed = false;

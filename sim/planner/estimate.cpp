@@ -43,7 +43,7 @@ std::vector<StageMemory> tightest_replica(const SearchContext& context, const La
   double least = 0;
   for (const auto& replica : layout.replicas) {
     auto memory = replica_memory(scenario.model, scenario.engine, context.machine.engine(), scenario.cluster,
-                                 replica, layout.tp);
+                                 replica, layout.cut());
     double room = memory.front().budget.for_kv();
     for (const StageMemory& stage : memory) room = std::min(room, stage.budget.for_kv());
     if (tightest.empty() || room < least) {
@@ -111,7 +111,7 @@ EstimatedLayout estimate(const SearchContext& context, const Layout& layout) {
       key += scenario.cluster.kinds(stage.gpus) + std::to_string(stage.layers.size()) + " ";
     auto [place, is_new] = known.try_emplace(key);
     if (is_new) {
-      const ReplicaModel model(scenario.model, context.machine, replica, layout.tp);
+      const ReplicaModel model(scenario.model, context.machine, replica, layout.cut());
       double running = most, seconds = round_seconds(context, model, running);
       if (running * yield / seconds > demand) {
         // Fewer requests suffice: the number at which tokens leave as fast as they are asked for.

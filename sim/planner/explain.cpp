@@ -20,7 +20,7 @@ std::string grouped(std::int64_t number) {
 }
 
 bool same_degrees(const Layout& a, const Layout& b) {
-  return a.tp == b.tp && a.pp == b.pp && a.dp == b.dp;
+  return a.tp == b.tp && a.pp == b.pp && a.dp == b.dp && a.ep == b.ep;
 }
 
 std::string figures(const Candidate& c) {
@@ -37,9 +37,9 @@ void explain_degrees(const Plan& plan, std::vector<std::string>& reasons) {
                                   [&](const Candidate& c) { return !same_degrees(c.layout, best.layout); });
   if (other == plan.candidates.end()) {
     if (!plan.rejections.empty())
-      reasons.push_back(
-          fmt::format("tp {} x pp {} x dp {} is the only division of this cluster that holds the model",
-                      best.layout.tp, best.layout.pp, best.layout.dp));
+      reasons.push_back(fmt::format(
+          "tp {} x pp {} x dp {}{} is the only division of this cluster that holds the model", best.layout.tp,
+          best.layout.pp, best.layout.dp, best.layout.ep > 1 ? fmt::format(", ep {}", best.layout.ep) : ""));
     return;
   }
   std::string text = fmt::format("{} gives {}; next other division, {}, gives {}", best.layout.describe(),

@@ -1,5 +1,8 @@
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <type_traits>
+
 #include "models/llm/layer_parts.hpp"
 #include "sim/planner/search.hpp"
 
@@ -8,7 +11,8 @@ namespace {
 
 /// Weights of one part of `model` that share a scale along the input; 0: none.
 std::int64_t scale_group(const ServedModel& model, Part part) {
-  return stays_sixteen_bit(model.architecture, model.weights, part) ? 0 : model.weights.group;
+  const WeightFormat* stored = part_format(model.architecture, model.weights, part);
+  return stored ? stored->group : 0;
 }
 
 std::optional<std::string> obstacle(const GroupedQueryAttention& attention, const ServedModel& model,
@@ -76,9 +80,11 @@ std::optional<std::string> obstacle(const PlainMlp& mlp, const ServedModel& mode
   return width_obstacle("the MLP", mlp.intermediate, scale_group(model, Part::mlp), tp);
 }
 
-std::optional<std::string> obstacle(const MixtureOfExperts& moe, const ServedModel& model, int tp) {
+std::optional<std::string> obstacle(const MixtureOfExperts& moe, const ServedModel& model, int tp, int ep) {
+  if (moe.experts % ep != 0) return fmt::format("{} experts are not divisible by ep {}", moe.experts, ep);
   const std::int64_t group = model.weights.pads_experts ? 0 : scale_group(model, Part::experts);
-  if (auto reason = width_obstacle("an expert", moe.intermediate, group, tp)) return reason;
+  if (ep == 1)
+    if (auto reason = width_obstacle("an expert", moe.intermediate, group, tp)) return reason;
   return width_obstacle("the shared expert", moe.shared_intermediate, scale_group(model, Part::shared_expert),
                         tp);
 }
@@ -87,16 +93,39 @@ std::optional<std::string> obstacle(const std::monostate&, const ServedModel&, i
   return std::nullopt;
 }
 
+bool has_experts(const Architecture& architecture) {
+  return std::any_of(architecture.kinds.begin(), architecture.kinds.end(), [](const LayerKind& kind) {
+    return std::holds_alternative<MixtureOfExperts>(kind.feed_forward);
+  });
+}
+
 }  // namespace
 
 std::optional<std::string> tensor_parallel_obstacle(const ServedModel& model, int tp) {
-  if (tp == 1) return std::nullopt;
-  const auto check = [&](const auto& part) { return obstacle(part, model, tp); };
+  return cut_obstacle(model, {tp, 1});
+}
+
+std::optional<std::string> cut_obstacle(const ServedModel& model, LayerCut cut) {
+  const auto tp = static_cast<int>(cut.tensor_parallel), ep = static_cast<int>(cut.expert_parallel);
+  if (tp == 1 && ep == 1) return std::nullopt;
+  if (ep != 1 && ep != tp) return fmt::format("ep {} is neither 1 nor tp, which is {}", ep, tp);
+  if (ep > 1 && !has_experts(model.architecture)) return "the model has no experts to divide";
+  const auto check = [&]<class PartOfLayer>(const PartOfLayer& part) {
+    if constexpr (std::is_same_v<PartOfLayer, MixtureOfExperts>)
+      return obstacle(part, model, tp, ep);
+    else
+      return obstacle(part, model, tp);
+  };
   for (const LayerKind& kind : model.architecture.kinds) {
     if (auto reason = std::visit(check, kind.mixer)) return reason;
     if (auto reason = std::visit(check, kind.feed_forward)) return reason;
   }
   return std::nullopt;
+}
+
+std::vector<int> expert_degrees(const ServedModel& model, int tp) {
+  if (tp == 1 || !has_experts(model.architecture)) return {1};
+  return {1, tp};
 }
 
 }  // namespace sextant

@@ -44,12 +44,12 @@ constexpr double GB = 1e9;
       best.kv_tokens));
 }
 
-/// Of layouts ordered by estimate, the best of each tp x pp x dp first, then the next best of all, `most`
-/// together: an estimate may err between divisions more than within one.
+/// Of layouts ordered by estimate, the best of each tp x pp x dp x ep first, then the next best of all,
+/// `most` together: an estimate may err between divisions more than within one.
 std::vector<EstimatedLayout> most_promising(std::vector<EstimatedLayout> layouts, std::size_t most) {
-  std::set<std::array<int, 3>> divisions;
+  std::set<std::array<int, 4>> divisions;
   std::stable_partition(layouts.begin(), layouts.end(), [&](const EstimatedLayout& e) {
-    return divisions.insert({e.layout.tp, e.layout.pp, e.layout.dp}).second;
+    return divisions.insert({e.layout.tp, e.layout.pp, e.layout.dp, e.layout.ep}).second;
   });
   if (layouts.size() > most) layouts.resize(most);
   return layouts;

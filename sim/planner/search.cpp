@@ -16,9 +16,10 @@ namespace {
 constexpr double GB = 1e9;
 
 Layout make_layout(const std::vector<std::vector<GpuGroup>>& pipelines,
-                   const std::vector<std::vector<int>>& splits, int tp) {
+                   const std::vector<std::vector<int>>& splits, LayerCut cut) {
   Layout layout;
-  layout.tp = tp;
+  layout.tp = static_cast<int>(cut.tensor_parallel);
+  layout.ep = static_cast<int>(cut.expert_parallel);
   layout.pp = static_cast<int>(pipelines.front().size());
   layout.dp = static_cast<int>(pipelines.size());
   for (std::size_t r = 0; r < pipelines.size(); ++r) {
@@ -28,6 +29,10 @@ Layout make_layout(const std::vector<std::vector<GpuGroup>>& pipelines,
     layout.replicas.push_back(std::move(stages));
   }
   return layout;
+}
+
+std::string ep_text(int ep) {
+  return ep > 1 ? fmt::format(", ep {}", ep) : "";
 }
 
 /// Throughputs within a percent count as equal (an open loop's demand caps them): then the faster token
@@ -41,7 +46,8 @@ bool better_estimate(const EstimatedLayout& a, const EstimatedLayout& b) {
 
 /// Groups in the order in which they are worth taking: the fastest first, then those with more memory; alike
 /// ones stay in cluster order.
-std::vector<GpuGroup> fastest_first(const SearchContext& context, std::vector<GpuGroup> groups, int tp) {
+std::vector<GpuGroup> fastest_first(const SearchContext& context, std::vector<GpuGroup> groups,
+                                    LayerCut cut) {
   struct Ranked {
     double seconds, bytes;
     std::string signature;
@@ -53,7 +59,7 @@ std::vector<GpuGroup> fastest_first(const SearchContext& context, std::vector<Gp
   for (GpuGroup& group : groups) {
     std::string name = signature(cluster, {group});
     const auto [place, is_new] = known.try_emplace(name, 0);
-    if (is_new) place->second = group_seconds(context, group, tp);
+    if (is_new) place->second = group_seconds(context, group, cut);
     double bytes = std::numeric_limits<double>::infinity();
     for (const int gpu : group.gpus) bytes = std::min(bytes, cluster.gpu(gpu).memory_bytes.value);
     ranked.push_back({place->second, bytes, std::move(name), std::move(group)});
@@ -67,10 +73,12 @@ std::vector<GpuGroup> fastest_first(const SearchContext& context, std::vector<Gp
   return groups;
 }
 
-/// The layouts of one tp and pp: every placement and split of one replica, and several replicas of the best.
+/// The layouts of one tp, ep and pp: every placement and split of one replica, and several replicas of the
+/// best.
 class DegreeSearch {
  public:
-  DegreeSearch(const SearchContext& context, SearchResult& result) : context_(context), result_(result) {}
+  DegreeSearch(const SearchContext& context, SearchResult& result, int ep)
+      : context_(context), result_(result), ep_(ep) {}
 
   void try_degrees(int tp, int pp, const std::vector<GpuGroup>& groups) {
     bool fits = false;
@@ -79,7 +87,7 @@ class DegreeSearch {
     const Cluster& cluster = context_.scenario.cluster;
     for (const auto& pipeline : pipelines(cluster, groups, pp, most_placements)) {
       for (const auto& split : splits(pipeline, tp, failure)) {
-        const Layout layout = make_layout({pipeline}, {split}, tp);
+        const Layout layout = make_layout({pipeline}, {split}, {tp, ep_});
         if (add(layout, nearest, failure)) fits = true;
       }
     }
@@ -87,12 +95,12 @@ class DegreeSearch {
     const std::vector<Replica> replicas =
         fits ? best_replicas(tp, pp, groups, largest, failure) : std::vector<Replica>{};
     for (int dp = 2; dp <= static_cast<int>(replicas.size()); ++dp)
-      if (worth_trying(dp, largest)) add(replicated(replicas, dp, tp), nearest, failure);
+      if (worth_trying(dp, largest)) add(replicated(replicas, dp, {tp, ep_}), nearest, failure);
     if (fits) return;
     if (nearest)
       result_.rejections.push_back(*nearest);
     else if (!failure.empty())
-      result_.rejections.push_back({fmt::format("tp {} x pp {}", tp, pp), failure, 0});
+      result_.rejections.push_back({fmt::format("tp {} x pp {}{}", tp, pp, ep_text(ep_)), failure, 0});
   }
 
  private:
@@ -104,14 +112,14 @@ class DegreeSearch {
     std::vector<int> split;
   };
 
-  static Layout replicated(const std::vector<Replica>& replicas, int dp, int tp) {
+  static Layout replicated(const std::vector<Replica>& replicas, int dp, LayerCut cut) {
     std::vector<std::vector<GpuGroup>> pipelines;
     std::vector<std::vector<int>> splits;
     for (int r = 0; r < dp; ++r) {
       pipelines.push_back(replicas[static_cast<std::size_t>(r)].pipeline);
       splits.push_back(replicas[static_cast<std::size_t>(r)].split);
     }
-    return make_layout(pipelines, splits, tp);
+    return make_layout(pipelines, splits, cut);
   }
 
   /// Pipelines out of the groups, one after another: each the best that is left, by the estimate of it alone.
@@ -145,7 +153,7 @@ class DegreeSearch {
         estimates_.try_emplace(signature(context_.scenario.cluster, replica.pipeline));
     if (!is_new) return place->second;
     try {
-      place->second = estimate(context_, make_layout({replica.pipeline}, {replica.split}, tp));
+      place->second = estimate(context_, make_layout({replica.pipeline}, {replica.split}, {tp, ep_}));
     } catch (const InputError& error) {
       failure = error.what();
     }
@@ -165,7 +173,7 @@ class DegreeSearch {
     if (known != splits_.end()) return known->second;
     std::vector<std::vector<int>>& worth = splits_[key];
     try {
-      worth = splits_worth_trying(context_, pipeline, tp);
+      worth = splits_worth_trying(context_, pipeline, {tp, ep_});
     } catch (const InputError& error) {
       failure = error.what();
     }
@@ -190,6 +198,7 @@ class DegreeSearch {
 
   const SearchContext& context_;
   SearchResult& result_;
+  int ep_;
   std::map<std::string, std::vector<std::vector<int>>> splits_;  // by signature
   std::map<std::string, EstimatedLayout> estimates_;             // of one replica alone, by signature
 };
@@ -206,6 +215,7 @@ Rejection memory_rejection(const Layout& layout, const std::vector<StageMemory>&
   rejection.layout = layout.tp > 1 && layout.pp > 1 ? fmt::format("tp {} x pp {}", layout.tp, layout.pp)
                      : layout.tp > 1                ? fmt::format("tp {}", layout.tp)
                                                     : fmt::format("pp {}", layout.pp);
+  rejection.layout += ep_text(layout.ep);
   rejection.shortfall_bytes = -budget.for_kv();
   if (budget.weights > budget.device)
     rejection.reason = fmt::format("{} needs {:.1f} GB of weights, the GPU has {:.1f}", stage,
@@ -228,15 +238,18 @@ SearchResult search_layouts(const SearchContext& context) {
   SearchResult result;
   const int gpus = static_cast<int>(context.scenario.cluster.gpus().size());
   const int layers = context.scenario.model.architecture.layer_count();
-  DegreeSearch search(context, result);
   for (int tp = 1; tp <= gpus; ++tp) {
-    if (const auto reason = tensor_parallel_obstacle(context.scenario.model, tp)) {
-      result.rejections.push_back({fmt::format("tp {}", tp), *reason, 0});
-      continue;
+    for (const int ep : expert_degrees(context.scenario.model, tp)) {
+      if (const auto reason = cut_obstacle(context.scenario.model, {tp, ep})) {
+        result.rejections.push_back({fmt::format("tp {}{}", tp, ep_text(ep)), *reason, 0});
+        continue;
+      }
+      const std::vector<GpuGroup> groups =
+          fastest_first(context, gpu_groups(context.scenario.cluster, tp), {tp, ep});
+      DegreeSearch search(context, result, ep);
+      for (int pp = 1; pp <= static_cast<int>(groups.size()) && pp <= layers; ++pp)
+        search.try_degrees(tp, pp, groups);
     }
-    const std::vector<GpuGroup> groups = fastest_first(context, gpu_groups(context.scenario.cluster, tp), tp);
-    for (int pp = 1; pp <= static_cast<int>(groups.size()) && pp <= layers; ++pp)
-      search.try_degrees(tp, pp, groups);
   }
   std::stable_sort(result.layouts.begin(), result.layouts.end(), better_estimate);
   return result;
@@ -253,8 +266,8 @@ Layout fixed_layout(const Scenario& scenario, const FixedDeployment& fixed) {
   for (const int count : counts) sum += count;
   if (sum != layers)
     refuse(fmt::format("found {} layers in all stages, expected the model's {}", sum, layers));
-  if (const auto reason = tensor_parallel_obstacle(scenario.model, fixed.tp))
-    refuse(fmt::format("tp {}: {}", fixed.tp, *reason));
+  if (const auto reason = cut_obstacle(scenario.model, {fixed.tp, fixed.ep}))
+    refuse(fmt::format("tp {}{}: {}", fixed.tp, ep_text(fixed.ep), *reason));
 
   std::vector<int> gpus;
   if (fixed.placement.empty()) {
@@ -282,7 +295,7 @@ Layout fixed_layout(const Scenario& scenario, const FixedDeployment& fixed) {
     refuse(fmt::format("found {} GPUs in the cluster, expected tp x pp x dp, which is {}",
                        cluster.gpus().size(), needed));
 
-  Layout layout{fixed.tp, fixed.pp, fixed.dp, {}};
+  Layout layout{fixed.tp, fixed.pp, fixed.dp, {}, fixed.ep};
   const std::vector<LayerRange> stage_layers = ranges(counts);
   auto next = gpus.begin();
   for (int r = 0; r < fixed.dp; ++r) {

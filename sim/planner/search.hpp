@@ -49,7 +49,7 @@ struct SearchResult {
   std::vector<Rejection> rejections;
 };
 
-/// Every tp x pp x dp the cluster can hold, each with the placements and splits worth trying.
+/// Every tp x pp x dp x ep the cluster can hold, each with the placements and splits worth trying.
 SearchResult search_layouts(const SearchContext&);
 
 /// The one layout of a fixed deployment. Throws InputError if its GPUs or layers do not exist or do not add
@@ -61,6 +61,12 @@ Layout fixed_layout(const Scenario&, const FixedDeployment&);
 
 /// Why a model cannot be cut `tp` ways, in words; nullopt if it can.
 std::optional<std::string> tensor_parallel_obstacle(const ServedModel&, int tp);
+/// The same where the group divides the experts too, each whole.
+std::optional<std::string> cut_obstacle(const ServedModel&, LayerCut);
+
+/// Ways for a tensor-parallel group to divide the experts that are worth trying: 1, and tp where the model
+/// has experts.
+std::vector<int> expert_degrees(const ServedModel&, int tp);
 
 /// Names a pipeline up to the exchange of equal nodes: two with one signature do the same.
 std::string signature(const Cluster&, const std::vector<GpuGroup>& pipeline);
@@ -75,13 +81,13 @@ std::vector<std::vector<GpuGroup>> pipelines(const Cluster&, const std::vector<G
 
 /// Seconds of work that one mean request gives a group that holds the whole model (whether it can or not), at
 /// the pace of its slowest GPU; infinity where a profile lacks an operator.
-double group_seconds(const SearchContext&, const GpuGroup&, int tp);
+double group_seconds(const SearchContext&, const GpuGroup&, LayerCut);
 
 /// Layer counts worth trying on a pipeline: vLLM's even split, and every split on the Pareto front of
 /// (slowest stage, KV tokens) around the one that balances the stages' work. Those that leave no KV room
 /// anywhere are left out.
 std::vector<std::vector<int>> splits_worth_trying(const SearchContext&, const std::vector<GpuGroup>& pipeline,
-                                                  int tp);
+                                                  LayerCut);
 
 /// Why the stage that lacks most memory does not fit: "stage 0 needs 108.6 GB of weights, the GPU has 102.6".
 Rejection memory_rejection(const Layout&, const std::vector<StageMemory>&);

@@ -62,7 +62,8 @@ std::pair<std::vector<double>, double> kind_seconds(const SearchContext& context
   const Architecture& architecture = context.scenario.model.architecture;
   std::vector<double> kinds;
   for (const int i : examples_of_kinds(architecture))
-    kinds.push_back(request_work(context, {{i, i + 1}, whole.tensor_parallel, false, false}, device, link));
+    kinds.push_back(request_work(
+        context, {{i, i + 1}, whole.tensor_parallel, false, false, whole.expert_parallel}, device, link));
   double layers = 0;
   for (const int kind : architecture.layers) layers += kinds[static_cast<std::size_t>(kind)];
   return {kinds, request_work(context, whole, device, link) - layers};
@@ -74,13 +75,14 @@ double layer_bytes(const StageWeights& weights) {
 }
 
 StageLoad stage_load(const SearchContext& context, const std::vector<GpuGroup>& pipeline, std::size_t s,
-                     int tp) {
+                     LayerCut cut) {
   const Scenario& scenario = context.scenario;
   const Architecture& architecture = scenario.model.architecture;
   const int layers = architecture.layer_count();
   const GpuGroup& group = pipeline[s];
+  const std::int64_t tp = cut.tensor_parallel, ep = cut.expert_parallel;
   const LinkProfile joined = tp > 1 ? context.machine.group_link(group.gpus) : LinkProfile{};
-  const StageShape whole{{0, layers}, tp, s == 0, s + 1 == pipeline.size()};
+  const StageShape whole{{0, layers}, tp, s == 0, s + 1 == pipeline.size(), ep};
   StageLoad load;
   std::vector<double> seconds;
   double slowest = -1;
@@ -95,10 +97,10 @@ StageLoad stage_load(const SearchContext& context, const std::vector<GpuGroup>& 
   }
   std::vector<StagePlacement> one(pipeline.size(), {{0, 0}, group.gpus});
   one[s].layers = {0, layers};
-  const StageMemory full =
-      replica_memory(scenario.model, scenario.engine, context.machine.engine(), scenario.cluster, one, tp)[s];
+  const StageMemory full = replica_memory(scenario.model, scenario.engine, context.machine.engine(),
+                                          scenario.cluster, one, cut)[s];
   for (int i = 0; i < layers; ++i) {
-    const StageShape layer{{i, i + 1}, tp, false, false};
+    const StageShape layer{{i, i + 1}, tp, false, false, ep};
     const double state = sequence_cache(architecture, scenario.model.kv, layer).state *
                          static_cast<double>(scenario.engine.max_num_seqs);
     const auto kind = static_cast<std::size_t>(architecture.layers[static_cast<std::size_t>(i)]);
@@ -219,14 +221,15 @@ void add_between(std::set<std::vector<int>>& all, const std::vector<int>& from, 
 
 }  // namespace
 
-double group_seconds(const SearchContext& context, const GpuGroup& group, int tp) {
+double group_seconds(const SearchContext& context, const GpuGroup& group, LayerCut cut) {
   const int layers = context.scenario.model.architecture.layer_count();
+  const std::int64_t tp = cut.tensor_parallel;
   try {
     const LinkProfile link = tp > 1 ? context.machine.group_link(group.gpus) : LinkProfile{};
     double slowest = 0;
     for (const int device : group.gpus)
-      slowest = std::max(
-          slowest, request_work(context, {{0, layers}, tp, true, true}, device, tp > 1 ? &link : nullptr));
+      slowest = std::max(slowest, request_work(context, {{0, layers}, tp, true, true, cut.expert_parallel},
+                                               device, tp > 1 ? &link : nullptr));
     return slowest;
   } catch (const InputError&) {
     return std::numeric_limits<double>::infinity();
@@ -234,12 +237,12 @@ double group_seconds(const SearchContext& context, const GpuGroup& group, int tp
 }
 
 std::vector<std::vector<int>> splits_worth_trying(const SearchContext& context,
-                                                  const std::vector<GpuGroup>& pipeline, int tp) {
+                                                  const std::vector<GpuGroup>& pipeline, LayerCut cut) {
   const int layers = context.scenario.model.architecture.layer_count();
   const std::size_t stages = pipeline.size();
   if (stages == 1) return {{layers}};
   std::vector<StageLoad> loads;
-  for (std::size_t s = 0; s < stages; ++s) loads.push_back(stage_load(context, pipeline, s, tp));
+  for (std::size_t s = 0; s < stages; ++s) loads.push_back(stage_load(context, pipeline, s, cut));
   const std::vector<int> even = even_split(layers, static_cast<int>(stages));
   // A stage over its memory is worse than any stage that is slow.
   constexpr double over_memory = 1e12;

@@ -54,6 +54,23 @@ ServedModel read_model(const JsonValue& value) {
   return model;
 }
 
+/// `ep`, or vLLM's `enable_expert_parallel`, which divides the experts among the whole tensor-parallel group.
+int read_expert_parallel(const JsonObject& object, const FixedDeployment& deployment) {
+  const auto degree = object.find("ep"), enabled = object.find("enable_expert_parallel");
+  const int by_switch = enabled && enabled->boolean() ? deployment.tp : 1;
+  if (!degree) return by_switch;
+  const auto ep = static_cast<int>(degree->integer({1, 1e6}));
+  if (ep != 1 && ep != deployment.tp)
+    degree->fail(fmt::format(
+        "found {}, expected 1 or tp, which is {}{}", ep, deployment.tp,
+        ep > deployment.tp ? ": experts shared by data-parallel attention (vLLM's --data-parallel-size with "
+                             "--enable-expert-parallel), whose ranks step in lock-step, are not simulated"
+                           : ""));
+  if (enabled && ep != by_switch)
+    enabled->fail(fmt::format("found {}, expected what ep {} says", enabled->boolean(), ep));
+  return ep;
+}
+
 std::optional<FixedDeployment> read_deployment(const JsonValue& value) {
   if (value.is_text()) {
     if (value.text() != "search")
@@ -67,6 +84,7 @@ std::optional<FixedDeployment> read_deployment(const JsonValue& value) {
   deployment.tp = static_cast<int>(object.integer_or("tp", 1, degree));
   deployment.pp = static_cast<int>(object.integer_or("pp", 1, degree));
   deployment.dp = static_cast<int>(object.integer_or("dp", 1, degree));
+  deployment.ep = read_expert_parallel(object, deployment);
   if (const auto layers = object.find("layers")) {
     for (const JsonValue& count : layers->array())
       deployment.layers.push_back(static_cast<int>(count.integer({1, 1e6})));

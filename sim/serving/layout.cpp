@@ -8,12 +8,13 @@ std::string Layout::split() const {
   std::string text;
   if (replicas.empty()) return text;
   for (const StagePlacement& stage : replicas.front())
-    text += (text.empty() ? "" : "/") + std::to_string(stage.layers.size());
+    text.append(text.empty() ? "" : "/").append(std::to_string(stage.layers.size()));
   return text;
 }
 
 std::string Layout::describe() const {
-  return fmt::format("tp {} x pp {} x dp {}{}", tp, pp, dp, pp > 1 ? ", layers " + split() : "");
+  return fmt::format("tp {} x pp {} x dp {}{}{}", tp, pp, dp, ep > 1 ? fmt::format(", ep {}", ep) : "",
+                     pp > 1 ? ", layers " + split() : "");
 }
 
 std::vector<int> even_split(int layers, int stages) {

@@ -16,8 +16,9 @@ namespace {
 /// A sampled token's id on its way back to the first stage.
 constexpr double bytes_per_token_id = 4;
 
-StageShape shape_of(const std::vector<StagePlacement>& stages, std::size_t index, int tp) {
-  return {stages[index].layers, tp, index == 0, index + 1 == stages.size()};
+StageShape shape_of(const std::vector<StagePlacement>& stages, std::size_t index, LayerCut cut) {
+  return {stages[index].layers, cut.tensor_parallel, index == 0, index + 1 == stages.size(),
+          cut.expert_parallel};
 }
 
 }  // namespace
@@ -113,19 +114,21 @@ const std::shared_ptr<const GpuProfile>& Machine::profile(int device) const {
 
 std::vector<StageMemory> replica_memory(const ServedModel& model, const EngineOptions& options,
                                         const EngineProfile& engine, const Cluster& cluster,
-                                        const std::vector<StagePlacement>& stages, int tp) {
+                                        const std::vector<StagePlacement>& stages, LayerCut cut) {
   const BatchLimits limits{options.max_num_batched_tokens, options.max_num_seqs};
   std::vector<StageMemory> result;
   for (std::size_t s = 0; s < stages.size(); ++s) {
     StageMemory memory;
-    memory.shape = shape_of(stages, s, tp);
+    memory.shape = shape_of(stages, s, cut);
     memory.weights = stage_weights(model.architecture, model.weights, memory.shape);
     const int neighbours = (s > 0 ? 1 : 0) + (s + 1 < stages.size() ? 1 : 0);
     for (const int device : stages[s].gpus) {
-      MemoryBudget budget = memory_budget(model.architecture, model.weights, model.kv, memory.shape, limits,
-                                          engine.memory, cluster.gpu(device).memory_bytes.value,
-                                          options.gpu_memory_utilization, neighbours + (tp > 1 ? 1 : 0));
-      if (model.drafter && s + 1 == stages.size()) model.drafter->take_memory(budget, tp);
+      MemoryBudget budget =
+          memory_budget(model.architecture, model.weights, model.kv, memory.shape, limits, engine.memory,
+                        cluster.gpu(device).memory_bytes.value, options.gpu_memory_utilization,
+                        neighbours + (cut.tensor_parallel > 1 ? 1 : 0));
+      if (model.drafter && s + 1 == stages.size())
+        model.drafter->take_memory(budget, static_cast<int>(cut.tensor_parallel));
       if (memory.device == -1 || budget.for_kv() < memory.budget.for_kv()) {
         memory.budget = budget;
         memory.device = device;
@@ -181,12 +184,13 @@ PassShape decode_pass(const EngineOptions& engine, std::int64_t batch, double co
 }
 
 ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine,
-                           const std::vector<StagePlacement>& stages, int tp, CostLevel level)
+                           const std::vector<StagePlacement>& stages, LayerCut cut, CostLevel level)
     : engine_(machine.engine()), level_(level) {
   const Cluster& cluster = machine.cluster();
+  const auto tp = static_cast<int>(cut.tensor_parallel);
   for (std::size_t s = 0; s < stages.size(); ++s) {
     const StageOperators operators =
-        stage_operators(model.architecture, model.weights, model.kv, shape_of(stages, s, tp));
+        stage_operators(model.architecture, model.weights, model.kv, shape_of(stages, s, cut));
     Stage stage;
     stage.hop_bytes_per_token = s + 1 < stages.size() ? operators.hop_bytes_per_token : bytes_per_token_id;
     const LinkProfile group = tp > 1 ? machine.group_link(stages[s].gpus) : LinkProfile{};

@@ -60,7 +60,7 @@ struct StageMemory {
 
 /// Memory of every stage of a replica. Does not throw where it does not fit: budget.fits() tells.
 std::vector<StageMemory> replica_memory(const ServedModel&, const EngineOptions&, const EngineProfile&,
-                                        const Cluster&, const std::vector<StagePlacement>&, int tp);
+                                        const Cluster&, const std::vector<StagePlacement>&, LayerCut);
 
 /// KV blocks of the replica that requests can have: those of its tightest stage, as vLLM takes the minimum
 /// over workers, less those the engine keeps.
@@ -74,7 +74,7 @@ PassShape decode_pass(const EngineOptions&, std::int64_t batch, double context);
 /// further token it drafts, over the batch's requests (vllm/v1/spec_decode/eagle.py, propose).
 class ReplicaModel final : public PipelineModel {
  public:
-  ReplicaModel(const ServedModel&, const Machine&, const std::vector<StagePlacement>&, int tp,
+  ReplicaModel(const ServedModel&, const Machine&, const std::vector<StagePlacement>&, LayerCut,
                CostLevel level = {});
 
   int stages() const override { return static_cast<int>(stages_.size()); }

@@ -20,6 +20,7 @@ void add_candidate(const Candidate& best, Json& row) {
   row["tp"] = layout.tp;
   row["pp"] = layout.pp;
   row["dp"] = layout.dp;
+  row["ep"] = layout.ep;
   row["split"] = layout.split();
   row["kv_tokens"] = best.kv_tokens;
   for (const auto& [name, value] : named_metrics(best.metrics)) row[name] = finite(value);

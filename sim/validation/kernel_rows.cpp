@@ -18,6 +18,8 @@ namespace {
 constexpr double us_per_second = 1e6;
 /// More sequences in one kernel are no measurement of this world.
 constexpr std::int64_t most_sequences = 1 << 20;
+/// Every token takes its experts at random, all alike.
+constexpr auto uniform_routing = "uniform";
 
 Prediction prediction_of(const OperatorTime& time) {
   const double us = time.seconds * us_per_second;
@@ -86,6 +88,8 @@ Outcome predict(const MoeRow& row, const GpuProfile& profile) {
   const MoeShape shape{row.hidden, row.intermediate, row.experts, row.topk, row.tp, row.ep, row.dtype, true};
   if (!balanced && row.ep > 1) {
     RoutingRule routing = shipped_operator_rules().routing;
+    if (row.distribution == uniform_routing)
+      return prediction_of(divided_moe_time(profile, shape, static_cast<double>(row.tokens), routing));
     if (const auto exponent = exponent_of(row.distribution)) routing.exponent.value = *exponent;
     return prediction_of(moe_time(profile, shape, static_cast<double>(row.tokens), routing));
   }

@@ -98,8 +98,8 @@ StepRows::~StepRows() = default;
 
 StepRows::Setup& StepRows::setup(const StepRow& row, const std::string& gpu) {
   const std::string engine = row.engine.empty() ? "bare" : row.engine;
-  const std::string key =
-      fmt::format("{}|{}|{}|{}|{}|{}|{}", gpu, row.model, row.weights, row.kv, row.tp, row.pp, engine);
+  const std::string key = fmt::format("{}|{}|{}|{}|{}|{}|{}|{}", gpu, row.model, row.weights, row.kv, row.tp,
+                                      row.pp, row.ep, engine);
   const auto found = setups_.find(key);
   if (found != setups_.end()) return found->second;
   Setup made;
@@ -108,11 +108,13 @@ StepRows::Setup& StepRows::setup(const StepRow& row, const std::string& gpu) {
   made.scenario.model.kv = kv_format(row.kv == "fp16" ? "bf16" : row.kv);
   if (row.tp > most_degree || row.pp > most_degree)
     throw InputError(fmt::format("tp {} x pp {}, expected fewer GPUs", row.tp, row.pp));
+  if (row.ep != 1 && row.ep != row.tp)
+    throw InputError(fmt::format("ep {}, expected 1 or tp, which is {}", row.ep, row.tp));
   made.scenario.cluster = usual_node(gpu, row.tp * row.pp);
   made.machine = std::make_unique<Machine>(made.scenario.cluster, engine, profiles_.finder());
-  const Layout layout = fixed_layout(made.scenario, {row.tp, row.pp, 1, {}, {}});
+  const Layout layout = fixed_layout(made.scenario, {row.tp, row.pp, 1, {}, {}, row.ep});
   for (const double level : {0.0, 1.0, -1.0})
-    made.models.emplace_back(made.scenario.model, *made.machine, layout.replicas.front(), row.tp,
+    made.models.emplace_back(made.scenario.model, *made.machine, layout.replicas.front(), layout.cut(),
                              all_at(level));
   made.untouched = made.models.front();
   return setups_.emplace(key, std::move(made)).first->second;

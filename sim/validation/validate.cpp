@@ -154,10 +154,10 @@ class RowByRow {
                                    where(), row.stage_ms.size(), row.pp));
     const std::string phase =
         row.graph.has_value() && !*row.graph ? row.phase + " without graphs" : row.phase;
-    const std::string shape =
-        fmt::format("{} {} kv {} tp {} pp {} {} batch {} context {} microbatches {}{}", row.model,
-                    row.weights, row.kv, row.tp, row.pp, phase, row.batch, row.context, row.microbatches,
-                    row.engine.empty() ? "" : " " + row.engine);
+    const std::string shape = fmt::format(
+        "{} {} kv {} tp {} pp {}{} {} batch {} context {} microbatches {}{}", row.model, row.weights, row.kv,
+        row.tp, row.pp, row.ep > 1 ? fmt::format(" ep {}", row.ep) : "", phase, row.batch, row.context,
+        row.microbatches, row.engine.empty() ? "" : " " + row.engine);
     PredictedRound round;
     const Outcome outcome = attempt([&]() -> Outcome {
       round = steps_.predict(row, measurement_->gpu);

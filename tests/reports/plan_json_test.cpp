@@ -98,8 +98,8 @@ TEST(PlanCsv, HasOneRowPerCandidateAndAsManyFieldsAsItsHeader) {
   EXPECT_FALSE(std::getline(csv, rest));
   // The example's GPUs are "node-a/gpu0, node-b/gpu0": quoted, with one comma inside.
   EXPECT_EQ(std::count(first.begin(), first.end(), ','), std::count(header.begin(), header.end(), ',') + 1);
-  EXPECT_TRUE(header.starts_with("rank,tp,pp,dp,split,gpus,"));
-  EXPECT_TRUE(first.starts_with("1,1,2,1,63/63,\"node-a/gpu0, node-b/gpu0\",131952,"));
+  EXPECT_TRUE(header.starts_with("rank,tp,pp,dp,ep,split,gpus,"));
+  EXPECT_TRUE(first.starts_with("1,1,2,1,1,63/63,\"node-a/gpu0, node-b/gpu0\",131952,"));
   EXPECT_NE(second.find("\"a, \"\"quoted\"\" one\""), std::string::npos);
 }
 

@@ -2,7 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
+#include <map>
+#include <vector>
 
 #include "models/cost/operator_work.hpp"
 #include "models/llm/catalogue.hpp"
@@ -58,6 +63,82 @@ TEST(FullestRank, GrowsWithSkewAndRanks) {
 TEST(FullestRank, SetsTheWork) {
   const MoeShape shape{1000, 2000, 8, 2, 1, 2, "bf16"};
   EXPECT_DOUBLE_EQ(moe_work(shape, skewed_routing, 2, 1000, 1.5).flops, 1500 * 2 * 6e6);
+}
+
+/// What the fullest of `ranks` GPUs gets over its equal share, by every way in which `tokens` tokens can take
+/// `topk` of the experts; GPU r holds experts [r, r + 1) x experts / ranks.
+double enumerated(int experts, int topk, int ranks, int tokens) {
+  std::map<std::vector<int>, double> ways = {{std::vector<int>(static_cast<std::size_t>(ranks), 0), 1}};
+  for (int token = 0; token < tokens; ++token) {
+    std::map<std::vector<int>, double> next;
+    for (unsigned taken = 0; taken < (1u << experts); ++taken) {
+      if (std::popcount(taken) != topk) continue;
+      for (const auto& [loads, count] : ways) {
+        std::vector<int> sum = loads;
+        for (int e = 0; e < experts; ++e)
+          if (taken >> e & 1) ++sum[static_cast<std::size_t>(e / (experts / ranks))];
+        next[sum] += count;
+      }
+    }
+    ways = std::move(next);
+  }
+  double all = 0, fullest = 0;
+  for (const auto& [loads, count] : ways) {
+    all += count;
+    fullest += count * *std::max_element(loads.begin(), loads.end());
+  }
+  return fullest / all / (static_cast<double>(tokens) * topk / ranks);
+}
+
+// Two tokens, each with one of four experts on two GPUs: both on the same one half of the time, so 1.5 pairs
+// on the fullest of 1 each. Two of four experts: (2, 0), (1, 1), (0, 2) in 1, 4, 1 of 6 ways; two such tokens
+// put 2, 3 or 4 pairs on the fullest in 18, 16, 2 of 36 ways: 92 / 36, of 2 each.
+TEST(FullestRankByChance, AgreesWithEveryWayThereIs) {
+  EXPECT_DOUBLE_EQ(enumerated(4, 1, 2, 2), 1.5);
+  EXPECT_DOUBLE_EQ(enumerated(4, 2, 2, 2), 92.0 / 72);
+  for (const auto& [experts, topk, ranks, tokens] : std::vector<std::array<int, 4>>{{4, 1, 2, 2},
+                                                                                    {4, 2, 2, 2},
+                                                                                    {8, 2, 2, 1},
+                                                                                    {8, 2, 2, 8},
+                                                                                    {8, 2, 4, 3},
+                                                                                    {8, 2, 4, 8},
+                                                                                    {8, 1, 4, 8},
+                                                                                    {12, 4, 4, 2},
+                                                                                    {12, 4, 4, 5},
+                                                                                    {8, 2, 8, 5},
+                                                                                    {8, 2, 8, 1}})
+    EXPECT_NEAR(
+        fullest_rank_by_chance(experts, topk, ranks, tokens) / enumerated(experts, topk, ranks, tokens), 1,
+        0.1)
+        << experts << " experts, " << topk << " a token, " << ranks << " GPUs, " << tokens << " tokens";
+}
+
+// 64 tokens with 8 of 128 experts on four GPUs: 128 pairs each, of variance 128 x 3/4 x 120/127 = 90.7; the
+// fullest lies quantile(3.625 / 4.25) = 1.0491 x sqrt(4/3) x 9.524 = 11.54 above: 1.0901. Ever evener with
+// more tokens, and even where every token takes every expert.
+TEST(FullestRankByChance, EvensOutWithTokens) {
+  EXPECT_NEAR(fullest_rank_by_chance(128, 8, 4, 64), 1.0901, 1e-4);
+  EXPECT_LT(fullest_rank_by_chance(128, 8, 4, 8192), 1.009);
+  EXPECT_DOUBLE_EQ(fullest_rank_by_chance(8, 8, 4, 16), 1);
+  EXPECT_DOUBLE_EQ(fullest_rank_by_chance(128, 8, 1, 64), 1);
+}
+
+// One token with one expert: the GPU that has it has all there is.
+TEST(FullestRankByChance, KnowsWholeTokens) {
+  EXPECT_DOUBLE_EQ(fullest_rank_by_chance(16, 1, 2, 1), 2);
+  EXPECT_DOUBLE_EQ(fullest_rank_by_chance(16, 1, 4, 1), 4);
+}
+
+// Of 128 experts 8 a token, 32 on each of four GPUs: 16 tokens meet 32 (1 - (1 - 1/16)^16) = 20.6 on each in
+// expectation; on the fullest, which gets f times its share, 32 (1 - (1 - f/16)^16).
+TEST(FullestRankByChance, TouchesMoreExperts) {
+  const MoeShape shape{2048, 768, 128, 8, 1, 4, "bf16"};
+  constexpr double expert_bytes = 3.0 * 2048 * 768 * 2;
+  EXPECT_NEAR(moe_work(shape, skewed_routing, 2, 16).streamed_bytes / expert_bytes, 20.606, 1e-3);
+  const double f = fullest_rank_by_chance(128, 8, 4, 16);
+  EXPECT_NEAR(f, 1.1803, 1e-4);  // 1 + 1.0491 x sqrt(4/3 x 32 x 3/4 x 120/127) / 32
+  EXPECT_NEAR(moe_work(shape, skewed_routing, 2, 16, f).streamed_bytes / expert_bytes,
+              32 * (1 - std::pow(1 - f / 16, 16)), 1e-6);
 }
 
 // Attention on one GPU, experts over eight: a token's 8 of 128 experts stand on 8 (1 - C(112,8)/C(128,8))

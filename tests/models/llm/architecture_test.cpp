@@ -209,6 +209,20 @@ TEST(Quantisation, SaysTheFormatAndWhatStaysInSixteenBit) {
             awq);
 }
 
+// NVIDIA's Model Optimizer writes quant_algo, and what it leaves out as patterns of module names.
+TEST(Quantisation, ReadsModelOptimizer) {
+  const auto of = [](const std::string& keys) {
+    return from(config("LlamaForCausalLM",
+                       R"(, "quantization_config": {"quant_method": "modelopt", )" + keys + "}"))
+        .quantisation;
+  };
+  EXPECT_EQ(of(R"("quant_algo": "NVFP4", "ignore": ["lm_head"])"), (Quantisation{"nvfp4", {}}));
+  EXPECT_EQ(of(R"("quant_algo": "FP8", "exclude_modules": ["lm_head", "*self_attn*"])"),
+            (Quantisation{"fp8", {Part::attention}}));
+  EXPECT_THAT(message_of([&] { of(R"("quant_algo": "MIXED_PRECISION")"); }),
+              HasSubstr("quantization_config.quant_algo: found \"MIXED_PRECISION\", expected"));
+}
+
 TEST(Quantisation, RefusesWhatNoFormatStandsFor) {
   EXPECT_THAT(
       message_of([] { from(quantised(R"("num_bits": 4, "type": "int", "strategy": "group")", "")); }),

@@ -92,6 +92,16 @@ std::string edited(std::size_t row, const std::string& from, const std::string& 
   return text.replace(text.find(from), from.size(), to);
 }
 
+// Experts are cut in width unless a row says otherwise; it says so again when written.
+TEST(Measurement, AStepMayDivideItsExperts) {
+  EXPECT_EQ(std::get<StepRow>(read(rows[11]).row).ep, 1);
+  const Measurement divided = read(edited(11, R"("tp":1)", R"("tp":2,"ep":2)"));
+  EXPECT_EQ(std::get<StepRow>(divided.row).ep, 2);
+  EXPECT_EQ(std::get<StepRow>(read(write_measurement(divided)).row).ep, 2);
+  EXPECT_EQ(write_measurement(read(rows[11])).find("\"ep\""), std::string::npos);
+  EXPECT_THAT(message(edited(11, R"("tp":1)", R"("tp":1,"ep":0)")), HasSubstr("rows: ep: found 0"));
+}
+
 TEST(Measurement, OnlyAnMlaModuleHasProjections) {
   EXPECT_THAT(message(edited(17, R"("projections":"fp8_block",)", "")),
               HasSubstr("rows: expected the key 'projections' of a whole module"));

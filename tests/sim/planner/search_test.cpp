@@ -44,6 +44,17 @@ TEST(Search, TensorParallelObstaclesOfExperts) {
   EXPECT_EQ(tensor_parallel_obstacle(served("llama-4-scout-17b-16e-fp8", "fp8-dynamic"), 2), std::nullopt);
 }
 
+// Whole experts hold whole groups of weights: Qwen3 30B in AWQ fits four ways by experts where the width does
+// not. A dense model has none to divide, and 8 experts do not go on 16 GPUs.
+TEST(Search, ExpertParallelObstacles) {
+  EXPECT_EQ(cut_obstacle(served("qwen3-30b-a3b", "awq-int4"), {4, 4}), std::nullopt);
+  EXPECT_EQ(cut_obstacle(served("llama-3.1-8b", "bf16"), {2, 2}), "the model has no experts to divide");
+  EXPECT_EQ(cut_obstacle(served("mixtral-8x7b", "bf16"), {16, 16}), "8 experts are not divisible by ep 16");
+  EXPECT_EQ(expert_degrees(served("mixtral-8x7b", "bf16"), 2), (std::vector<int>{1, 2}));
+  EXPECT_EQ(expert_degrees(served("mixtral-8x7b", "bf16"), 1), std::vector<int>{1});
+  EXPECT_EQ(expert_degrees(served("llama-3.1-8b", "bf16"), 2), std::vector<int>{1});
+}
+
 // 126 = 3 x 42; 80 over 3: vLLM gives the remainder to the stages before the last (27, 27, 26), 32 over 5:
 // 6,7,7,6... no: 32 = 5 x 6 + 2, the two before the last get one more: 6, 6, 7, 7, 6.
 TEST(Search, EvenSplitIsVllms) {
@@ -136,6 +147,7 @@ TEST(Search, FixedLayoutIsChecked) {
   EXPECT_EQ(refusal(R"({"pp": 2, "layers": [16, 15]})"),
             "deployment: found 31 layers in all stages, expected the model's 32");
   EXPECT_EQ(refusal(R"({"tp": 3})"), "deployment: tp 3: 32 attention heads are not divisible by 3");
+  EXPECT_EQ(refusal(R"({"tp": 2, "ep": 2})"), "deployment: tp 2, ep 2: the model has no experts to divide");
   EXPECT_EQ(refusal(R"({"pp": 2, "placement": ["node-a/gpu0", "node-a/gpu0"]})"),
             "deployment: placement: found the GPU 'node-a/gpu0' twice, expected each once");
   EXPECT_EQ(refusal(R"({"pp": 2, "placement": ["node-a/gpu0", "node-a/gpu9"]})").substr(0, 55),

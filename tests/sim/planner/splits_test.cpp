@@ -24,7 +24,7 @@ std::vector<std::vector<int>> splits(const std::string& model, const std::string
   const Machine machine(scenario.cluster, scenario.engine.profile);
   const SearchContext context{scenario, machine, summarise_workload(scenario.workload)};
   const auto orders = pipelines(scenario.cluster, gpu_groups(scenario.cluster, 1), cards, 1);
-  return splits_worth_trying(context, orders.front(), 1);
+  return splits_worth_trying(context, orders.front(), {1});
 }
 
 /// 10^9 parameters of each stage's layers.

@@ -65,6 +65,24 @@ TEST(Scenario, ChangeToAnUnknownPathNamesTheNearest) {
             "--set cluster.nodes[x]: found a malformed index, expected [0], [1], ... or [*]");
 }
 
+// vLLM's --enable-expert-parallel divides the experts among the whole tensor-parallel group.
+TEST(Scenario, ExpertParallelIsADegreeOrASwitch) {
+  EXPECT_EQ(read_scenario(document()).deployment->ep, 1);
+  EXPECT_EQ(changed("deployment.ep", "2").deployment->ep, 2);
+  EXPECT_EQ(changed("deployment.ep", "1").deployment->ep, 1);
+  EXPECT_EQ(changed("deployment.enable_expert_parallel", "true").deployment->ep, 2);
+  EXPECT_EQ(changed("deployment.enable_expert_parallel", "false").deployment->ep, 1);
+  EXPECT_EQ(refusal("deployment", R"({"tp": 4, "ep": 2})"),
+            "minimal.json: deployment.ep: found 2, expected 1 or tp, which is 4");
+  EXPECT_EQ(
+      refusal("deployment.ep", "4"),
+      "minimal.json: deployment.ep: found 4, expected 1 or tp, which is 2: experts shared by data-parallel "
+      "attention (vLLM's --data-parallel-size with --enable-expert-parallel), whose ranks step in "
+      "lock-step, are not simulated");
+  EXPECT_EQ(refusal("deployment", R"({"tp": 2, "ep": 2, "enable_expert_parallel": false})"),
+            "minimal.json: deployment.enable_expert_parallel: found false, expected what ep 2 says");
+}
+
 TEST(Scenario, MisspeltKeysAndBadValuesNameThePath) {
   EXPECT_EQ(refusal("workload.request_rat", "4"),
             "minimal.json: workload: found the unknown key 'request_rat', did you mean 'request_rate'");

@@ -57,7 +57,7 @@ TEST(GroupLink, TensorParallelAcrossNodesHasACost) {
   const Cluster nodes = cluster(
       R"({"nodes": [{"node": "hgx", "gpus": {"h200-sxm": 2}, "count": 2, "nic": "connectx-7-400"}]})");
   const ServedModel model{find_model("llama-3.1-70b").architecture, weight_format("fp8"), kv_format("bf16")};
-  const ReplicaModel replica(model, Machine(nodes, "bare"), {{{0, 80}, nodes.gpus()}}, 4);
+  const ReplicaModel replica(model, Machine(nodes, "bare"), {{{0, 80}, nodes.gpus()}}, {4});
   PassShape pass;
   const PrefillChunk chunk{1024, 0};
   pass.chunks = {&chunk, 1};

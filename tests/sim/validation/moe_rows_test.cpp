@@ -35,5 +35,13 @@ TEST(MoeRows, OfSkewedRoutingOverSeveralGpusAreAssumed) {
   EXPECT_GE(prediction.value, 10 + (std::get<Prediction>(whole).value - 10) / 2);
 }
 
+// Two of eight experts taken by chance: of two GPUs the fuller one gets 1 + 0.58946 x sqrt(2 x 3/7) = 1.54574
+// of the token's two pairs, as many experts of 12 MB each, and 0.016 us of small kernels a pair; 10 us, 4 kB.
+TEST(MoeRows, OfUniformRoutingOverSeveralGpusGoByChance) {
+  const Outcome outcome = predict(row("uniform", 2), toy());
+  ASSERT_TRUE(std::holds_alternative<Prediction>(outcome));
+  EXPECT_NEAR(std::get<Prediction>(outcome).value, 10 + 0.004 + 1.54574 * (12 + 0.016), 1e-3);
+}
+
 }  // namespace
 }  // namespace sextant
