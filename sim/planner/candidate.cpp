@@ -87,10 +87,10 @@ std::vector<ReplicaSetup> replica_setups(const SearchContext& context, const Lay
   std::vector<ReplicaSetup> setups;
   for (const auto& replica : layout.replicas) {
     const auto memory = replica_memory(scenario.model, scenario.engine, context.machine.engine(),
-                                       scenario.cluster, replica, layout.tp);
-    setups.push_back(
-        {std::make_shared<ReplicaModel>(scenario.model, context.machine, replica, layout.tp, level),
-         kv_blocks(memory, scenario.engine)});
+                                       scenario.cluster, replica, tensor_parallel(replica));
+    setups.push_back({std::make_shared<ReplicaModel>(scenario.model, context.machine, replica,
+                                                     tensor_parallel(replica), level),
+                      kv_blocks(memory, scenario.engine)});
   }
   return setups;
 }

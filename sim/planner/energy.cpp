@@ -69,10 +69,14 @@ std::optional<Energy> energy_of(const SearchContext& context, const Candidate& c
   const ReplicaModel model(context.scenario.model, context.machine, replicas.front(), candidate.layout.tp);
   Energy energy;
   std::set<std::string> unknown;
-  for (int stage = 0; stage < model.stages(); ++stage) {
-    const PowerShares shares = power_shares(candidate, model, stage);
-    for (const auto& replica : replicas) {
-      for (const int device : replica[static_cast<std::size_t>(stage)].gpus) {
+  std::vector<PowerShares> of_stages;
+  for (int stage = 0; stage < model.stages(); ++stage)
+    of_stages.push_back(power_shares(candidate, model, stage));
+  for (const auto& replica : replicas) {
+    for (std::size_t stage = 0; stage < replica.size(); ++stage) {
+      // A replica unlike the first one, whose shares nobody reported, is taken to be as busy.
+      const PowerShares& shares = of_stages[std::min(stage, of_stages.size() - 1)];
+      for (const int device : replica[stage].gpus) {
         const std::optional<PowerModel>& power = context.machine.profile(device)->power;
         const Gpu& gpu = cluster.gpu(device);
         if (power) {

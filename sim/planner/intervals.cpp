@@ -113,7 +113,7 @@ std::vector<std::string> assumed_operators(const SearchContext& context, const L
   std::vector<std::string> found;
   for (const auto& replica : layout.replicas) {
     for (std::size_t s = 0; s < replica.size(); ++s) {
-      const StageShape shape{replica[s].layers, layout.tp, s == 0, s + 1 == replica.size()};
+      const StageShape shape{replica[s].layers, tensor_parallel(replica), s == 0, s + 1 == replica.size()};
       const StageOperators operators = stage_operators(model.architecture, model.weights, model.kv, shape);
       for (const int device : replica[s].gpus) {
         const GpuProfile& profile = *context.machine.profile(device);

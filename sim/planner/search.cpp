@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "models/base/error.hpp"
+#include "sim/planner/branch_and_bound.hpp"
 
 namespace sextant {
 namespace {
@@ -28,15 +29,6 @@ Layout make_layout(const std::vector<std::vector<GpuGroup>>& pipelines,
     layout.replicas.push_back(std::move(stages));
   }
   return layout;
-}
-
-/// Throughputs within a percent count as equal (an open loop's demand caps them): then the faster token
-/// leads.
-bool better_estimate(const EstimatedLayout& a, const EstimatedLayout& b) {
-  const auto grade = [](const EstimatedLayout& e) {
-    return e.output_throughput > 0 ? std::floor(std::log(e.output_throughput) / std::log(1.01)) : -1e9;
-  };
-  return grade(a) != grade(b) ? grade(a) > grade(b) : a.token_seconds < b.token_seconds;
 }
 
 /// Groups in the order in which they are worth taking: the fastest first, then those with more memory; alike
@@ -70,7 +62,8 @@ std::vector<GpuGroup> fastest_first(const SearchContext& context, std::vector<Gp
 /// The layouts of one tp and pp: every placement and split of one replica, and several replicas of the best.
 class DegreeSearch {
  public:
-  DegreeSearch(const SearchContext& context, SearchResult& result) : context_(context), result_(result) {}
+  DegreeSearch(CostTables& tables, SearchResult& result)
+      : context_(tables.context()), tables_(tables), result_(result) {}
 
   void try_degrees(int tp, int pp, const std::vector<GpuGroup>& groups) {
     bool fits = false;
@@ -145,7 +138,7 @@ class DegreeSearch {
         estimates_.try_emplace(signature(context_.scenario.cluster, replica.pipeline));
     if (!is_new) return place->second;
     try {
-      place->second = estimate(context_, make_layout({replica.pipeline}, {replica.split}, tp));
+      place->second = estimate(tables_, make_layout({replica.pipeline}, {replica.split}, tp));
     } catch (const InputError& error) {
       failure = error.what();
     }
@@ -173,26 +166,37 @@ class DegreeSearch {
   }
 
   bool add(const Layout& layout, std::optional<Rejection>& nearest, std::string& failure) {
-    const std::vector<StageMemory> memory = tightest_replica(context_, layout);
-    if (kv_blocks(memory, context_.scenario.engine) <= 0) {
-      const Rejection rejection = memory_rejection(layout, memory);
-      if (!nearest || rejection.shortfall_bytes < nearest->shortfall_bytes) nearest = rejection;
-      return false;
-    }
     try {
-      result_.layouts.push_back(estimate(context_, layout));
+      EstimatedLayout estimated = estimate(tables_, layout);
+      if (estimated.kv_blocks > 0) {
+        result_.layouts.push_back(std::move(estimated));
+        return true;
+      }
     } catch (const InputError& error) {
       failure = error.what();
       return false;
     }
-    return true;
+    const Rejection rejection = memory_rejection(layout, tightest_replica(context_, layout));
+    if (!nearest || rejection.shortfall_bytes < nearest->shortfall_bytes) nearest = rejection;
+    return false;
   }
 
   const SearchContext& context_;
+  CostTables& tables_;
   SearchResult& result_;
   std::map<std::string, std::vector<std::vector<int>>> splits_;  // by signature
   std::map<std::string, EstimatedLayout> estimates_;             // of one replica alone, by signature
 };
+
+/// Finds what the rules of placement and split missed, or proves that there is nothing.
+void prove(CostTables& tables, const SearchOptions& options, SearchResult& result) {
+  std::optional<EstimatedLayout> best;
+  if (!result.layouts.empty()) best = result.layouts.front();
+  result.proof.bound = throughput_bound(tables);
+  branch_and_bound(tables, options, best, result.proof);
+  if (best && (result.layouts.empty() || better_estimate(*best, result.layouts.front())))
+    result.layouts.insert(result.layouts.begin(), *best);
+}
 
 }  // namespace
 
@@ -224,11 +228,12 @@ Rejection memory_rejection(const Layout& layout, const std::vector<StageMemory>&
   return rejection;
 }
 
-SearchResult search_layouts(const SearchContext& context) {
+SearchResult search_layouts(const SearchContext& context, const SearchOptions& options) {
   SearchResult result;
+  CostTables tables(context);
   const int gpus = static_cast<int>(context.scenario.cluster.gpus().size());
   const int layers = context.scenario.model.architecture.layer_count();
-  DegreeSearch search(context, result);
+  DegreeSearch search(tables, result);
   for (int tp = 1; tp <= gpus; ++tp) {
     if (const auto reason = tensor_parallel_obstacle(context.scenario.model, tp)) {
       result.rejections.push_back({fmt::format("tp {}", tp), *reason, 0});
@@ -239,6 +244,7 @@ SearchResult search_layouts(const SearchContext& context) {
       search.try_degrees(tp, pp, groups);
   }
   std::stable_sort(result.layouts.begin(), result.layouts.end(), better_estimate);
+  if (options.prove) prove(tables, options, result);
   return result;
 }
 

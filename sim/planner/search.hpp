@@ -1,5 +1,9 @@
 #pragma once
+#include <atomic>
+#include <cstdint>
 #include <functional>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "sim/planner/plan.hpp"
@@ -26,6 +30,27 @@ struct GpuGroup {
   std::string kind;  ///< groups of one kind are interchangeable: node and GPU models
 };
 
+/// A branch of the search that no layout of can be the best, and the proof: what bounds it, the value of the
+/// bound, and what it had to beat.
+struct PrunedBranch {
+  std::string branch;        ///< in words
+  std::string bound;         ///< memory, roofline, link, token time, dominated
+  double value = 0;          ///< output tokens/s that nothing in the branch exceeds
+  double had_to_beat = 0;    ///< output tokens/s of the best layout known then
+  double token_seconds = 0;  ///< least of anything in the branch; decides where value and had_to_beat tie
+};
+
+/// How far a search got.
+struct SearchProof {
+  bool complete = false;  ///< nothing is better than the first layout: equals exhaustive search
+  bool interrupted = false;
+  double bound = 0;                            ///< output tokens/s that no layout exceeds
+  std::int64_t estimates = 0;                  ///< replicas worked out
+  std::int64_t steps = 0;                      ///< partial pipelines looked at
+  std::map<std::string, std::int64_t> pruned;  ///< branches by bound
+  std::vector<PrunedBranch> examples;          ///< of each bound the one that came nearest
+};
+
 /// What a search works on; the referenced objects outlive it.
 struct SearchContext {
   const Scenario& scenario;
@@ -44,10 +69,39 @@ struct EstimatedLayout {
 struct SearchResult {
   std::vector<EstimatedLayout> layouts;  ///< best estimate first
   std::vector<Rejection> rejections;
+  SearchProof proof;
 };
 
-/// Every tp x pp x dp the cluster can hold, each with the placements and splits worth trying.
-SearchResult search_layouts(const SearchContext&);
+/// What a caller may want of a search besides its result.
+struct SearchOptions {
+  const std::atomic<bool>* stop = nullptr;  ///< once set, the best found so far is the result
+  /// Called now and then: branches settled and all known so far, and the best estimate up to now.
+  std::function<void(std::int64_t done, std::int64_t total, const EstimatedLayout* best)> progress;
+  /// Hears of every branch that a bound settles; without it only examples are kept.
+  std::function<void(const PrunedBranch&)> pruned;
+  /// Partial pipelines that branch and bound may look at. Beyond, the result is what was found, and its proof
+  /// says how far from the bound that is.
+  std::int64_t most_steps = 300'000;
+  /// 0: stop before branch and bound, with the layouts that the rules of placement and split suggest.
+  bool prove = true;
+};
+
+/// Every tp x pp x dp the cluster can hold with the placements and splits worth trying; then branch and bound
+/// over all placements, splits and mixtures of unlike replicas, which finds a better one or proves that there
+/// is none.
+SearchResult search_layouts(const SearchContext&, const SearchOptions& = {});
+
+/// Output tokens/s that no layout of this cluster can exceed by the estimate: every GPU at its best tensor
+/// parallel degree, kept busy, with no exchange between GPUs; and no more than the demand. 0 where all memory
+/// together cannot hold the weights. Milliseconds where the sorts of GPUs are few; throws InputError where a
+/// profile lacks an operator.
+double throughput_bound(const SearchContext&);
+
+/// Whether `a` is the better answer: the higher throughput in classes of a percent, within a class the
+/// shorter time between tokens (the demand of an open loop caps throughputs).
+bool better_estimate(const EstimatedLayout& a, const EstimatedLayout& b);
+/// The class of a percent that a throughput is in.
+double throughput_grade(double output_throughput);
 
 /// The one layout of a fixed deployment. Throws InputError if its GPUs or layers do not exist or do not add
 /// up.
