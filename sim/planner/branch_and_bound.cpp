@@ -231,6 +231,7 @@ class Search {
       bool fits = true;
       for (std::size_t p = 0; p < counts.size(); ++p) fits = fits && counts[p] <= left_[p];
       if (!fits) continue;
+      ++proof_.steps;
       for (std::size_t p = 0; p < counts.size(); ++p) left_[p] -= counts[p];
       const double others = throughput + most_of(left_, missing - 1);
       const double bound = (others + most_of(counts, 1)) * (1 + rounding);

@@ -10,6 +10,8 @@
 
 #include "models/base/error.hpp"
 #include "sim/planner/branch_and_bound.hpp"
+#include "sim/planner/mixtures.hpp"
+#include "sim/planner/splits.hpp"
 
 namespace sextant {
 namespace {
@@ -63,7 +65,7 @@ std::vector<GpuGroup> fastest_first(const SearchContext& context, std::vector<Gp
 class DegreeSearch {
  public:
   DegreeSearch(CostTables& tables, SearchResult& result)
-      : context_(tables.context()), tables_(tables), result_(result) {}
+      : context_(tables.context()), tables_(tables), split_finder_(tables), result_(result) {}
 
   void try_degrees(int tp, int pp, const std::vector<GpuGroup>& groups) {
     bool fits = false;
@@ -96,6 +98,15 @@ class DegreeSearch {
     std::vector<GpuGroup> pipeline;
     std::vector<int> split;
   };
+
+  /// Pipelines of one name do the same: equal groups on nodes that can change places.
+  std::vector<int> name(const std::vector<GpuGroup>& pipeline) const {
+    std::vector<int> gpus;
+    for (const GpuGroup& group : pipeline) gpus.insert(gpus.end(), group.gpus.begin(), group.gpus.end());
+    std::vector<int> result = tables_.sites().name(gpus);
+    result.push_back(static_cast<int>(pipeline.size()));
+    return result;
+  }
 
   static Layout replicated(const std::vector<Replica>& replicas, int dp, int tp) {
     std::vector<std::vector<GpuGroup>> pipelines;
@@ -134,8 +145,7 @@ class DegreeSearch {
 
   /// The estimate of one replica; no KV blocks where it does not fit or lacks a profile.
   EstimatedLayout estimate_alone(const Replica& replica, int tp, std::string& failure) {
-    const auto [place, is_new] =
-        estimates_.try_emplace(signature(context_.scenario.cluster, replica.pipeline));
+    const auto [place, is_new] = estimates_.try_emplace(name(replica.pipeline));
     if (!is_new) return place->second;
     try {
       place->second = estimate(tables_, make_layout({replica.pipeline}, {replica.split}, tp));
@@ -153,12 +163,12 @@ class DegreeSearch {
   /// A profile that lacks an operator or a collective rules a layout out; it does not end the search.
   const std::vector<std::vector<int>>& splits(const std::vector<GpuGroup>& pipeline, int tp,
                                               std::string& failure) {
-    const std::string key = signature(context_.scenario.cluster, pipeline);
+    const std::vector<int> key = name(pipeline);
     const auto known = splits_.find(key);
     if (known != splits_.end()) return known->second;
     std::vector<std::vector<int>>& worth = splits_[key];
     try {
-      worth = splits_worth_trying(context_, pipeline, tp);
+      worth = split_finder_.worth_trying(pipeline, tp);
     } catch (const InputError& error) {
       failure = error.what();
     }
@@ -183,15 +193,18 @@ class DegreeSearch {
 
   const SearchContext& context_;
   CostTables& tables_;
+  SplitFinder split_finder_;
   SearchResult& result_;
-  std::map<std::string, std::vector<std::vector<int>>> splits_;  // by signature
-  std::map<std::string, EstimatedLayout> estimates_;             // of one replica alone, by signature
+  std::map<std::vector<int>, std::vector<std::vector<int>>> splits_;  // by name
+  std::map<std::vector<int>, EstimatedLayout> estimates_;             // of one replica alone, by name
 };
 
 /// Finds what the rules of placement and split missed, or proves that there is nothing.
 void prove(CostTables& tables, const SearchOptions& options, SearchResult& result) {
   std::optional<EstimatedLayout> best;
   if (!result.layouts.empty()) best = result.layouts.front();
+  mix_replicas(tables, result.layouts, best);
+  consider_naive_order(tables, options, best);
   result.proof.bound = throughput_bound(tables);
   branch_and_bound(tables, options, best, result.proof);
   if (best && (result.layouts.empty() || better_estimate(*best, result.layouts.front())))
@@ -240,11 +253,16 @@ SearchResult search_layouts(const SearchContext& context, const SearchOptions& o
       continue;
     }
     const std::vector<GpuGroup> groups = fastest_first(context, gpu_groups(context.scenario.cluster, tp), tp);
-    for (int pp = 1; pp <= static_cast<int>(groups.size()) && pp <= layers; ++pp)
+    for (int pp = 1; pp <= static_cast<int>(groups.size()) && pp <= layers; ++pp) {
+      result.proof.interrupted = options.stop != nullptr && options.stop->load();
+      if (result.proof.interrupted && !result.layouts.empty()) break;
       search.try_degrees(tp, pp, groups);
+      const EstimatedLayout* best = result.layouts.empty() ? nullptr : &result.layouts.front();
+      if (options.progress) options.progress(tp, gpus, best);
+    }
   }
   std::stable_sort(result.layouts.begin(), result.layouts.end(), better_estimate);
-  if (options.prove) prove(tables, options, result);
+  if (options.prove && !result.proof.interrupted) prove(tables, options, result);
   return result;
 }
 

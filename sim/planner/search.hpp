@@ -30,27 +30,6 @@ struct GpuGroup {
   std::string kind;  ///< groups of one kind are interchangeable: node and GPU models
 };
 
-/// A branch of the search that no layout of can be the best, and the proof: what bounds it, the value of the
-/// bound, and what it had to beat.
-struct PrunedBranch {
-  std::string branch;        ///< in words
-  std::string bound;         ///< memory, roofline, link, token time, dominated
-  double value = 0;          ///< output tokens/s that nothing in the branch exceeds
-  double had_to_beat = 0;    ///< output tokens/s of the best layout known then
-  double token_seconds = 0;  ///< least of anything in the branch; decides where value and had_to_beat tie
-};
-
-/// How far a search got.
-struct SearchProof {
-  bool complete = false;  ///< nothing is better than the first layout: equals exhaustive search
-  bool interrupted = false;
-  double bound = 0;                            ///< output tokens/s that no layout exceeds
-  std::int64_t estimates = 0;                  ///< replicas worked out
-  std::int64_t steps = 0;                      ///< partial pipelines looked at
-  std::map<std::string, std::int64_t> pruned;  ///< branches by bound
-  std::vector<PrunedBranch> examples;          ///< of each bound the one that came nearest
-};
-
 /// What a search works on; the referenced objects outlive it.
 struct SearchContext {
   const Scenario& scenario;
