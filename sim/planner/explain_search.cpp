@@ -55,7 +55,7 @@ std::string placement_rule(const Cluster& cluster, const Layout& layout) {
     replicas_inside += nodes.size() == 1 ? 1 : 0;
   }
   std::string text =
-      groups == 0 ? "placement: tensor parallelism does not pay here, a stage is one GPU"
+      groups == 0 ? "placement: one GPU a stage"
       : groups == groups_inside
           ? fmt::format("placement: scale up inside a node until tp {}, then out", layout.tp)
           : fmt::format("placement: tensor-parallel groups reach over nodes ({} of {} stay in one)",
@@ -84,10 +84,14 @@ std::string gain_of_split(const SearchContext& context, const Candidate& best) {
   if (same) return "";
   const EstimatedLayout evenly = estimate(context, even);
   if (evenly.kv_blocks <= 0) return "balancing: the even split of the same GPUs does not fit in memory";
+  const double gain = 100 * (best.estimate / evenly.output_throughput - 1);
+  constexpr double noticeable = 0.5;
+  if (gain < noticeable)
+    return "balancing stages by time and memory instead of evenly gains under 0.5 % by the estimate";
   return fmt::format(
       "balancing stages by time and memory instead of evenly: estimate {:.1f} output tokens/s against {:.1f} "
       "({:+.1f} %)",
-      best.estimate, evenly.output_throughput, 100 * (best.estimate / evenly.output_throughput - 1));
+      best.estimate, evenly.output_throughput, gain);
 }
 
 /// Replicas of unlike speed need a router that looks at their load.

@@ -61,7 +61,8 @@ class RandomScenario {
                                  ? "\"max_concurrency\": " + std::to_string(one_of<int>({1, 3, 16, 100, 400}))
                                  : "\"request_rate\": " + std::to_string(one_of<int>({1, 10, 100, 1000}));
     text_ = R"({"name": "random", "cluster": {"nodes": [)" + list + R"(]}, "model": {"name": )" + model +
-            R"(}, "deployment": "search", "engine": {"max_num_seqs": )" +
+            R"(}, "deployment": "search", "engine": {"gpu_memory_utilization": )" +
+            one_of<std::string>({"0.3", "0.4", "0.5", "0.9"}) + R"(, "max_num_seqs": )" +
             std::to_string(one_of<int>({8, 64, 256})) + R"(, "max_model_len": 4096}, "workload": {)" + load +
             R"(, "num_prompts": 50, "prompt": {"fixed": )" + std::to_string(one_of<int>({50, 500, 3000})) +
             R"(}, "output": {"fixed": )" + std::to_string(one_of<int>({10, 200, 1000})) + "}}}";
