@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "models/base/error.hpp"
+#include "sim/planner/selections.hpp"
 
 namespace sextant {
 namespace {
@@ -20,21 +21,6 @@ constexpr double rounding = 1e-9;
 std::size_t at(int index) {
   return static_cast<std::size_t>(index);
 }
-
-using Counts = std::vector<int>;  ///< GPUs of each sort and node
-
-/// Interchangeable GPUs of one node.
-struct Pool {
-  int node, attachment, sort;
-  std::vector<int> gpus;
-};
-
-/// Some GPUs, their pools in an order that equal nodes share: what is found for one such set holds for all of
-/// its key.
-struct Selection {
-  std::vector<int> pools, counts;
-  std::vector<std::vector<int>> key;
-};
 
 /// One stage within a selection: GPUs of each of its pools, and the pool of the leading one.
 struct StageGpus {
@@ -90,34 +76,27 @@ class Search {
          SearchProof& proof)
       : tables_(tables), options_(options), incumbent_(best), best_(best), proof_(proof) {
     const Cluster& cluster = context().scenario.cluster;
-    for (const int gpu : cluster.gpus()) {
-      const Sites& sites = tables.sites();
-      const auto same = [&](const Pool& pool) {
-        return pool.node == sites.node(gpu) && pool.sort == sites.sort(gpu);
-      };
-      auto place = std::find_if(pools_.begin(), pools_.end(), same);
-      if (place == pools_.end())
-        place = pools_.insert(pools_.end(), {sites.node(gpu), sites.attachment(gpu), sites.sort(gpu), {}});
-      place->gpus.push_back(gpu);
-    }
+    pools_ = gpu_pools(cluster, tables.sites());
     for (int tp = 1; tp <= static_cast<int>(cluster.gpus().size()); ++tp)
       if (!tensor_parallel_obstacle(context().scenario.model, tp)) degrees_.push_back(tp);
   }
 
   void run() {
-    list_selections();
+    constexpr double most = 5000;  // beyond, even their list is too long to be worth it
+    too_many_ = selection_count(pools_) > most;
+    if (!too_many_) selections_ = selections(pools_);
     const int gpus = static_cast<int>(context().scenario.cluster.gpus().size());
     for (int dp = 1; dp <= gpus && !over(); ++dp) {
       dp_ = dp;
       const GpuSpeeds speeds(tables_, tables_.most_running(dp));
       speeds_ = &speeds;
       pool_speeds_.clear();
-      for (const Pool& pool : pools_) pool_speeds_.push_back(speeds.of(pool.gpus.front()));
+      for (const GpuPool& pool : pools_) pool_speeds_.push_back(speeds.of(pool.gpus.front()));
       share_ = context().workload.concurrency > 0 ? infinity
                                                   : context().workload.rate * context().workload.output / dp;
       fronts_.clear();
       left_.clear();
-      for (const Pool& pool : pools_) left_.push_back(static_cast<int>(pool.gpus.size()));
+      for (const GpuPool& pool : pools_) left_.push_back(static_cast<int>(pool.gpus.size()));
       chosen_.clear();
       pack(0, 0, 0, 0);
       if (options_.progress) options_.progress(dp, gpus, best_ ? &*best_ : nullptr);
@@ -131,57 +110,6 @@ class Search {
   bool over() {
     if (options_.stop != nullptr && options_.stop->load(std::memory_order_relaxed)) proof_.interrupted = true;
     return proof_.interrupted || proof_.steps >= options_.most_steps || too_many_;
-  }
-
-  /// Every choice of GPUs by pool, largest first.
-  void list_selections() {
-    double all = 1;
-    for (const Pool& pool : pools_) all *= static_cast<double>(pool.gpus.size() + 1);
-    constexpr double most = 5000;  // beyond, even their list is too long to be worth it
-    too_many_ = all > most;
-    if (too_many_) return;
-    Counts counts(pools_.size(), 0);
-    const auto extend = [&](auto&& self, std::size_t pool) -> void {
-      if (pool == pools_.size()) {
-        if (std::any_of(counts.begin(), counts.end(), [](int n) { return n > 0; }))
-          selections_.push_back(counts);
-        return;
-      }
-      for (int n = static_cast<int>(pools_[pool].gpus.size()); n >= 0; --n) {
-        counts[pool] = n;
-        self(self, pool + 1);
-      }
-      counts[pool] = 0;
-    };
-    extend(extend, 0);
-  }
-
-  Selection canonical(const Counts& counts) const {
-    std::map<int, std::vector<std::pair<int, int>>> by_node;  // (sort, pool)
-    for (std::size_t p = 0; p < pools_.size(); ++p)
-      if (counts[p] > 0) by_node[pools_[p].node].push_back({pools_[p].sort, static_cast<int>(p)});
-    std::vector<std::pair<std::vector<int>, std::vector<int>>> rows;  // what a node gives, and its pools
-    for (auto& [node, pools] : by_node) {
-      std::sort(pools.begin(), pools.end());
-      std::pair<std::vector<int>, std::vector<int>> row;
-      row.first.push_back(pools_[at(pools.front().second)].attachment);
-      for (const auto& [sort, pool] : pools) {
-        row.first.push_back(sort);
-        row.first.push_back(counts[at(pool)]);
-        row.second.push_back(pool);
-      }
-      rows.push_back(std::move(row));
-    }
-    std::sort(rows.begin(), rows.end());
-    Selection selection;
-    for (auto& [key, pools] : rows) {
-      for (const int pool : pools) {
-        selection.pools.push_back(pool);
-        selection.counts.push_back(counts[at(pool)]);
-      }
-      selection.key.push_back(std::move(key));
-    }
-    return selection;
   }
 
   double speed_of(const Counts& counts) const {
@@ -211,13 +139,7 @@ class Search {
   }
 
   std::string words(const Counts& counts) const {
-    std::map<std::string, int> kinds;
-    for (std::size_t p = 0; p < counts.size(); ++p)
-      if (counts[p] > 0) kinds[context().scenario.cluster.kind(pools_[p].gpus.front())] += counts[p];
-    std::string text;
-    for (const auto& [kind, count] : kinds)
-      text.append(text.empty() ? "" : " + ").append(std::to_string(count)).append(" ").append(kind);
-    return text;
+    return describe(context().scenario.cluster, pools_, counts);
   }
 
   // ---- replicas beside each other
@@ -258,7 +180,7 @@ class Search {
     layout.dp = dp_;
     std::vector<std::size_t> used(pools_.size(), 0);
     for (const auto& [selection, replica] : chosen_) {
-      const std::vector<int> pools = canonical(selections_[selection]).pools;
+      const std::vector<int> pools = canonical(pools_, selections_[selection]).pools;
       std::vector<StagePlacement> stages;
       for (std::size_t s = 0; s < replica->stages.size(); ++s) {
         std::vector<int> gpus;
@@ -287,7 +209,7 @@ class Search {
   // ---- one replica on a selection of GPUs
 
   const std::vector<Replica>& front_of(const Counts& counts) {
-    Selection selection = canonical(counts);
+    Selection selection = canonical(pools_, counts);
     const auto [place, is_new] = fronts_.try_emplace(selection.key);
     if (!is_new) return place->second;
     selection_ = std::move(selection);
@@ -506,7 +428,7 @@ class Search {
   Incumbent incumbent_;
   std::optional<EstimatedLayout>& best_;
   SearchProof& proof_;
-  std::vector<Pool> pools_;
+  std::vector<GpuPool> pools_;
   std::vector<int> degrees_;
   std::vector<Counts> selections_;
   bool too_many_ = false;
