@@ -212,6 +212,23 @@ Json candidate_json(const Cluster* cluster, const Candidate& c) {
   return json;
 }
 
+Json search_json(const SearchProof& proof) {
+  Json examples = Json::array();
+  for (const PrunedBranch& branch : proof.examples)
+    examples.push_back({{"branch", branch.branch},
+                        {"bound", branch.bound},
+                        {"value", finite(branch.value)},
+                        {"had_to_beat", finite(branch.had_to_beat)},
+                        {"token_seconds", finite(branch.token_seconds)}});
+  return {{"complete", proof.complete},
+          {"interrupted", proof.interrupted},
+          {"bound_output_throughput", finite(proof.bound)},
+          {"estimates", proof.estimates},
+          {"steps", proof.steps},
+          {"pruned", proof.pruned},
+          {"nearest_pruned", examples}};
+}
+
 Json plan_object(const Cluster* cluster, const Plan& plan) {
   Json candidates = Json::array();
   for (const Candidate& candidate : plan.candidates) candidates.push_back(candidate_json(cluster, candidate));
@@ -219,11 +236,9 @@ Json plan_object(const Cluster* cluster, const Plan& plan) {
   for (const Rejection& r : plan.rejections)
     rejections.push_back(
         {{"layout", r.layout}, {"reason", r.reason}, {"shortfall_bytes", finite(r.shortfall_bytes)}});
-  return {{"scenario", plan.scenario},
-          {"candidates", candidates},
-          {"considered", plan.considered},
-          {"rejections", rejections},
-          {"reasons", plan.reasons}};
+  return {{"scenario", plan.scenario},        {"candidates", candidates}, {"considered", plan.considered},
+          {"rejections", rejections},         {"reasons", plan.reasons},  {"interrupted", plan.interrupted},
+          {"search", search_json(plan.proof)}};
 }
 
 Json engine_json(const EngineOptions& engine) {

@@ -65,7 +65,10 @@ Progress::~Progress() {
 void Progress::show(int done, int total) {
   if (!shown_) return;
   const std::lock_guard lock(mutex_);
-  fmt::print(stderr, "\r\x1b[K{}: {} of {}", what_, done, total);
+  const std::chrono::duration<double> so_far = std::chrono::steady_clock::now() - begun_;
+  const double left = done > 0 ? so_far.count() * (total - done) / done : 0;
+  fmt::print(stderr, "\r\x1b[K{}: {} of {}{}", what_, done, total,
+             left >= 1 ? fmt::format(", {:.0f} s left", left) : "");
   std::fflush(stderr);
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -19,7 +20,8 @@ void check_writable(const std::string& option, const std::optional<std::string>&
 /// Writes a result to its file, or to stdout if the path is "-"; nothing if there is no path.
 void write_result(const std::optional<std::string>& path, const std::string& content);
 
-/// A line on stderr that says how far a run is; only on a terminal, gone when the run is.
+/// A line on stderr that says how far a run is and how long the rest will take; only on a terminal, gone when
+/// the run is.
 class Progress {
  public:
   Progress(std::string what, bool quiet);
@@ -32,6 +34,7 @@ class Progress {
  private:
   std::string what_;
   bool shown_;
+  std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
   std::mutex mutex_;
 };
 

@@ -68,13 +68,20 @@ int run_plan(const Arguments& words) {
   {
     Progress progress("simulating layouts", parsed.has("quiet"));
     settings.progress = [&](int done, int total) { progress.show(done, total); };
+    settings.best_so_far = true;
     plan = make_plan(input.scenario, settings);
-    variants = plan_variants(input.document, input.scenario, plan, settings);
+    settings.best_so_far = false;
+    if (!plan.interrupted) variants = plan_variants(input.document, input.scenario, plan, settings);
   }
-  if (settings.stop->load()) throw Interrupted();
+  if (plan.interrupted && plan.candidates.empty()) {
+    for (const std::string& reason : plan.reasons) print(reason + "\n");
+    throw Interrupted();
+  }
+  if (settings.stop->load() && !plan.interrupted) throw Interrupted();
   write_result(json, json ? plan_json(input.scenario, plan, variants, &input.document) : "");
   write_result(csv, csv ? plan_csv(input.scenario, plan) : "");
   if (!to_stdout) print(plan_text(input.scenario, plan, variants, stdout_style()));
+  if (plan.interrupted) throw Interrupted();
   return 0;
 }
 

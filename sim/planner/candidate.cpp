@@ -89,9 +89,9 @@ std::vector<ReplicaSetup> replica_setups(const SearchContext& context, const Lay
   std::vector<ReplicaSetup> setups;
   for (const auto& replica : layout.replicas) {
     const auto memory = replica_memory(scenario.model, scenario.engine, context.machine.engine(),
-                                       scenario.cluster, replica, layout.cut());
+                                       scenario.cluster, replica, layout.cut(replica));
     setups.push_back(
-        {std::make_shared<ReplicaModel>(scenario.model, context.machine, replica, layout.cut(), level),
+        {std::make_shared<ReplicaModel>(scenario.model, context.machine, replica, layout.cut(replica), level),
          kv_blocks(memory, scenario.engine)});
   }
   return setups;
@@ -151,9 +151,9 @@ void report_stages(const SearchContext& context, Candidate& candidate) {
       decode_pass(scenario.engine, candidate.decode_batch, static_cast<double>(candidate.decode_context));
 
   const auto& replica = candidate.layout.replicas.front();
-  const ReplicaModel model(scenario.model, context.machine, replica, candidate.layout.cut());
+  const ReplicaModel model(scenario.model, context.machine, replica, candidate.layout.cut(replica));
   const auto memory = replica_memory(scenario.model, scenario.engine, context.machine.engine(),
-                                     scenario.cluster, replica, candidate.layout.cut());
+                                     scenario.cluster, replica, candidate.layout.cut(replica));
   for (int s = 0; s < model.stages(); ++s)
     candidate.stages.push_back(
         report_stage(context, candidate, model, s, memory[static_cast<std::size_t>(s)], typical));

@@ -55,6 +55,10 @@ std::vector<std::string> assumed_operators(const SearchContext&, const Layout&);
 /// Why the first candidate is first, what limits it, and what would not help; in sentences.
 std::vector<std::string> explain(const SearchContext&, const Plan&);
 
+/// How the search was settled, by which rule the best placement goes, and what its unevenness gains; in
+/// sentences.
+std::vector<std::string> explain_search(const SearchContext&, const Plan&);
+
 /// Runs `task(i)` for i in [0, count) on `threads` threads; the first exception is rethrown when all have
 /// ended.
 void run_parallel(int count, int threads, const std::function<void(int)>& task);

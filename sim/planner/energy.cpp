@@ -67,14 +67,19 @@ std::optional<Energy> energy_of(const SearchContext& context, const Candidate& c
   if (!(candidate.metrics.output_throughput > 0) || candidate.stages.empty()) return std::nullopt;
   const Cluster& cluster = context.scenario.cluster;
   const auto& replicas = candidate.layout.replicas;
-  const ReplicaModel model(context.scenario.model, context.machine, replicas.front(), candidate.layout.cut());
+  const ReplicaModel model(context.scenario.model, context.machine, replicas.front(),
+                           candidate.layout.cut(replicas.front()));
   Energy energy;
   std::set<std::string> unknown;
   bool slowed = false;
-  for (int stage = 0; stage < model.stages(); ++stage) {
-    const PowerShares shares = power_shares(context.scenario.engine, candidate, model, stage);
-    for (const auto& replica : replicas) {
-      for (const int device : replica[static_cast<std::size_t>(stage)].gpus) {
+  std::vector<PowerShares> of_stages;
+  for (int stage = 0; stage < model.stages(); ++stage)
+    of_stages.push_back(power_shares(context.scenario.engine, candidate, model, stage));
+  for (const auto& replica : replicas) {
+    for (std::size_t stage = 0; stage < replica.size(); ++stage) {
+      // A replica unlike the first one, whose shares nobody reported, is taken to be as busy.
+      const PowerShares& shares = of_stages[std::min(stage, of_stages.size() - 1)];
+      for (const int device : replica[stage].gpus) {
         const std::optional<PowerModel>& power = context.machine.profile(device)->power;
         const Gpu& gpu = cluster.gpu(device);
         if (power) {

@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <map>
 
 #include "models/base/error.hpp"
+#include "sim/planner/cost_tables.hpp"
 #include "sim/planner/search.hpp"
 #include "sim/serving/workload.hpp"
 
@@ -43,7 +45,7 @@ std::vector<StageMemory> tightest_replica(const SearchContext& context, const La
   double least = 0;
   for (const auto& replica : layout.replicas) {
     auto memory = replica_memory(scenario.model, scenario.engine, context.machine.engine(), scenario.cluster,
-                                 replica, layout.cut());
+                                 replica, layout.cut(replica));
     double room = memory.front().budget.for_kv();
     for (const StageMemory& stage : memory) room = std::min(room, stage.budget.for_kv());
     if (tightest.empty() || room < least) {
@@ -54,81 +56,50 @@ std::vector<StageMemory> tightest_replica(const SearchContext& context, const La
   return tightest;
 }
 
-namespace {
-
-/// Seconds of a round at `running` requests on a replica: each of them gets its tokens, and running x tokens
-/// / output of them end and are replaced by a prompt. The slowest stage's work, or the way of one batch
-/// through all stages, whichever is longer.
-double round_seconds(const SearchContext& context, const ReplicaModel& model, double running) {
-  const WorkloadSummary& load = context.workload;
-  const double batches = std::min<double>(model.stages(), std::max(1.0, running));
-  const auto batch = std::max<std::int64_t>(1, std::llround(running / batches));
-  const PassShape decode = decode_pass(context.scenario.engine, batch, load.context());
-  const PrefillChunk chunk{
-      std::clamp<std::int64_t>(std::llround(load.prompt), 1, context.scenario.engine.max_num_batched_tokens),
-      0};
-  PassShape prefill;
-  prefill.chunks = {&chunk, 1};
-  prefill.samples = 1;
-  const double prompts = running * context.scenario.engine.expected_tokens() / load.output * load.prompt /
-                         static_cast<double>(chunk.new_tokens);
-  const double host = model.host(batch).seconds();
-  double slowest = 0, around = host;
-  for (int s = 0; s < model.stages(); ++s) {
-    const double decode_seconds = model.pass(s, decode).total.seconds();
-    const double prefill_seconds = model.pass(s, prefill).total.seconds() * prompts;
-    slowest = std::max(slowest, batches * (decode_seconds + (s == 0 ? host : 0)) + prefill_seconds);
-    around += decode_seconds + prefill_seconds / batches + model.hop(s, batch).seconds();
+std::vector<StageChoice> stage_choices(CostTables& tables, const std::vector<StagePlacement>& replica) {
+  std::vector<StageChoice> stages;
+  for (std::size_t s = 0; s < replica.size(); ++s) {
+    const std::vector<int>& target = replica[(s + 1) % replica.size()].gpus;
+    const int hop = replica.size() > 1 ? tables.hop(replica[s].gpus.front(), target.front()) : -1;
+    stages.push_back({tables.group(replica[s].gpus), replica[s].layers, hop});
   }
-  return std::max(slowest, around);
+  return stages;
 }
 
-}  // namespace
+EstimatedLayout estimate(CostTables& tables, const Layout& layout) {
+  EstimatedLayout result{layout, std::numeric_limits<std::int64_t>::max(), 0, 0};
+  // Equal replicas are worked out once.
+  std::map<std::vector<std::array<int, 4>>, ReplicaEstimate> known;
+  for (const auto& replica : layout.replicas) {
+    const std::vector<StageChoice> stages = stage_choices(tables, replica);
+    std::vector<std::array<int, 4>> key;
+    for (const StageChoice& stage : stages)
+      key.push_back({stage.group, stage.layers.begin, stage.layers.end, stage.hop});
+    const auto [place, is_new] = known.try_emplace(std::move(key));
+    if (is_new) place->second = tables.replica(stages, layout.dp);
+    result.kv_blocks = std::min(result.kv_blocks, place->second.kv_blocks);
+    result.output_throughput += place->second.throughput;
+    result.token_seconds = std::max(result.token_seconds, place->second.token_seconds);
+  }
+  // Every replica must fit.
+  if (result.kv_blocks <= 0) result.output_throughput = result.token_seconds = 0;
+  return result;
+}
 
 EstimatedLayout estimate(const SearchContext& context, const Layout& layout) {
-  const Scenario& scenario = context.scenario;
-  const WorkloadSummary& load = context.workload;
-  EstimatedLayout result{layout, kv_blocks(tightest_replica(context, layout), scenario.engine), 0, 0};
-  if (result.kv_blocks <= 0) return result;
+  CostTables tables(context, layout.ep > 1);
+  return estimate(tables, layout);
+}
 
-  const double kv_requests =
-      static_cast<double>(result.kv_blocks * scenario.engine.block_size) / (load.prompt + load.output);
-  double most = std::min(kv_requests, static_cast<double>(scenario.engine.max_num_seqs));
-  if (const std::int64_t at_once = scenario.workload.max_concurrency; at_once > 0)
-    most = std::min(most, static_cast<double>(at_once) / layout.dp);
-  if (load.concurrency > 0) most = std::min(most, load.concurrency / layout.dp);
-  most = std::max(most, 1.0);
-  const double yield = scenario.engine.expected_tokens();  // tokens of a request in a round
-  const double demand = load.concurrency > 0
-                            ? std::numeric_limits<double>::infinity()
-                            : load.rate * load.output / layout.dp;  // tokens/s of one replica
+bool better_estimate(const EstimatedLayout& a, const EstimatedLayout& b) {
+  const double grade_a = throughput_grade(a.output_throughput),
+               grade_b = throughput_grade(b.output_throughput);
+  return grade_a != grade_b ? grade_a > grade_b : a.token_seconds < b.token_seconds;
+}
 
-  double slowest_token = 0;
-  std::map<std::string, std::pair<double, double>> known;  // equal replicas are worked out once
-  for (const auto& replica : layout.replicas) {
-    std::string key;
-    for (const StagePlacement& stage : replica)
-      key += scenario.cluster.kinds(stage.gpus) + std::to_string(stage.layers.size()) + " ";
-    auto [place, is_new] = known.try_emplace(key);
-    if (is_new) {
-      const ReplicaModel model(scenario.model, context.machine, replica, layout.cut());
-      double running = most, seconds = round_seconds(context, model, running);
-      if (running * yield / seconds > demand) {
-        // Fewer requests suffice: the number at which tokens leave as fast as they are asked for.
-        double low = 0, high = most;
-        for (int i = 0; i < 12; ++i) {
-          running = (low + high) / 2;
-          seconds = round_seconds(context, model, running);
-          (running * yield / seconds > demand ? high : low) = running;
-        }
-      }
-      place->second = {std::min(demand, running * yield / seconds), seconds / yield};
-    }
-    result.output_throughput += place->second.first;
-    slowest_token = std::max(slowest_token, place->second.second);
-  }
-  result.token_seconds = slowest_token;
-  return result;
+double throughput_grade(double output_throughput) {
+  return output_throughput > 0 ? std::floor(std::log(output_throughput) / std::log(1.01))
+                               : -std::numeric_limits<double>::infinity();
 }
 
 }  // namespace sextant

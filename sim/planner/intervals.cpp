@@ -91,9 +91,9 @@ MetricIntervals metric_intervals(const SearchContext& context, const Candidate& 
   const bool scans = std::any_of(candidate.stages.begin(), candidate.stages.end(), [](const auto& stage) {
     return stage.decode_families[Family::state_space] > 0;
   });
-  const auto [names, runs] = perturbed_runs(
-      context, candidate.layout, scans, options,
-      candidate.prefill ? std::optional(candidate.prefill->layout) : std::nullopt);
+  const auto [names, runs] =
+      perturbed_runs(context, candidate.layout, scans, options,
+                     candidate.prefill ? std::optional(candidate.prefill->layout) : std::nullopt);
 
   const bool closed = context.workload.concurrency > 0;
   // Outputs of one token have no TPOT.
@@ -124,7 +124,9 @@ std::vector<std::string> assumed_operators(const SearchContext& context, const L
   std::vector<std::string> found;
   for (const auto& replica : layout.replicas) {
     for (std::size_t s = 0; s < replica.size(); ++s) {
-      const StageShape shape{replica[s].layers, layout.tp, s == 0, s + 1 == replica.size(), layout.ep};
+      const LayerCut cut = layout.cut(replica);
+      const StageShape shape{replica[s].layers, cut.tensor_parallel, s == 0, s + 1 == replica.size(),
+                             cut.expert_parallel};
       const StageOperators operators = stage_operators(model.architecture, model.weights, model.kv, shape);
       for (const int device : replica[s].gpus) {
         const GpuProfile& profile = *context.machine.profile(device);

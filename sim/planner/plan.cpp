@@ -47,9 +47,10 @@ constexpr double GB = 1e9;
 /// Of layouts ordered by estimate, the best of each tp x pp x dp x ep first, then the next best of all,
 /// `most` together: an estimate may err between divisions more than within one.
 std::vector<EstimatedLayout> most_promising(std::vector<EstimatedLayout> layouts, std::size_t most) {
-  std::set<std::array<int, 4>> divisions;
+  std::set<std::array<int, 5>> divisions;
   std::stable_partition(layouts.begin(), layouts.end(), [&](const EstimatedLayout& e) {
-    return divisions.insert({e.layout.tp, e.layout.pp, e.layout.dp, e.layout.ep}).second;
+    const Layout& layout = e.layout;
+    return divisions.insert({layout.tp, layout.pp, layout.dp, layout.ep, layout.alike() ? 1 : 0}).second;
   });
   if (layouts.size() > most) layouts.resize(most);
   return layouts;
@@ -73,12 +74,33 @@ std::vector<EstimatedLayout> layouts_to_simulate(const SearchContext& context, c
     plan.rejections.push_back(memory_rejection(layout, tightest_replica(context, layout)));
     nothing_fits(scenario, plan.rejections);
   }
-  SearchResult found = search_layouts(context);
+  SearchOptions search;
+  search.stop = options.best_so_far ? options.stop : nullptr;
+  if (options.search_progress)
+    search.progress = [&](std::int64_t done, std::int64_t total, const EstimatedLayout*) {
+      options.search_progress(done, total);
+    };
+  SearchResult found = search_layouts(context, search);
+  plan.proof = std::move(found.proof);
   plan.rejections = std::move(found.rejections);
   plan.considered = static_cast<int>(found.layouts.size());
   if (found.layouts.empty()) nothing_fits(scenario, plan.rejections);
   return most_promising(std::move(found.layouts),
                         static_cast<std::size_t>(std::max(1, options.simulate_at_most)));
+}
+
+/// A stopped plan keeps what was simulated; its first reason says how far it got.
+void keep_best_so_far(const EstimatedLayout& best, Plan& plan) {
+  plan.interrupted = true;
+  const std::size_t all = plan.candidates.size();
+  std::erase_if(plan.candidates, [](const Candidate& candidate) { return !candidate.simulated; });
+  if (plan.candidates.empty())
+    plan.reasons.push_back(fmt::format(
+        "interrupted before any simulation ended; best by the analytic estimate: {}, {:.1f} output tokens/s",
+        best.layout.describe(), best.output_throughput));
+  else
+    plan.reasons.push_back(
+        fmt::format("interrupted: {} of {} layouts are simulated", plan.candidates.size(), all));
 }
 
 /// What a variant moves, and whether anyone would notice.
@@ -151,16 +173,27 @@ Plan make_plan(const Scenario& given, const PlanOptions& options) {
   std::mutex progress;
   run_parallel(static_cast<int>(layouts.size()), options.threads, [&](int i) {
     const auto at = static_cast<std::size_t>(i);
-    plan.candidates[at] = simulate_candidate(context, layouts[at], options);
+    try {
+      plan.candidates[at] = simulate_candidate(context, layouts[at], options);
+    } catch (const Interrupted&) {
+      if (!options.best_so_far) throw;
+      return;
+    }
     const std::lock_guard lock(progress);
     ++done;
     if (options.progress) options.progress(done, static_cast<int>(layouts.size()));
   });
+  if (options.best_so_far && options.stop != nullptr && options.stop->load()) {
+    keep_best_so_far(layouts.front(), plan);
+    if (plan.candidates.empty()) return plan;
+  }
   std::stable_sort(plan.candidates.begin(), plan.candidates.end(), ranks_before);
   Candidate& best = plan.candidates.front();
   if (best.metrics.finished == 0) nothing_served(scenario, best);
-  plan.reasons = explain(context, plan);
-  if (options.intervals) {
+  for (std::string& text : explain(context, plan)) plan.reasons.push_back(std::move(text));
+  if (!scenario.deployment)
+    for (std::string& text : explain_search(context, plan)) plan.reasons.push_back(std::move(text));
+  if (options.intervals && !plan.interrupted) {
     MetricIntervals intervals = metric_intervals(context, best, options);
     best.intervals = std::move(intervals.intervals);
     plan.reasons.push_back(std::move(intervals.cause));

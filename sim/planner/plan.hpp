@@ -1,5 +1,6 @@
 #pragma once
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -19,6 +20,27 @@ struct Rejection {
   std::string layout;          ///< "tp 3" or "pp 2"
   std::string reason;          ///< in words
   double shortfall_bytes = 0;  ///< where memory is why: how much is missing on the worst GPU
+};
+
+/// A branch of the search of which no layout can be the best, and the proof: what bounds it, the value of the
+/// bound, and what it had to beat.
+struct PrunedBranch {
+  std::string branch;        ///< in words
+  std::string bound;         ///< memory, roofline, link, token time, dominated
+  double value = 0;          ///< output tokens/s that nothing in the branch exceeds
+  double had_to_beat = 0;    ///< output tokens/s of the best layout known then
+  double token_seconds = 0;  ///< least of anything in the branch; decides where value and had_to_beat tie
+};
+
+/// How far a search got.
+struct SearchProof {
+  bool complete = false;  ///< nothing is better than the first layout: equals exhaustive search
+  bool interrupted = false;
+  double bound = 0;                            ///< output tokens/s that no layout exceeds
+  std::int64_t estimates = 0;                  ///< replicas worked out
+  std::int64_t steps = 0;                      ///< partial pipelines looked at
+  std::map<std::string, std::int64_t> pruned;  ///< branches by bound
+  std::vector<PrunedBranch> examples;          ///< of each bound the one that came nearest
 };
 
 /// One stage of a candidate, for the reader of a plan.
@@ -74,6 +96,8 @@ struct Plan {
   int considered = 0;                 ///< layouts (with split and placement) that fit and were estimated
   std::vector<Rejection> rejections;
   std::vector<std::string> reasons;  ///< why the best is best, what limits it, in sentences
+  SearchProof proof;                 ///< of a search: how it was settled that nothing is better
+  bool interrupted = false;          ///< the best found when it was stopped; candidates may be none
 };
 
 /// One variant beside the base.
@@ -94,6 +118,9 @@ struct PlanOptions {
   std::optional<std::uint64_t> seed;  ///< replaces the workload's
   const std::atomic<bool>* stop = nullptr;
   std::vector<double> percentiles;  ///< of each latency, in [0, 100], besides those always there
+  /// Once stopped, make_plan returns the best found so far, marked as interrupted, instead of throwing.
+  bool best_so_far = false;
+  std::function<void(std::int64_t done, std::int64_t total)> search_progress;  ///< of the search before
   RunObserver* observer = nullptr;  ///< of a fixed deployment's run (one at a time); outlives it
   std::function<void(int done, int total)> progress;  ///< called between simulations
   /// Where profiles come from; a caller of many plans keeps what it has read. Called from the caller's

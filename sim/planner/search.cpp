@@ -9,6 +9,9 @@
 #include <optional>
 
 #include "models/base/error.hpp"
+#include "sim/planner/branch_and_bound.hpp"
+#include "sim/planner/mixtures.hpp"
+#include "sim/planner/splits.hpp"
 
 namespace sextant {
 namespace {
@@ -33,15 +36,6 @@ Layout make_layout(const std::vector<std::vector<GpuGroup>>& pipelines,
 
 std::string ep_text(int ep) {
   return ep > 1 ? fmt::format(", ep {}", ep) : "";
-}
-
-/// Throughputs within a percent count as equal (an open loop's demand caps them): then the faster token
-/// leads.
-bool better_estimate(const EstimatedLayout& a, const EstimatedLayout& b) {
-  const auto grade = [](const EstimatedLayout& e) {
-    return e.output_throughput > 0 ? std::floor(std::log(e.output_throughput) / std::log(1.01)) : -1e9;
-  };
-  return grade(a) != grade(b) ? grade(a) > grade(b) : a.token_seconds < b.token_seconds;
 }
 
 /// Groups in the order in which they are worth taking: the fastest first, then those with more memory; alike
@@ -77,8 +71,8 @@ std::vector<GpuGroup> fastest_first(const SearchContext& context, std::vector<Gp
 /// best.
 class DegreeSearch {
  public:
-  DegreeSearch(const SearchContext& context, SearchResult& result, int ep)
-      : context_(context), result_(result), ep_(ep) {}
+  DegreeSearch(CostTables& tables, SearchResult& result)
+      : context_(tables.context()), tables_(tables), split_finder_(tables), result_(result) {}
 
   void try_degrees(int tp, int pp, const std::vector<GpuGroup>& groups) {
     bool fits = false;
@@ -87,7 +81,7 @@ class DegreeSearch {
     const Cluster& cluster = context_.scenario.cluster;
     for (const auto& pipeline : pipelines(cluster, groups, pp, most_placements)) {
       for (const auto& split : splits(pipeline, tp, failure)) {
-        const Layout layout = make_layout({pipeline}, {split}, {tp, ep_});
+        const Layout layout = make_layout({pipeline}, {split}, tables_.cut(tp));
         if (add(layout, nearest, failure)) fits = true;
       }
     }
@@ -95,22 +89,32 @@ class DegreeSearch {
     const std::vector<Replica> replicas =
         fits ? best_replicas(tp, pp, groups, largest, failure) : std::vector<Replica>{};
     for (int dp = 2; dp <= static_cast<int>(replicas.size()); ++dp)
-      if (worth_trying(dp, largest)) add(replicated(replicas, dp, {tp, ep_}), nearest, failure);
+      if (worth_trying(dp, largest)) add(replicated(replicas, dp, tables_.cut(tp)), nearest, failure);
     if (fits) return;
     if (nearest)
       result_.rejections.push_back(*nearest);
     else if (!failure.empty())
-      result_.rejections.push_back({fmt::format("tp {} x pp {}{}", tp, pp, ep_text(ep_)), failure, 0});
+      result_.rejections.push_back({fmt::format("tp {} x pp {}{}", tp, pp, ep_text(ep_of(tp))), failure, 0});
   }
 
  private:
   static constexpr std::size_t most_placements = 30;
+  int ep_of(int tp) const { return static_cast<int>(tables_.cut(tp).expert_parallel); }
 
   /// A pipeline with its layers.
   struct Replica {
     std::vector<GpuGroup> pipeline;
     std::vector<int> split;
   };
+
+  /// Pipelines of one name do the same: equal groups on nodes that can change places.
+  std::vector<int> name(const std::vector<GpuGroup>& pipeline) const {
+    std::vector<int> gpus;
+    for (const GpuGroup& group : pipeline) gpus.insert(gpus.end(), group.gpus.begin(), group.gpus.end());
+    std::vector<int> result = tables_.sites().name(gpus);
+    result.push_back(static_cast<int>(pipeline.size()));
+    return result;
+  }
 
   static Layout replicated(const std::vector<Replica>& replicas, int dp, LayerCut cut) {
     std::vector<std::vector<GpuGroup>> pipelines;
@@ -149,11 +153,10 @@ class DegreeSearch {
 
   /// The estimate of one replica; no KV blocks where it does not fit or lacks a profile.
   EstimatedLayout estimate_alone(const Replica& replica, int tp, std::string& failure) {
-    const auto [place, is_new] =
-        estimates_.try_emplace(signature(context_.scenario.cluster, replica.pipeline));
+    const auto [place, is_new] = estimates_.try_emplace(name(replica.pipeline));
     if (!is_new) return place->second;
     try {
-      place->second = estimate(context_, make_layout({replica.pipeline}, {replica.split}, {tp, ep_}));
+      place->second = estimate(tables_, make_layout({replica.pipeline}, {replica.split}, tables_.cut(tp)));
     } catch (const InputError& error) {
       failure = error.what();
     }
@@ -168,12 +171,12 @@ class DegreeSearch {
   /// A profile that lacks an operator or a collective rules a layout out; it does not end the search.
   const std::vector<std::vector<int>>& splits(const std::vector<GpuGroup>& pipeline, int tp,
                                               std::string& failure) {
-    const std::string key = signature(context_.scenario.cluster, pipeline);
+    const std::vector<int> key = name(pipeline);
     const auto known = splits_.find(key);
     if (known != splits_.end()) return known->second;
     std::vector<std::vector<int>>& worth = splits_[key];
     try {
-      worth = splits_worth_trying(context_, pipeline, {tp, ep_});
+      worth = split_finder_.worth_trying(pipeline, tp);
     } catch (const InputError& error) {
       failure = error.what();
     }
@@ -181,27 +184,40 @@ class DegreeSearch {
   }
 
   bool add(const Layout& layout, std::optional<Rejection>& nearest, std::string& failure) {
-    const std::vector<StageMemory> memory = tightest_replica(context_, layout);
-    if (kv_blocks(memory, context_.scenario.engine) <= 0) {
-      const Rejection rejection = memory_rejection(layout, memory);
-      if (!nearest || rejection.shortfall_bytes < nearest->shortfall_bytes) nearest = rejection;
-      return false;
-    }
     try {
-      result_.layouts.push_back(estimate(context_, layout));
+      EstimatedLayout estimated = estimate(tables_, layout);
+      if (estimated.kv_blocks > 0) {
+        result_.layouts.push_back(std::move(estimated));
+        return true;
+      }
     } catch (const InputError& error) {
       failure = error.what();
       return false;
     }
-    return true;
+    const Rejection rejection = memory_rejection(layout, tightest_replica(context_, layout));
+    if (!nearest || rejection.shortfall_bytes < nearest->shortfall_bytes) nearest = rejection;
+    return false;
   }
 
   const SearchContext& context_;
+  CostTables& tables_;
+  SplitFinder split_finder_;
   SearchResult& result_;
-  int ep_;
-  std::map<std::string, std::vector<std::vector<int>>> splits_;  // by signature
-  std::map<std::string, EstimatedLayout> estimates_;             // of one replica alone, by signature
+  std::map<std::vector<int>, std::vector<std::vector<int>>> splits_;  // by name
+  std::map<std::vector<int>, EstimatedLayout> estimates_;             // of one replica alone, by name
 };
+
+/// Finds what the rules of placement and split missed, or proves that there is nothing.
+void prove(CostTables& tables, const SearchOptions& options, SearchResult& result) {
+  std::optional<EstimatedLayout> best;
+  if (!result.layouts.empty()) best = result.layouts.front();
+  mix_replicas(tables, result.layouts, best);
+  consider_naive_order(tables, options, best);
+  result.proof.bound = throughput_bound(tables);
+  branch_and_bound(tables, options, best, result.proof);
+  if (best && (result.layouts.empty() || better_estimate(*best, result.layouts.front())))
+    result.layouts.insert(result.layouts.begin(), *best);
+}
 
 }  // namespace
 
@@ -234,24 +250,79 @@ Rejection memory_rejection(const Layout& layout, const std::vector<StageMemory>&
   return rejection;
 }
 
-SearchResult search_layouts(const SearchContext& context) {
+namespace {
+
+/// All layouts with experts cut in width, or all with experts divided.
+SearchResult search_one_cut(const SearchContext& context, const SearchOptions& options, bool divide_experts) {
   SearchResult result;
+  CostTables tables(context, divide_experts);
   const int gpus = static_cast<int>(context.scenario.cluster.gpus().size());
   const int layers = context.scenario.model.architecture.layer_count();
-  for (int tp = 1; tp <= gpus; ++tp) {
-    for (const int ep : expert_degrees(context.scenario.model, tp)) {
-      if (const auto reason = cut_obstacle(context.scenario.model, {tp, ep})) {
-        result.rejections.push_back({fmt::format("tp {}{}", tp, ep_text(ep)), *reason, 0});
-        continue;
-      }
-      const std::vector<GpuGroup> groups =
-          fastest_first(context, gpu_groups(context.scenario.cluster, tp), {tp, ep});
-      DegreeSearch search(context, result, ep);
-      for (int pp = 1; pp <= static_cast<int>(groups.size()) && pp <= layers; ++pp)
-        search.try_degrees(tp, pp, groups);
+  DegreeSearch search(tables, result);
+  for (int tp = divide_experts ? 2 : 1; tp <= gpus; ++tp) {
+    const LayerCut cut = tables.cut(tp);
+    if (const auto reason = cut_obstacle(context.scenario.model, cut)) {
+      result.rejections.push_back(
+          {fmt::format("tp {}{}", tp, ep_text(static_cast<int>(cut.expert_parallel))), *reason, 0});
+      continue;
+    }
+    const std::vector<GpuGroup> groups =
+        fastest_first(context, gpu_groups(context.scenario.cluster, tp), cut);
+    for (int pp = 1; pp <= static_cast<int>(groups.size()) && pp <= layers; ++pp) {
+      result.proof.interrupted = options.stop != nullptr && options.stop->load();
+      if (result.proof.interrupted && !result.layouts.empty()) break;
+      search.try_degrees(tp, pp, groups);
+      const EstimatedLayout* best = result.layouts.empty() ? nullptr : &result.layouts.front();
+      if (options.progress) options.progress(tp, gpus, best);
     }
   }
   std::stable_sort(result.layouts.begin(), result.layouts.end(), better_estimate);
+  // The bounds reckon with one token of each request in a round.
+  const bool speculates = context.scenario.engine.speculation.has_value();
+  if (options.prove && !result.proof.interrupted && !speculates) prove(tables, options, result);
+  return result;
+}
+
+/// Layouts that mixtures and branch and bound made know nothing of experts.
+void mark_divided(std::vector<EstimatedLayout>& layouts) {
+  for (EstimatedLayout& estimated : layouts) {
+    estimated.layout.ep = 1;
+    for (const auto& replica : estimated.layout.replicas)
+      estimated.layout.ep = std::max(estimated.layout.ep, tensor_parallel(replica));
+  }
+  // Nothing is divided there: the other search has them.
+  std::erase_if(layouts, [](const EstimatedLayout& estimated) { return estimated.layout.ep == 1; });
+}
+
+void join(SearchResult& all, SearchResult more) {
+  for (EstimatedLayout& layout : more.layouts) all.layouts.push_back(std::move(layout));
+  std::stable_sort(all.layouts.begin(), all.layouts.end(), better_estimate);
+  for (Rejection& rejection : more.rejections) all.rejections.push_back(std::move(rejection));
+  SearchProof& proof = all.proof;
+  proof.complete = proof.complete && more.proof.complete;
+  proof.interrupted = proof.interrupted || more.proof.interrupted;
+  proof.bound = std::max(proof.bound, more.proof.bound);
+  proof.estimates += more.proof.estimates;
+  proof.steps += more.proof.steps;
+  for (const auto& [bound, count] : more.proof.pruned) proof.pruned[bound] += count;
+  for (PrunedBranch& example : more.proof.examples) {
+    const auto same = std::find_if(proof.examples.begin(), proof.examples.end(),
+                                   [&](const PrunedBranch& one) { return one.bound == example.bound; });
+    if (same == proof.examples.end())
+      proof.examples.push_back(std::move(example));
+    else if (example.value > same->value)
+      *same = std::move(example);
+  }
+}
+
+}  // namespace
+
+SearchResult search_layouts(const SearchContext& context, const SearchOptions& options) {
+  SearchResult result = search_one_cut(context, options, false);
+  if (result.proof.interrupted || expert_degrees(context.scenario.model, 2).size() < 2) return result;
+  SearchResult divided = search_one_cut(context, options, true);
+  mark_divided(divided.layouts);
+  join(result, std::move(divided));
   return result;
 }
 

@@ -1,5 +1,9 @@
 #pragma once
+#include <atomic>
+#include <cstdint>
 #include <functional>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "sim/planner/fault_epochs.hpp"
@@ -47,10 +51,39 @@ struct EstimatedLayout {
 struct SearchResult {
   std::vector<EstimatedLayout> layouts;  ///< best estimate first
   std::vector<Rejection> rejections;
+  SearchProof proof;
 };
 
-/// Every tp x pp x dp x ep the cluster can hold, each with the placements and splits worth trying.
-SearchResult search_layouts(const SearchContext&);
+/// What a caller may want of a search besides its result.
+struct SearchOptions {
+  const std::atomic<bool>* stop = nullptr;  ///< once set, the best found so far is the result
+  /// Called now and then: branches settled and all known so far, and the best estimate up to now.
+  std::function<void(std::int64_t done, std::int64_t total, const EstimatedLayout* best)> progress;
+  /// Hears of every branch that a bound settles; without it only examples are kept.
+  std::function<void(const PrunedBranch&)> pruned;
+  /// Partial pipelines that branch and bound may look at. Beyond, the result is what was found, and its proof
+  /// says how far from the bound that is.
+  std::int64_t most_steps = 300'000;
+  /// 0: stop before branch and bound, with the layouts that the rules of placement and split suggest.
+  bool prove = true;
+};
+
+/// Every tp x pp x dp x ep the cluster can hold with the placements and splits worth trying; then branch and
+/// bound over all placements, splits and mixtures of unlike replicas, which finds a better one or proves that
+/// there is none.
+SearchResult search_layouts(const SearchContext&, const SearchOptions& = {});
+
+/// Output tokens/s that no layout of this cluster can exceed by the estimate: every GPU at its best tensor
+/// parallel degree, kept busy, with no exchange between GPUs; and no more than the demand. 0 where all memory
+/// together cannot hold the weights. Milliseconds where the sorts of GPUs are few; throws InputError where a
+/// profile lacks an operator.
+double throughput_bound(const SearchContext&);
+
+/// Whether `a` is the better answer: the higher throughput in classes of a percent, within a class the
+/// shorter time between tokens (the demand of an open loop caps throughputs).
+bool better_estimate(const EstimatedLayout& a, const EstimatedLayout& b);
+/// The class of a percent that a throughput is in.
+double throughput_grade(double output_throughput);
 
 /// The one layout of a fixed deployment. Throws InputError if its GPUs or layers do not exist or do not add
 /// up.

@@ -1,10 +1,13 @@
+#include "sim/planner/splits.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <set>
+#include <tuple>
 
 #include "models/base/error.hpp"
-#include "sim/planner/search.hpp"
 
 namespace sextant {
 namespace {
@@ -74,15 +77,14 @@ double layer_bytes(const StageWeights& weights) {
   return weights.layers + weights.norms + weights.copies;
 }
 
-StageLoad stage_load(const SearchContext& context, const std::vector<GpuGroup>& pipeline, std::size_t s,
+StageLoad stage_load(const SearchContext& context, const GpuGroup& group, bool first, bool last,
                      LayerCut cut) {
+  const std::int64_t tp = cut.tensor_parallel, ep = cut.expert_parallel;
   const Scenario& scenario = context.scenario;
   const Architecture& architecture = scenario.model.architecture;
   const int layers = architecture.layer_count();
-  const GpuGroup& group = pipeline[s];
-  const std::int64_t tp = cut.tensor_parallel, ep = cut.expert_parallel;
   const LinkProfile joined = tp > 1 ? context.machine.group_link(group.gpus) : LinkProfile{};
-  const StageShape whole{{0, layers}, tp, s == 0, s + 1 == pipeline.size(), ep};
+  const StageShape whole{{0, layers}, tp, first, last, ep};
   StageLoad load;
   std::vector<double> seconds;
   double slowest = -1;
@@ -95,7 +97,9 @@ StageLoad stage_load(const SearchContext& context, const std::vector<GpuGroup>& 
     seconds = std::move(kinds);
     load.work_fixed = fixed;
   }
-  std::vector<StagePlacement> one(pipeline.size(), {{0, 0}, group.gpus});
+  // With a neighbour on either side that it has.
+  const std::size_t s = first ? 0 : 1;
+  std::vector<StagePlacement> one(s + (last ? 1 : 2), {{0, 0}, group.gpus});
   one[s].layers = {0, layers};
   const StageMemory full = replica_memory(scenario.model, scenario.engine, context.machine.engine(),
                                           scenario.cluster, one, cut)[s];
@@ -236,13 +240,31 @@ double group_seconds(const SearchContext& context, const GpuGroup& group, LayerC
   }
 }
 
+struct SplitFinder::Loads {
+  std::map<std::tuple<int, bool, bool>, StageLoad> known;  // by sort of group, first, last
+};
+
+SplitFinder::SplitFinder(CostTables& tables) : tables_(tables), loads_(std::make_unique<Loads>()) {}
+SplitFinder::~SplitFinder() = default;
+
 std::vector<std::vector<int>> splits_worth_trying(const SearchContext& context,
                                                   const std::vector<GpuGroup>& pipeline, LayerCut cut) {
+  CostTables tables(context, cut.expert_parallel > 1);
+  return SplitFinder(tables).worth_trying(pipeline, static_cast<int>(cut.tensor_parallel));
+}
+
+std::vector<std::vector<int>> SplitFinder::worth_trying(const std::vector<GpuGroup>& pipeline, int tp) {
+  const SearchContext& context = tables_.context();
   const int layers = context.scenario.model.architecture.layer_count();
   const std::size_t stages = pipeline.size();
   if (stages == 1) return {{layers}};
   std::vector<StageLoad> loads;
-  for (std::size_t s = 0; s < stages; ++s) loads.push_back(stage_load(context, pipeline, s, cut));
+  for (std::size_t s = 0; s < stages; ++s) {
+    const bool first = s == 0, last = s + 1 == stages;
+    const auto [place, is_new] = loads_->known.try_emplace({tables_.group(pipeline[s].gpus), first, last});
+    if (is_new) place->second = stage_load(context, pipeline[s], first, last, tables_.cut(tp));
+    loads.push_back(place->second);
+  }
   const std::vector<int> even = even_split(layers, static_cast<int>(stages));
   // A stage over its memory is worse than any stage that is slow.
   constexpr double over_memory = 1e12;

@@ -2,19 +2,54 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 namespace sextant {
 
-std::string Layout::split() const {
+namespace {
+
+std::string split_of(const std::vector<StagePlacement>& replica) {
   std::string text;
-  if (replicas.empty()) return text;
-  for (const StagePlacement& stage : replicas.front())
+  for (const StagePlacement& stage : replica)
     text.append(text.empty() ? "" : "/").append(std::to_string(stage.layers.size()));
   return text;
 }
 
+std::string describe_replicas(const std::vector<StagePlacement>& one, int count) {
+  return fmt::format("tp {} x pp {} x dp {}{}", tensor_parallel(one), one.size(), count,
+                     one.size() > 1 ? ", layers " + split_of(one) : "");
+}
+
+}  // namespace
+
+int tensor_parallel(const std::vector<StagePlacement>& replica) {
+  return replica.empty() ? 1 : static_cast<int>(replica.front().gpus.size());
+}
+
+std::string Layout::split() const {
+  return replicas.empty() ? "" : split_of(replicas.front());
+}
+
+bool Layout::alike() const {
+  return std::all_of(replicas.begin(), replicas.end(), [&](const auto& replica) {
+    return tensor_parallel(replica) == tp && static_cast<int>(replica.size()) == pp;
+  });
+}
+
 std::string Layout::describe() const {
-  return fmt::format("tp {} x pp {} x dp {}{}{}", tp, pp, dp, ep > 1 ? fmt::format(", ep {}", ep) : "",
-                     pp > 1 ? ", layers " + split() : "");
+  const std::string experts = ep > 1 ? fmt::format(", ep {}", ep) : "";
+  if (replicas.empty() || alike())
+    return fmt::format("tp {} x pp {} x dp {}{}{}", tp, pp, dp, experts, pp > 1 ? ", layers " + split() : "");
+  std::string text;
+  for (std::size_t first = 0, end = 0; first < replicas.size(); first = end) {
+    const auto same = [&](const std::vector<StagePlacement>& other) {
+      return tensor_parallel(other) == tensor_parallel(replicas[first]) &&
+             split_of(other) == split_of(replicas[first]);
+    };
+    while (end < replicas.size() && same(replicas[end])) ++end;
+    text += (first > 0 ? " + " : "") + describe_replicas(replicas[first], static_cast<int>(end - first));
+  }
+  return text + experts;
 }
 
 std::vector<int> even_split(int layers, int stages) {

@@ -14,7 +14,11 @@ struct StagePlacement {
   bool operator==(const StagePlacement&) const = default;
 };
 
-/// tp x pp x dp x ep, the layers of each stage and which GPUs they run on.
+/// Ways a replica's layers are cut: the size of its stages' groups.
+int tensor_parallel(const std::vector<StagePlacement>& replica);
+
+/// tp x pp x dp x ep, the layers of each stage and which GPUs they run on. Replicas need not be alike: tp and
+/// pp are then the first one's; where ep is above 1, each one's group divides the experts among itself.
 struct Layout {
   int tp = 1, pp = 1, dp = 1;
   std::vector<std::vector<StagePlacement>> replicas;  ///< [dp][pp]
@@ -22,11 +26,17 @@ struct Layout {
       1;  ///< ways in which each tensor-parallel group divides the routed experts: 1 (cut in width) or tp
 
   /// How each stage is cut among its GPUs.
-  LayerCut cut() const { return {tp, ep}; }
+  LayerCut cut(const std::vector<StagePlacement>& replica) const {
+    const int own = tensor_parallel(replica);
+    return {own, ep > 1 ? own : 1};
+  }
 
   /// "42/42/42"
   std::string split() const;
-  /// "tp 1 x pp 3 x dp 1, layers 42/42/42", "tp 4 x pp 1 x dp 1, ep 4"
+  /// Whether all replicas have the same tp and pp.
+  bool alike() const;
+  /// "tp 1 x pp 3 x dp 1, layers 42/42/42", "tp 4 x pp 1 x dp 1, ep 4"; of unlike replicas each sort by
+  /// itself: "tp 8 x pp 1 x dp 2 + tp 4 x pp 2 x dp 1, layers 41/39".
   std::string describe() const;
 };
 

@@ -67,7 +67,7 @@ struct ReplicaTotals {
   std::vector<Stage> stages;
   double running_seconds = 0, waiting_seconds = 0, kv_block_seconds = 0;
   std::int64_t kv_blocks_peak = 0;
-  std::int64_t decodes = 0;          ///< summed over steps
+  std::int64_t decodes = 0;  ///< summed over steps
   std::int64_t steps = 0;
   std::int64_t accepted_tokens = 0;  ///< of those speculated
   std::int64_t admitted_tokens = 0;  ///< prompts (after a preemption with what they had yielded)

@@ -1,0 +1,348 @@
+#include "sim/planner/cost_tables.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "models/base/error.hpp"
+
+namespace sextant {
+namespace {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+/// A sampled token's id on its way back to the first stage.
+constexpr double bytes_per_token_id = 4;
+
+std::size_t index(std::int64_t value) {
+  return static_cast<std::size_t>(value);
+}
+
+/// The first layer of each kind.
+std::vector<int> examples_of_kinds(const Architecture& architecture) {
+  std::vector<int> examples(architecture.kinds.size(), -1);
+  for (int i = architecture.layer_count() - 1; i >= 0; --i)
+    examples[index(architecture.layers[index(i)])] = i;
+  return examples;
+}
+
+/// Tokens missing to the next captured CUDA graph; 0 beyond the largest.
+std::int64_t graph_padding(const std::vector<std::int64_t>& sizes, std::int64_t tokens) {
+  const auto next = std::lower_bound(sizes.begin(), sizes.end(), tokens);
+  return next == sizes.end() ? 0 : *next - tokens;
+}
+
+}  // namespace
+
+CostTables::CostTables(const SearchContext& context, bool divide_experts)
+    : context_(context), divide_experts_(divide_experts), sites_(context.machine.topology()) {
+  const Architecture& architecture = context.scenario.model.architecture;
+  layers_ = architecture.layer_count();
+  kinds_ = architecture.kinds.size();
+  before_.assign(kinds_ * index(layers_ + 1), 0);
+  for (std::size_t k = 0; k < kinds_; ++k)
+    for (int i = 0; i < layers_; ++i)
+      before_[k * index(layers_ + 1) + index(i + 1)] =
+          layers_of_kind(k, i) + (architecture.layers[index(i)] == static_cast<int>(k) ? 1 : 0);
+  const ServedModel& model = context.scenario.model;
+  hop_bytes_ =
+      stage_operators(architecture, model.weights, model.kv, {{0, 0}, 1, false, false}).hop_bytes_per_token;
+  const WorkloadSummary& load = context.workload;
+  chunk_ = {
+      std::clamp<std::int64_t>(std::llround(load.prompt), 1, context.scenario.engine.max_num_batched_tokens),
+      0};
+  chunks_per_token_ = load.prompt / load.output / static_cast<double>(chunk_.new_tokens);
+  yield_ = context.scenario.engine.expected_tokens();
+  captured_ = context.machine.engine().cudagraph_capture_sizes;
+}
+
+CostTables::Group CostTables::make_group(const std::vector<int>& gpus, bool bare) const {
+  const ServedModel& model = context_.scenario.model;
+  const Cluster& cluster = context_.scenario.cluster;
+  Group group;
+  group.tp = static_cast<int>(gpus.size());
+  const LinkProfile link = group.tp > 1 && !bare ? context_.machine.group_link(gpus) : LinkProfile{};
+  std::vector<std::string> kinds;
+  for (const int gpu : gpus) {
+    const double bytes = cluster.gpu(gpu).memory_bytes.value;
+    if (std::find(group.memory.begin(), group.memory.end(), bytes) == group.memory.end())
+      group.memory.push_back(bytes);
+    const std::string kind = cluster.kind(gpu);
+    if (std::find(kinds.begin(), kinds.end(), kind) != kinds.end()) continue;
+    kinds.push_back(kind);
+    Member member;
+    const auto add = [&](LayerRange layers, bool first, bool last) {
+      StageOperators operators =
+          stage_operators(model.architecture, model.weights, model.kv,
+                          {layers, group.tp, first, last, cut(group.tp).expert_parallel});
+      if (bare) {
+        operators.collectives.clear();
+        operators.sample_collectives.clear();
+      }
+      member.parts.emplace_back(operators, context_.machine.profile(gpu), group.tp > 1 ? &link : nullptr,
+                                group.tp);
+    };
+    for (const int i : examples_of_kinds(model.architecture)) add({i, i + 1}, false, false);
+    add({0, 0}, true, false);
+    add({0, 0}, false, true);
+    PassShape prefill;
+    prefill.chunks = {&chunk_, 1};
+    prefill.samples = 1;
+    prefill.padding = graph_padding(captured_, chunk_.new_tokens);
+    for (const StageCost& part : member.parts) member.prefill.push_back(part.cost(prefill).total());
+    group.members.push_back(std::move(member));
+  }
+  return group;
+}
+
+int CostTables::group(const std::vector<int>& gpus) {
+  const auto [place, is_new] = group_names_.try_emplace(sites_.name(gpus), static_cast<int>(groups_.size()));
+  if (!is_new) return place->second;
+  try {
+    groups_.push_back(make_group(gpus, false));
+  } catch (...) {
+    group_names_.erase(place);
+    throw;
+  }
+  return place->second;
+}
+
+int CostTables::bare_group(int gpu, int tp) {
+  const auto [place, is_new] =
+      bare_names_.try_emplace({sites_.sort(gpu), tp}, static_cast<int>(groups_.size()));
+  if (!is_new) return place->second;
+  try {
+    groups_.push_back(make_group(std::vector<int>(index(tp), gpu), true));
+  } catch (...) {
+    bare_names_.erase(place);
+    throw;
+  }
+  return place->second;
+}
+
+int CostTables::hop(int from_gpu, int to_gpu) {
+  const auto [place, is_new] =
+      hop_names_.try_emplace(sites_.name({from_gpu, to_gpu}), static_cast<int>(hops_.size()));
+  if (!is_new) return place->second;
+  try {
+    Hop hop;
+    hop.route = context_.machine.topology().route(from_gpu, to_gpu);
+    hop.route.seconds(hop_bytes_);
+    hops_.push_back(std::move(hop));
+  } catch (...) {
+    hop_names_.erase(place);
+    throw;
+  }
+  return place->second;
+}
+
+PartSeconds CostTables::computed_parts(const Member& member, std::int64_t batch) const {
+  PassShape decode = decode_pass(context_.scenario.engine, batch, context_.workload.context());
+  decode.padding = graph_padding(captured_, batch * decode.tokens_per_decode);
+  PartSeconds seconds;
+  seconds.reserve(member.parts.size());
+  for (const StageCost& part : member.parts) seconds.push_back(part.cost(decode).total());
+  return seconds;
+}
+
+const PartSeconds& CostTables::decode_parts(Member& member, std::int64_t batch) const {
+  if (member.decode.size() <= index(batch)) member.decode.resize(index(batch) + 1);
+  PartSeconds& parts = member.decode[index(batch)];
+  if (parts.empty()) parts = computed_parts(member, batch);
+  return parts;
+}
+
+double CostTables::sum(const PartSeconds& parts, LayerRange layers, bool first, bool last) const {
+  double seconds = (first ? parts[kinds_] : 0) + (last ? parts[kinds_ + 1] : 0);
+  if (kinds_ == 1) return seconds + parts[0] * (layers.end - layers.begin);
+  for (std::size_t k = 0; k < kinds_; ++k)
+    seconds += parts[k] * (layers_of_kind(k, layers.end) - layers_of_kind(k, layers.begin));
+  return seconds;
+}
+
+double CostTables::parts_sum(const std::vector<PartSeconds>& of_gpus, LayerRange layers, bool first,
+                             bool last) const {
+  double slowest = 0;
+  for (const PartSeconds& parts : of_gpus) slowest = std::max(slowest, sum(parts, layers, first, last));
+  return slowest;
+}
+
+double CostTables::decode_seconds(int group, LayerRange layers, bool first, bool last, std::int64_t batch) {
+  double slowest = 0;
+  for (Member& member : at(group).members)
+    slowest = std::max(slowest, sum(decode_parts(member, batch), layers, first, last));
+  return slowest;
+}
+
+double CostTables::prefill_seconds(int group, LayerRange layers, bool first, bool last) {
+  double slowest = 0;
+  for (const Member& member : at(group).members)
+    slowest = std::max(slowest, sum(member.prefill, layers, first, last));
+  return slowest;
+}
+
+double CostTables::hop_seconds(int hop, bool back, std::int64_t batch) {
+  if (hop < 0) return 0;
+  Hop& known = hops_[index(hop)];
+  std::vector<double>& by_batch = back ? known.back : known.forward;
+  if (by_batch.size() <= index(batch)) by_batch.resize(index(batch) + 1, -1);
+  double& seconds = by_batch[index(batch)];
+  if (seconds < 0)
+    seconds = known.route.seconds((back ? bytes_per_token_id : hop_bytes_) * static_cast<double>(batch));
+  return seconds;
+}
+
+double CostTables::host_seconds(std::int64_t batch) const {
+  const EngineProfile& engine = context_.machine.engine();
+  return 1e-6 * (engine.step_us.value + engine.step_us_per_request.value * static_cast<double>(batch));
+}
+
+std::int64_t CostTables::stage_blocks(int group, LayerRange layers, bool first, bool last) {
+  Group& server = at(group);
+  if (server.blocks.empty()) server.blocks.resize(4);
+  std::vector<std::int64_t>& known = server.blocks[(first ? 1U : 0U) + (last ? 2U : 0U)];
+  // Layers of one kind are alike wherever they stand.
+  const int side = layers_ + 1;
+  const std::size_t place = kinds_ == 1 ? index(layers.size()) : index(layers.begin * side + layers.end);
+  if (known.empty()) known.assign(index(kinds_ == 1 ? side : side * side), -1);
+  if (known[place] >= 0) return known[place];
+  const Scenario& scenario = context_.scenario;
+  const EngineOptions& options = scenario.engine;
+  const BatchLimits limits{options.max_num_batched_tokens, options.max_num_seqs};
+  const int communicators = (first ? 0 : 1) + (last ? 0 : 1) + (server.tp > 1 ? 1 : 0);
+  std::int64_t blocks = std::numeric_limits<std::int64_t>::max();
+  const StageShape shape{layers, server.tp, first, last, cut(server.tp).expert_parallel};
+  for (const double bytes : server.memory) {
+    MemoryBudget budget =
+        memory_budget(scenario.model.architecture, scenario.model.weights, scenario.model.kv, shape, limits,
+                      context_.machine.engine().memory, bytes, options.gpu_memory_utilization, communicators);
+    if (scenario.model.drafter && last) scenario.model.drafter->take_memory(budget, server.tp);
+    blocks = std::min(blocks, budget.kv_tokens(options.block_size) / options.block_size);
+  }
+  return known[place] = std::max<std::int64_t>(0, blocks);
+}
+
+double CostTables::running_in(std::int64_t blocks) const {
+  const WorkloadSummary& load = context_.workload;
+  return static_cast<double>(blocks * context_.scenario.engine.block_size) / (load.prompt + load.output);
+}
+
+double CostTables::most_running(int dp) const {
+  const WorkloadSummary& load = context_.workload;
+  double most = static_cast<double>(context_.scenario.engine.max_num_seqs);
+  if (const std::int64_t at_once = context_.scenario.workload.max_concurrency; at_once > 0)
+    most = std::min(most, static_cast<double>(at_once) / dp);
+  if (load.concurrency > 0) most = std::min(most, load.concurrency / dp);
+  return std::max(most, 1.0);
+}
+
+/// Seconds of a round at `running` requests on a replica: each of them gets its tokens (one, or what
+/// speculation yields), and running x tokens / output of them end and are replaced by a prompt. The slowest
+/// stage's work, or the way of one batch through all stages, whichever is longer.
+double CostTables::round_seconds(std::span<const StageChoice> stages, double running) {
+  const auto count = static_cast<double>(stages.size());
+  const double batches = std::min(count, std::max(1.0, running));
+  const auto batch = std::max<std::int64_t>(1, std::llround(running / batches));
+  const double prompts = running * yield_ * chunks_per_token_;
+  const double host = host_seconds(batch);
+  double slowest = 0, around = host;
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    const bool first = s == 0, last = s + 1 == stages.size();
+    const double decode = decode_seconds(stages[s].group, stages[s].layers, first, last, batch);
+    const double prefill = prompts * prefill_seconds(stages[s].group, stages[s].layers, first, last);
+    slowest = std::max(slowest, batches * (decode + (first ? host : 0)) + prefill);
+    around += decode + prefill / batches + hop_seconds(stages[s].hop, last, batch);
+  }
+  return std::max(slowest, around);
+}
+
+ReplicaEstimate CostTables::replica(std::span<const StageChoice> stages, int dp) {
+  ReplicaEstimate result;
+  std::int64_t blocks = std::numeric_limits<std::int64_t>::max();
+  for (std::size_t s = 0; s < stages.size(); ++s)
+    blocks =
+        std::min(blocks, stage_blocks(stages[s].group, stages[s].layers, s == 0, s + 1 == stages.size()));
+  result.kv_blocks = std::max<std::int64_t>(0, blocks - context_.scenario.engine.reserved_kv_blocks);
+  if (result.kv_blocks <= 0) return result;
+
+  const WorkloadSummary& load = context_.workload;
+  const double most = std::max(1.0, std::min(most_running(dp), running_in(result.kv_blocks)));
+  // Tokens/s of one replica.
+  const double demand = load.concurrency > 0 ? infinity : load.rate * load.output / dp;
+  double running = most, seconds = round_seconds(stages, running);
+  if (running * yield_ / seconds > demand) {
+    // Fewer requests suffice: the number at which tokens leave as fast as they are asked for.
+    double low = 0, high = most;
+    for (int i = 0; i < 12; ++i) {
+      running = (low + high) / 2;
+      seconds = round_seconds(stages, running);
+      (running * yield_ / seconds > demand ? high : low) = running;
+    }
+  }
+  result.throughput = std::min(demand, running * yield_ / seconds);
+  result.token_seconds = seconds / yield_;
+  return result;
+}
+
+std::int64_t CostTables::largest_batch(double running, int stages) {
+  const double batches = std::min<double>(stages, std::max(1.0, running));
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(running / batches)));
+}
+
+void CostTables::extend_least(Group& group, std::int64_t each) {
+  if (group.least_share.empty()) {
+    const std::vector<PartSeconds> none(group.members.size(), PartSeconds(kinds_ + 2, infinity));
+    group.least_share.push_back(none);
+    group.least_pass.push_back(none);
+  }
+  while (group.least_share.size() <= index(each)) {
+    const auto batch = static_cast<std::int64_t>(group.least_share.size());
+    std::vector<PartSeconds> share = group.least_share.back(), pass = group.least_pass.back();
+    for (std::size_t m = 0; m < group.members.size(); ++m) {
+      const PartSeconds& parts = decode_parts(group.members[m], batch);
+      for (std::size_t p = 0; p < parts.size(); ++p) {
+        share[m][p] = std::min(share[m][p], parts[p] / (static_cast<double>(batch) + 0.5));
+        pass[m][p] = std::min(pass[m][p], parts[p]);
+      }
+    }
+    group.least_share.push_back(std::move(share));
+    group.least_pass.push_back(std::move(pass));
+  }
+}
+
+const std::vector<PartSeconds>& CostTables::least_seconds(int id, std::int64_t each) {
+  Group& group = at(id);
+  if (group.least.size() <= index(each)) group.least.resize(index(each) + 1);
+  std::vector<PartSeconds>& known = group.least[index(each)];
+  if (!known.empty()) return known;
+  // A batch that rounds to b < each has at most b + 1/2 requests, the largest one at most `each`.
+  extend_least(group, each);
+  known = group.least_share[index(each - 1)];
+  for (std::size_t m = 0; m < group.members.size(); ++m) {
+    Member& member = group.members[m];
+    const PartSeconds& at_most = decode_parts(member, each);
+    for (std::size_t p = 0; p < at_most.size(); ++p)
+      known[m][p] = std::min(known[m][p], at_most[p] / static_cast<double>(each)) +
+                    chunks_per_token_ * member.prefill[p];
+  }
+  return known;
+}
+
+const std::vector<PartSeconds>& CostTables::least_pass(int id, std::int64_t each) {
+  Group& group = at(id);
+  extend_least(group, each);
+  return group.least_pass[index(each)];
+}
+
+double CostTables::least_hop_seconds(int id, bool back, std::int64_t each) {
+  if (id < 0) return 0;
+  std::vector<double>& least = back ? hops_[index(id)].least_back : hops_[index(id)].least_forward;
+  if (least.empty()) least.push_back(infinity);
+  while (least.size() <= index(each)) {
+    const auto batch = static_cast<std::int64_t>(least.size());
+    const double seconds = hop_seconds(id, back, batch) / (static_cast<double>(batch) + 0.5);
+    least.push_back(std::min(least.back(), seconds));
+  }
+  return least[index(each)];
+}
+
+}  // namespace sextant

@@ -1,0 +1,76 @@
+#include "sim/planner/cost_tables.hpp"
+
+#include <fmt/core.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "tests/sim/planner/random_cluster.hpp"
+
+namespace sextant {
+namespace {
+
+/// A closed loop's estimate as its definition says it, from the replica's own model.
+double plain_throughput(const SearchContext& context, const Layout& layout) {
+  const WorkloadSummary& load = context.workload;
+  double sum = 0;
+  for (const auto& replica : layout.replicas) {
+    const Scenario& s = context.scenario;
+    const ReplicaModel model(s.model, context.machine, replica, tensor_parallel(replica));
+    const std::int64_t blocks = kv_blocks(replica_memory(s.model, s.engine, context.machine.engine(),
+                                                         s.cluster, replica, tensor_parallel(replica)),
+                                          s.engine);
+    double running =
+        std::min({static_cast<double>(blocks * s.engine.block_size) / (load.prompt + load.output),
+                  static_cast<double>(s.engine.max_num_seqs), load.concurrency / layout.dp});
+    running = std::max(running, 1.0);
+    const double batches = std::min<double>(model.stages(), running);
+    PassShape decode;
+    decode.decodes = decode.samples = std::max<std::int64_t>(1, std::llround(running / batches));
+    decode.decode_context_sum = std::llround(static_cast<double>(decode.decodes) * load.context());
+    const PrefillChunk chunk{
+        std::min<std::int64_t>(std::llround(load.prompt), s.engine.max_num_batched_tokens), 0};
+    PassShape prefill;
+    prefill.chunks = {&chunk, 1};
+    prefill.samples = 1;
+    const double prompts = running / load.output * load.prompt / static_cast<double>(chunk.new_tokens);
+    const double host = model.host(decode.decodes).seconds();
+    double slowest = 0, around = host;
+    for (int stage = 0; stage < model.stages(); ++stage) {
+      const double d = model.pass(stage, decode).total.seconds();
+      const double p = model.pass(stage, prefill).total.seconds() * prompts;
+      slowest = std::max(slowest, batches * (d + (stage == 0 ? host : 0)) + p);
+      around += d + p / batches + model.hop(stage, decode.decodes).seconds();
+    }
+    sum += running / std::max(slowest, around);
+  }
+  return sum;
+}
+
+// Sums of parts against whole stages of operators; the model rounds each pass to a nanosecond.
+TEST(CostTables, GiveWhatTheReplicasModelGives) {
+  setenv("SEXTANT_PROFILES", SEXTANT_SOURCE_DIR "/tests/fixtures/profiles", 1);
+  int compared = 0;
+  for (unsigned seed = 0; seed < 30; ++seed) {
+    const RandomScenario random(seed, 5, 40);
+    const Scenario& s = random.scenario();
+    SCOPED_TRACE(random.description());
+    const Machine machine(s.cluster, s.engine.profile);
+    const SearchContext context{s, machine, summarise_workload(s.workload)};
+    if (context.workload.concurrency <= 0) continue;
+    SearchOptions options;
+    options.most_steps = 100;
+    const SearchResult found = search_layouts(context, options);
+    for (std::size_t i = 0; i < found.layouts.size(); i += 1 + found.layouts.size() / 20) {
+      const EstimatedLayout& one = found.layouts[i];
+      EXPECT_NEAR(one.output_throughput / plain_throughput(context, one.layout), 1, 1e-4)
+          << one.layout.describe();
+      ++compared;
+    }
+  }
+  EXPECT_GT(compared, 100);
+}
+
+}  // namespace
+}  // namespace sextant
