@@ -46,7 +46,7 @@ GpuSpeeds::GpuSpeeds(CostTables& tables, double running) : tables_(tables) {
     PartSeconds seconds;
   };
   std::vector<Least> least;
-  const std::vector<int> all = degrees(tables.context());
+  const std::vector<int> all = degrees(tables);
   PartSeconds pass(tables.kind_count(), std::numeric_limits<double>::infinity());
   for (const auto& [sort, gpu] : representatives(tables)) {
     speed_[sort] = 0;
@@ -108,12 +108,13 @@ double throughput_bound(CostTables& tables) {
   if (!weights_fit(context)) return 0;
   const GpuSpeeds speeds(tables, tables.most_running(1));
   const WorkloadSummary& load = context.workload;
-  double bound = speeds.sum(context.scenario.cluster.gpus());
+  const double yield = context.scenario.engine.expected_tokens();
+  double bound = yield * speeds.sum(context.scenario.cluster.gpus());
   if (load.concurrency > 0) {
     // Every request that runs waits for its own pass at least; a replica runs one or more.
     const auto gpus = static_cast<double>(context.scenario.cluster.gpus().size());
     if (speeds.least_pass() > 0)
-      bound = std::min(bound, std::max(load.concurrency, gpus) / speeds.least_pass());
+      bound = std::min(bound, yield * std::max(load.concurrency, gpus) / speeds.least_pass());
   } else {
     bound = std::min(bound, load.rate * load.output);
   }

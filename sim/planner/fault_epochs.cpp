@@ -52,7 +52,7 @@ std::vector<ReplicaChange> replica_changes(const Scenario& scenario, const std::
         try {
           if (stages)
             change.pipeline =
-                std::make_shared<ReplicaModel>(scenario.model, *epoch.machine, *stages, layout.tp, level);
+                std::make_shared<ReplicaModel>(scenario.model, *epoch.machine, *stages, layout.cut(*stages), level);
         } catch (const InputError&) {
           // No way between two of its GPUs: it is down.
         }

@@ -186,8 +186,9 @@ const Candidate* WhatIfRow::shown() const {
 
 Layout same_layout(const Cluster& base, const Layout& layout, const Scenario& variant) {
   const ServedModel& model = variant.model;
-  if (const auto reason = tensor_parallel_obstacle(model, layout.tp))
-    throw InputError(fmt::format("tp {}: {}", layout.tp, *reason));
+  for (const auto& replica : layout.replicas)
+    if (const auto reason = cut_obstacle(model, layout.cut(replica)))
+      throw InputError(fmt::format("tp {}: {}", tensor_parallel(replica), *reason));
   Layout same = layout;
   const std::vector<int> gpus = variant.cluster.gpus();
   for (auto& replica : same.replicas) {

@@ -123,7 +123,7 @@ class Replica {
   std::int64_t kv_blocks() const { return cache_.blocks(); }
   std::int64_t used_blocks() const { return cache_.blocks() - cache_.free(); }
   /// Bytes of a KV block on all GPUs.
-  double block_bytes() const { return pipeline_.host_copy(options_.block_size).bytes; }
+  double block_bytes() const { return pipeline_->host_copy(options_.block_size).bytes; }
   const ReplicaTotals& totals();
   /// "4 waiting for KV blocks, 2 running": who waits for what, when nothing can move.
   std::string state() const;

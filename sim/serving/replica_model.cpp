@@ -194,7 +194,7 @@ ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine,
     Stage stage;
     stage.hop_bytes_per_token = s + 1 < stages.size() ? operators.hop_bytes_per_token : bytes_per_token_id;
     const LinkProfile group = tp > 1 ? machine.group_link(stages[s].gpus) : LinkProfile{};
-    double kv_bytes = kv_bytes_per_token(model.architecture, model.kv, shape_of(stages, s, tp));
+    double kv_bytes = kv_bytes_per_token(model.architecture, model.kv, shape_of(stages, s, cut));
     if (model.drafter && s + 1 == stages.size())
       kv_bytes +=
           kv_bytes_per_token(model.drafter->architecture, model.drafter->kv, model.drafter->shape(tp));
