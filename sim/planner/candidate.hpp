@@ -11,14 +11,18 @@ std::vector<ReplicaSetup> replica_setups(const SearchContext&, const Layout&, Co
 /// Simulates a layout and reports its stages. Throws Interrupted if stopped.
 Candidate simulate_candidate(const SearchContext&, const EstimatedLayout&, const PlanOptions&);
 
+/// The highest load of a layout (the context's workload asks for it) and its run there. With `to_beat`, a layout
+/// that does not sustain that load is left there. A layout that sustains nothing misses the SLO.
+Candidate candidate_at_highest_load(const SearchContext&, const EstimatedLayout&, std::optional<double> to_beat,
+                                    const PlanOptions&);
+
 /// 90 % intervals of the named metrics, and in a sentence what they come from.
 struct MetricIntervals {
   std::map<std::string, Interval> intervals;
   std::string cause;
 };
 
-/// Whether `a` ranks before `b`: one that starts and rejects nothing first, then one that meets the SLO, then
-/// the higher throughput in classes of a percent, and within a class the shorter mean latency.
+/// Whether `a` ranks before `b` by throughput (objective.hpp).
 bool ranks_before(const Candidate& a, const Candidate& b);
 
 /// Holds the run of a candidate against the scenario's SLO. A rejected request misses any SLO, as does a

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cmath>
 #include <exception>
 #include <mutex>
 #include <set>
@@ -13,6 +12,8 @@
 
 #include "models/base/error.hpp"
 #include "sim/planner/candidate.hpp"
+#include "sim/planner/choices.hpp"
+#include "sim/planner/objective.hpp"
 #include "sim/planner/search.hpp"
 
 namespace sextant {
@@ -54,52 +55,109 @@ std::vector<EstimatedLayout> most_promising(std::vector<EstimatedLayout> layouts
   return layouts;
 }
 
-/// The layouts to simulate: of a fixed deployment the one given, of a search the best by estimate.
-std::vector<EstimatedLayout> layouts_to_simulate(const SearchContext& context, const PlanOptions& options,
-                                                 Plan& plan) {
-  const Scenario& scenario = context.scenario;
+/// One layout of one choice, to be simulated.
+struct Proposal {
+  std::size_t choice = 0;
+  EstimatedLayout layout;
+};
+
+using Choices = std::vector<std::unique_ptr<PlannedChoice>>;
+
+/// What an estimate orders layouts of several choices by, as within one.
+bool better_proposal(const Proposal& a, const Proposal& b) {
+  return a.layout.output_throughput > b.layout.output_throughput;
+}
+
+/// A choice with nothing that fits, in the words of what comes nearest.
+std::string why_nothing_fits(const std::vector<Rejection>& rejections) {
+  const Rejection* nearest = nullptr;
+  for (const Rejection& r : rejections)
+    if (nearest == nullptr || (r.shortfall_bytes > 0 && (nearest->shortfall_bytes <= 0 ||
+                                                         r.shortfall_bytes < nearest->shortfall_bytes)))
+      nearest = &r;
+  return nearest == nullptr ? "no layout is possible" : nearest->layout + ": " + nearest->reason;
+}
+
+/// The layouts to simulate: of a fixed deployment the one given, of a search the best of each choice by estimate.
+std::vector<Proposal> proposals(const Scenario& scenario, const Choices& choices, const PlanOptions& options,
+                                Plan& plan) {
   if (scenario.deployment) {
+    const SearchContext& context = choices.front()->context();
     const Layout layout = fixed_layout(scenario, *scenario.deployment);
     EstimatedLayout estimated = estimate(context, layout);
     plan.considered = 1;
-    if (estimated.kv_blocks > 0) return {estimated};
+    if (estimated.kv_blocks > 0) return {{0, estimated}};
     plan.rejections.push_back(memory_rejection(layout, tightest_replica(context, layout)));
     nothing_fits(scenario, plan.rejections);
   }
-  SearchResult found = search_layouts(context);
-  plan.rejections = std::move(found.rejections);
-  plan.considered = static_cast<int>(found.layouts.size());
-  if (found.layouts.empty()) nothing_fits(scenario, plan.rejections);
-  return most_promising(std::move(found.layouts),
-                        static_cast<std::size_t>(std::max(1, options.simulate_at_most)));
+  constexpr std::size_t fewest_of_a_choice = 4;
+  const std::size_t most = std::max<std::size_t>(
+      1, std::max(std::min(fewest_of_a_choice, static_cast<std::size_t>(std::max(1, options.simulate_at_most))),
+                  static_cast<std::size_t>(std::max(1, options.simulate_at_most)) / choices.size()));
+  std::vector<Proposal> all;
+  for (std::size_t c = 0; c < choices.size(); ++c) {
+    SearchResult found = search_layouts(choices[c]->context());
+    plan.considered += static_cast<int>(found.layouts.size());
+    if (!choices[c]->name().empty())
+      plan.choices.push_back({choices[c]->name(), std::nullopt,
+                              found.layouts.empty() ? why_nothing_fits(found.rejections) : ""});
+    for (Rejection& rejection : found.rejections) {
+      if (!choices[c]->name().empty()) rejection.layout += fmt::format(" ({})", choices[c]->name());
+      plan.rejections.push_back(std::move(rejection));
+    }
+    for (EstimatedLayout& layout : most_promising(std::move(found.layouts), most))
+      all.push_back({c, std::move(layout)});
+  }
+  for (const RefusedChoice& refused : scenario.search.refused)
+    plan.choices.push_back({refused.name, std::nullopt, refused.reason});
+  if (all.empty()) nothing_fits(scenario, plan.rejections);
+  if (choices.size() > 1) std::stable_sort(all.begin(), all.end(), better_proposal);
+  return all;
 }
 
-/// What a variant moves, and whether anyone would notice.
-std::string verdict(const Plan& base, const Plan& variant, bool same_workload) {
-  const ServingMetrics& a = base.candidates.front().metrics;
-  const ServingMetrics& b = variant.candidates.front().metrics;
-  // A metric without samples on either side moves nothing.
-  const auto percent = [](double from, double to) {
-    return from > 0 && std::isfinite(to) ? 100 * (to / from - 1) : 0.0;
-  };
-  const double throughput = percent(a.output_throughput, b.output_throughput);
-  const double ttft = percent(a.ttft.mean, b.ttft.mean), tpot = percent(a.tpot.mean, b.tpot.mean);
-  const auto change = [](const char* name, double after, double moved) {
-    return std::isfinite(after) ? fmt::format("{} {:+.2f} %", name, moved) : fmt::format("{} -", name);
-  };
-  std::string text =
-      fmt::format("{}, {}, {}", change("output throughput", b.output_throughput, throughput),
-                  change("mean TTFT", b.ttft.mean, ttft), change("mean TPOT", b.tpot.mean, tpot));
-  const double largest = std::max({std::abs(throughput), std::abs(ttft), std::abs(tpot)});
-  if (!same_workload)
-    text = "another load, so not a gain or a loss: read its figures for themselves";
-  else if (largest < 0.5)
-    text += ": under 0.5 %, nothing anyone would notice";
-  else if (largest < 3)
-    text += ": a small change, within the error of the prediction";
-  const std::string layout = variant.candidates.front().layout.describe();
-  if (layout != base.candidates.front().layout.describe()) text += "; best layout becomes " + layout;
-  return text;
+/// Simulates every proposal at the scenario's own load.
+void simulate_proposals(const std::vector<Proposal>& all, const Choices& choices, const PlanOptions& options,
+                        Plan& plan) {
+  plan.candidates.resize(all.size());
+  std::atomic<int> done{0};
+  std::mutex progress;
+  run_parallel(static_cast<int>(all.size()), options.threads, [&](int i) {
+    const auto at = static_cast<std::size_t>(i);
+    plan.candidates[at] = simulate_candidate(choices[all[at].choice]->context(), all[at].layout, options);
+    const std::lock_guard lock(progress);
+    ++done;
+    if (options.progress) options.progress(done, static_cast<int>(all.size()));
+  });
+}
+
+/// Finds each proposal's highest load. Where throughput alone counts, one that does not sustain what the best so
+/// far does is left at that.
+void find_loads(const std::vector<Proposal>& all, const Choices& choices, const PlanOptions& options,
+                Plan& plan) {
+  std::optional<double> best;
+  for (const Proposal& proposal : all) {
+    plan.candidates.push_back(
+        candidate_at_highest_load(choices[proposal.choice]->context(), proposal.layout, best, options));
+    const Candidate& candidate = plan.candidates.back();
+    if (plan.objective == Objective::throughput && candidate.startable && candidate.load->highest > 0)
+      best = std::max(best.value_or(0), candidate.load->highest);
+    if (options.progress)
+      options.progress(static_cast<int>(plan.candidates.size()), static_cast<int>(all.size()));
+  }
+}
+
+/// Which candidate is the best of each choice, and which are on the front.
+void sum_up(const Scenario& scenario, Plan& plan) {
+  for (ChoiceResult& choice : plan.choices) {
+    const auto best = std::find_if(plan.candidates.begin(), plan.candidates.end(),
+                                   [&](const Candidate& c) { return c.choice_name == choice.name; });
+    if (best != plan.candidates.end()) choice.best = best - plan.candidates.begin();
+  }
+  if (plan.objective != Objective::pareto) return;
+  const std::vector<FrontMeasure> measures = front_measures(scenario, plan.candidates);
+  plan.front = ParetoFront{{}, pareto_front(plan.candidates, measures)};
+  for (const FrontMeasure& measure : measures) plan.front->measures.push_back(measure.name);
+  for (const std::size_t i : plan.front->candidates) plan.candidates[i].on_front = true;
 }
 
 }  // namespace
@@ -132,25 +190,30 @@ Plan make_plan(const Scenario& given, const PlanOptions& options) {
   Scenario scenario = given;
   if (options.seed) scenario.workload.seed = *options.seed;
   load_trace(scenario.workload);
-  const Machine machine(scenario.cluster, scenario.engine.profile, options.find_profile);
-  const SearchContext context{scenario, machine, summarise_workload(scenario.workload)};
+  const Choices choices = planned_choices(scenario, options);
 
   Plan plan;
   plan.scenario = scenario.name;
-  const std::vector<EstimatedLayout> layouts = layouts_to_simulate(context, options, plan);
-  plan.candidates.resize(layouts.size());
-  std::atomic<int> done{0};
-  std::mutex progress;
-  run_parallel(static_cast<int>(layouts.size()), options.threads, [&](int i) {
-    const auto at = static_cast<std::size_t>(i);
-    plan.candidates[at] = simulate_candidate(context, layouts[at], options);
-    const std::lock_guard lock(progress);
-    ++done;
-    if (options.progress) options.progress(done, static_cast<int>(layouts.size()));
-  });
-  std::stable_sort(plan.candidates.begin(), plan.candidates.end(), ranks_before);
+  plan.objective = scenario.search.objective;
+  const std::vector<Proposal> all = proposals(scenario, choices, options, plan);
+  if (scenario.workload.find_highest)
+    find_loads(all, choices, options, plan);
+  else
+    simulate_proposals(all, choices, options, plan);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    plan.candidates[i].choice = all[i].choice;
+    plan.candidates[i].choice_name = choices[all[i].choice]->name();
+  }
+  std::stable_sort(
+      plan.candidates.begin(), plan.candidates.end(),
+      [&](const Candidate& a, const Candidate& b) { return ranks_before(plan.objective, a, b); });
+  sum_up(scenario, plan);
   Candidate& best = plan.candidates.front();
   if (best.metrics.finished == 0) nothing_served(scenario, best);
+
+  const Scenario answered = answered_scenario(scenario, best);
+  const SearchContext context{answered, choices[best.choice]->context().machine,
+                              summarise_workload(answered.workload)};
   plan.reasons = explain(context, plan);
   if (options.intervals) {
     MetricIntervals intervals = metric_intervals(context, best, options);
@@ -159,29 +222,6 @@ Plan make_plan(const Scenario& given, const PlanOptions& options) {
     for (std::string& text : assumed_operators(context, best.layout)) plan.reasons.push_back(std::move(text));
   }
   return plan;
-}
-
-std::vector<VariantResult> plan_variants(const JsonValue& document, const Scenario& scenario,
-                                         const Plan& base, const PlanOptions& options) {
-  std::vector<VariantResult> results;
-  for (const Variant& variant : scenario.variants) {
-    VariantResult result;
-    result.name = variant.name;
-    for (const auto& [path, value] : variant.changes) result.changes.push_back(path + " = " + value);
-    try {
-      PlanOptions quick = options;
-      quick.intervals = false;
-      result.plan = make_plan(read_scenario(with_changes(document, variant.changes)), quick);
-      const bool same_workload = std::none_of(variant.changes.begin(), variant.changes.end(),
-                                              [](const auto& c) { return c.first.starts_with("workload"); });
-      result.verdict = verdict(base, *result.plan, same_workload);
-    } catch (const InfeasibleError& error) {
-      result.infeasible = error.what();
-      result.verdict = "no layout fits";
-    }
-    results.push_back(std::move(result));
-  }
-  return results;
 }
 
 }  // namespace sextant

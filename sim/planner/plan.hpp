@@ -8,6 +8,7 @@
 
 #include "models/profile/gpu_profile.hpp"
 #include "sim/planner/energy.hpp"
+#include "sim/planner/load_search.hpp"
 #include "sim/scenario/scenario.hpp"
 #include "sim/serving/run_observer.hpp"
 
@@ -61,6 +62,24 @@ struct Candidate {
   bool extrapolated = false;  ///< some pass of the run lay outside what was fitted
   std::optional<double> usd_per_million_output_tokens;
   std::optional<Energy> energy;  ///< nullopt: nothing is known of some GPU's power
+  std::size_t choice = 0;        ///< of the scenario's search.choices
+  std::string choice_name;       ///< "weights fp8, max_num_seqs 512"; empty where there is nothing to choose
+  std::optional<LoadSearch> load;  ///< where the highest load is looked for
+  double simulated_load = 0;       ///< what `metrics` are at, then
+  bool on_front = false;           ///< no other is at least as good in every measure of the front
+};
+
+/// What became of one combination of formats and engine options.
+struct ChoiceResult {
+  std::string name;
+  std::optional<std::size_t> best;  ///< of `candidates`; nullopt: none
+  std::string reason;               ///< why there is none
+};
+
+/// The candidates that no other beats in every measure.
+struct ParetoFront {
+  std::vector<std::string> measures;    ///< "output_throughput", "p99_tpot_ms", …
+  std::vector<std::size_t> candidates;  ///< by the first measure, best first
 };
 
 /// The answer to a scenario.
@@ -70,6 +89,9 @@ struct Plan {
   int considered = 0;                 ///< layouts (with split and placement) that fit and were estimated
   std::vector<Rejection> rejections;
   std::vector<std::string> reasons;  ///< why the best is best, what limits it, in sentences
+  Objective objective = Objective::throughput;
+  std::vector<ChoiceResult> choices;  ///< where the search had formats or engine options to choose from
+  std::optional<ParetoFront> front;   ///< of the objective pareto
 };
 
 /// One variant beside the base.

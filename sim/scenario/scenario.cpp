@@ -31,29 +31,6 @@ auto looked_up(const JsonValue& where, const Find& find) {
   }
 }
 
-ServedModel read_model(const JsonValue& value) {
-  const JsonObject object = value.object();
-  std::string name = object.text("name");
-  const bool is_path = name.find('/') != std::string::npos || name.ends_with(".json");
-  if (is_path) name = relative_to_scenario(value, name);
-  ServedModel model;
-  model.architecture = is_path ? find_model(name).architecture
-                               : looked_up(object.at("name"), [&] { return find_model(name); }).architecture;
-  const auto weights = object.find("weights"), kv = object.find("kv");
-  const auto& published = model.architecture.quantisation;
-  const std::string stored = published ? published->format : "bf16";
-  model.weights =
-      weights ? looked_up(*weights, [&] { return weight_format(weights->text()); }) : weight_format(stored);
-  if (published && model.weights.name != stored)
-    weights->fail(
-        fmt::format("found \"{}\", expected \"{}\" (or nothing), as the model's "
-                    "quantization_config says",
-                    model.weights.name, stored));
-  model.kv = kv ? looked_up(*kv, [&] { return kv_format(kv->text()); }) : kv_format("bf16");
-  object.finish();
-  return model;
-}
-
 std::optional<FixedDeployment> read_deployment(const JsonValue& value) {
   if (value.is_text()) {
     if (value.text() != "search")
@@ -108,6 +85,12 @@ ServiceLevel read_bound(const std::string& metric, const JsonValue& value) {
   return level;
 }
 
+/// "<=2000", or [">=5", "<=2000"] for a bound on either side.
+void read_bounds(const std::string& metric, const JsonValue& value, std::vector<ServiceLevel>& slo) {
+  if (!value.is_array()) return slo.push_back(read_bound(metric, value));
+  for (const JsonValue& bound : value.array()) slo.push_back(read_bound(metric, bound));
+}
+
 RequestBounds read_goodput(const JsonValue& value) {
   const JsonObject object = value.object();
   constexpr Range ms{1e-3, 1e12};
@@ -129,6 +112,20 @@ Economics read_economics(const JsonValue& value) {
   return economics;
 }
 
+/// The highest load at which the SLO holds needs an SLO that a load can break.
+void check_highest(const JsonObject& document, const Scenario& scenario) {
+  const JsonValue workload = document.at("workload");
+  if (scenario.slo.empty())
+    workload.fail(
+        "found \"highest\" without bounds in \"slo\", expected some: the highest load is the one at which "
+        "they hold (of \"goodput\" alone, add \"goodput_fraction\": \">=0.99\")");
+  const bool breakable = std::any_of(scenario.slo.begin(), scenario.slo.end(), [](const ServiceLevel& l) {
+    return l.at_most || l.metric == "goodput_fraction";
+  });
+  if (!breakable)
+    workload.fail("found \"highest\" with lower bounds alone, expected an upper bound on a latency as well");
+}
+
 Variant read_variant(const JsonValue& value) {
   const JsonObject object = value.object();
   Variant variant;
@@ -140,6 +137,46 @@ Variant read_variant(const JsonValue& value) {
 }
 
 }  // namespace
+
+ServedModel read_model(const JsonValue& value) {
+  const JsonObject object = value.object();
+  std::string name = object.text("name");
+  const bool is_path = name.find('/') != std::string::npos || name.ends_with(".json");
+  if (is_path) name = relative_to_scenario(value, name);
+  ServedModel model;
+  model.architecture = is_path ? find_model(name).architecture
+                               : looked_up(object.at("name"), [&] { return find_model(name); }).architecture;
+  const auto weights = object.find("weights"), kv = object.find("kv");
+  const auto& published = model.architecture.quantisation;
+  const std::string stored = published ? published->format : "bf16";
+  model.weights =
+      weights ? looked_up(*weights, [&] { return weight_format(weights->text()); }) : weight_format(stored);
+  if (published && model.weights.name != stored)
+    weights->fail(
+        fmt::format("found \"{}\", expected \"{}\" (or nothing), as the model's "
+                    "quantization_config says",
+                    model.weights.name, stored));
+  model.kv = kv ? looked_up(*kv, [&] { return kv_format(kv->text()); }) : kv_format("bf16");
+  object.finish();
+  return model;
+}
+
+EngineOptions read_engine(const JsonObject& object, const Cluster& cluster, const ServedModel& model) {
+  const auto engine = object.find("engine");
+  EngineOptions options = read_engine_options(engine ? &*engine : nullptr, cluster);
+  const std::int64_t longest = model.architecture.max_position;
+  if (options.max_model_len > longest)
+    engine->fail(fmt::format("found max_model_len {}, expected at most {}, the model's own limit",
+                             options.max_model_len, longest));
+  if (options.max_model_len == 0) options.max_model_len = longest;
+  // vLLM's own rule: a prompt that may not be cut must fit one step.
+  if (!options.enable_chunked_prefill && options.max_num_batched_tokens < options.max_model_len)
+    engine->fail(
+        fmt::format("found max_num_batched_tokens {} without chunked prefill, expected at least "
+                    "max_model_len, which is {}",
+                    options.max_num_batched_tokens, options.max_model_len));
+  return options;
+}
 
 double Economics::usd_per_hour(double predicted_gpu_watts) const {
   constexpr double hours_per_year = 24 * 365.25;
@@ -174,20 +211,16 @@ Scenario read_scenario(const JsonValue& document) {
   scenario.cluster = read_cluster(object.at("cluster"));
   scenario.model = read_model(object.at("model"));
   scenario.deployment = read_deployment(object.at("deployment"));
-  const auto engine = object.find("engine");
-  scenario.engine = read_engine_options(engine ? &*engine : nullptr, scenario.cluster);
-  const std::int64_t longest = scenario.model.architecture.max_position;
-  if (scenario.engine.max_model_len > longest)
-    engine->fail(fmt::format("found max_model_len {}, expected at most {}, the model's own limit",
-                             scenario.engine.max_model_len, longest));
-  if (scenario.engine.max_model_len == 0) scenario.engine.max_model_len = longest;
-  // vLLM's own rule: a prompt that may not be cut must fit one step.
-  if (!scenario.engine.enable_chunked_prefill &&
-      scenario.engine.max_num_batched_tokens < scenario.engine.max_model_len)
-    engine->fail(
-        fmt::format("found max_num_batched_tokens {} without chunked prefill, expected at least "
-                    "max_model_len, which is {}",
-                    scenario.engine.max_num_batched_tokens, scenario.engine.max_model_len));
+  scenario.engine = read_engine(object, scenario.cluster, scenario.model);
+  if (const auto search = object.find("search")) {
+    if (scenario.deployment)
+      search->fail("found a fixed deployment beside it, expected \"deployment\": \"search\"");
+    scenario.search = read_search(document, scenario.cluster);
+    if (!scenario.search.choices.empty()) {
+      scenario.model = scenario.search.choices.front().model;
+      scenario.engine = scenario.search.choices.front().engine;
+    }
+  }
   const auto router = object.find("router");
   scenario.router = read_router(router ? &*router : nullptr);
   scenario.workload = read_workload(object.at("workload"));
@@ -195,13 +228,17 @@ Scenario read_scenario(const JsonValue& document) {
     const JsonObject bounds = slo->object();
     if (const auto goodput = bounds.find("goodput")) scenario.goodput = read_goodput(*goodput);
     for (const auto& [metric, bound] : bounds.entries())
-      if (metric != "goodput") scenario.slo.push_back(read_bound(metric, bound));
+      if (metric != "goodput") read_bounds(metric, bound, scenario.slo);
+    if (const auto found = contradiction(scenario.slo)) slo->fail(*found);
   }
   if (const auto economics = object.find("economics")) scenario.economics = read_economics(*economics);
   if (const auto variants = object.find("variants"))
     for (const JsonValue& variant : variants->array()) scenario.variants.push_back(read_variant(variant));
   if (const auto uplink = object.find("uplink")) scenario.uplink = read_uplink(*uplink);
   object.finish();
+  if (scenario.search.objective == Objective::cost && !scenario.economics)
+    object.at("search").fail("found the objective cost without \"economics\", expected what it costs there");
+  if (scenario.workload.find_highest) check_highest(object, scenario);
   return scenario;
 }
 

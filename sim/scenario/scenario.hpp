@@ -6,6 +6,7 @@
 
 #include "models/base/json_reader.hpp"
 #include "models/hardware/cluster.hpp"
+#include "sim/scenario/search_choices.hpp"
 #include "sim/scenario/uplink.hpp"
 #include "sim/serving/engine_options.hpp"
 #include "sim/serving/layout.hpp"
@@ -25,6 +26,10 @@ struct ServiceLevel {
 
 /// The metrics an SLO may name, with their values in a result.
 std::vector<std::pair<std::string, double>> named_metrics(const ServingMetrics&);
+
+/// Why the bounds cannot all hold, whatever serves them ("found mean_ttft_ms >=50 and p99_ttft_ms <=10, which
+/// exclude each other: …"); nullopt if they can.
+std::optional<std::string> contradiction(const std::vector<ServiceLevel>&);
 
 /// What running it costs; all given by the user, nothing invented.
 struct Economics {
@@ -57,6 +62,7 @@ struct Scenario {
   Cluster cluster;
   ServedModel model;
   std::optional<FixedDeployment> deployment;  ///< nullopt: search
+  SearchOptions search;                       ///< what a search looks for and may choose
   EngineOptions engine;
   RouterOptions router;  ///< where dp > 1
   Workload workload;

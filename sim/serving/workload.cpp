@@ -52,6 +52,10 @@ double read_number_or_inf(const JsonValue& value, Range range) {
   return infinity;
 }
 
+bool asks_for_highest(const JsonValue& value) {
+  return value.is_text() && value.text() == "highest";
+}
+
 std::vector<RateStage> read_rate_stages(const JsonValue& value) {
   std::vector<RateStage> stages;
   const std::vector<JsonValue> entries = value.array();
@@ -114,7 +118,10 @@ void read_arrivals(const JsonObject& object, Workload& workload) {
       scale->fail("expected it only where a trace's own times are replayed");
     workload.time_scale = positive(*scale, {0, 1e6});
   }
-  if (kind == "request_rate") workload.request_rate = read_number_or_inf(object.at(kind), rates);
+  if (kind == "request_rate") {
+    workload.find_highest = asks_for_highest(object.at(kind));
+    workload.request_rate = workload.find_highest ? 1 : read_number_or_inf(object.at(kind), rates);
+  }
   if (kind == "rate_stages") {
     workload.rate_stages = read_rate_stages(object.at(kind));
     workload.request_rate = mean_rate(workload.rate_stages);
@@ -124,7 +131,10 @@ void read_arrivals(const JsonObject& object, Workload& workload) {
     workload.ramp_up = read_ramp_up(object);
     workload.request_rate = (workload.ramp_up->start_rps + workload.ramp_up->end_rps) / 2;
   }
-  if (kind == "max_concurrency") workload.max_concurrency = object.integer(kind, {1, 1e7});
+  if (kind == "max_concurrency") {
+    workload.find_highest = asks_for_highest(object.at(kind));
+    workload.max_concurrency = workload.find_highest ? 1 : object.integer(kind, {1, 1e7});
+  }
   if (kind.empty() || kind == "max_concurrency")
     workload.arrival = kind.empty() ? Workload::Arrival::trace : Workload::Arrival::concurrency;
   else
