@@ -73,4 +73,18 @@ Scenario answered_scenario(const Scenario& scenario, const Candidate& candidate)
   return candidate.load ? at_load(answered, candidate.simulated_load) : answered;
 }
 
+std::vector<std::pair<std::string, std::string>> candidate_changes(const Scenario& scenario,
+                                                                   const Candidate& candidate) {
+  std::vector<std::pair<std::string, std::string>> changes;
+  if (!scenario.deployment && candidate.choice < scenario.search.choices.size()) {
+    changes.emplace_back("search", "null");
+    for (const auto& change : scenario.search.choices[candidate.choice].changes) changes.push_back(change);
+  }
+  if (!candidate.load) return changes;
+  const bool closed = scenario.workload.arrival == Workload::Arrival::concurrency;
+  changes.emplace_back(closed ? "workload.max_concurrency" : "workload.request_rate",
+                       fmt::format("{:.10g}", candidate.simulated_load));
+  return changes;
+}
+
 }  // namespace sextant

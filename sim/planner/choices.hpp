@@ -29,7 +29,8 @@ class PlannedChoice {
 };
 
 /// Every choice of the scenario's search; the scenario itself where it gives none. Where the highest load is
-/// looked for, the workload of the contexts is without limit, so that estimates are of what a layout can serve.
+/// looked for, the workload of the contexts is without limit, so that estimates are of what a layout can
+/// serve.
 std::vector<std::unique_ptr<PlannedChoice>> planned_choices(const Scenario&, const PlanOptions&);
 
 /// The workload, and the scenario, at that load: requests/s, or requests at once of a closed loop.
@@ -38,5 +39,8 @@ Scenario at_load(const Scenario&, double load);
 
 /// The scenario as the candidate answers it: with its formats, engine options and load.
 Scenario answered_scenario(const Scenario&, const Candidate&);
+
+/// The (path, JSON text) pairs that make the scenario's document that one; empty where it is already.
+std::vector<std::pair<std::string, std::string>> candidate_changes(const Scenario&, const Candidate&);
 
 }  // namespace sextant

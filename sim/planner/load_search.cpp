@@ -66,8 +66,8 @@ MetricEstimate estimate_metric(const ServiceLevel& level, const std::vector<Serv
 /// Why one run alone tells that the load is too high; empty if it does not.
 std::string fails_alone(const ServingMetrics& run) {
   if (run.overloaded)
-    return fmt::format("overloaded: {:.3g} requests/s arrive and {:.3g} are served", run.overload.arrival_rate,
-                       run.overload.capacity);
+    return fmt::format("overloaded: {:.3g} requests/s arrive and {:.3g} are served",
+                       run.overload.arrival_rate, run.overload.capacity);
   if (run.rejected > 0) return fmt::format("{} of {} requests are rejected", run.rejected, run.arrived);
   return {};
 }

@@ -13,8 +13,10 @@
 #include "models/base/error.hpp"
 #include "sim/planner/candidate.hpp"
 #include "sim/planner/choices.hpp"
+#include "sim/planner/comparison.hpp"
 #include "sim/planner/objective.hpp"
 #include "sim/planner/search.hpp"
+#include "sim/planner/slo_floor.hpp"
 
 namespace sextant {
 namespace {
@@ -44,13 +46,22 @@ constexpr double GB = 1e9;
       best.kv_tokens));
 }
 
+/// Moves the first layout of each key to the front; else the order stays.
+template <class KeyOf>
+void first_of_each(std::vector<EstimatedLayout>& layouts, const KeyOf& key_of) {
+  std::set<std::array<int, 3>> seen;
+  std::stable_partition(layouts.begin(), layouts.end(),
+                        [&](const EstimatedLayout& e) { return seen.insert(key_of(e.layout)).second; });
+}
+
 /// Of layouts ordered by estimate, the best of each tp x pp x dp first, then the next best of all, `most`
-/// together: an estimate may err between divisions more than within one.
-std::vector<EstimatedLayout> most_promising(std::vector<EstimatedLayout> layouts, std::size_t most) {
-  std::set<std::array<int, 3>> divisions;
-  std::stable_partition(layouts.begin(), layouts.end(), [&](const EstimatedLayout& e) {
-    return divisions.insert({e.layout.tp, e.layout.pp, e.layout.dp}).second;
-  });
+/// together: an estimate may err between divisions more than within one. Where the SLO decides how much a
+/// layout may serve (`by_latency`), the best of each tp comes before: estimates are of throughput, and more
+/// tp is quicker.
+std::vector<EstimatedLayout> most_promising(std::vector<EstimatedLayout> layouts, std::size_t most,
+                                            bool by_latency) {
+  first_of_each(layouts, [](const Layout& l) { return std::array{l.tp, l.pp, l.dp}; });
+  if (by_latency) first_of_each(layouts, [](const Layout& l) { return std::array{l.tp, 0, 0}; });
   if (layouts.size() > most) layouts.resize(most);
   return layouts;
 }
@@ -62,6 +73,13 @@ struct Proposal {
 };
 
 using Choices = std::vector<std::unique_ptr<PlannedChoice>>;
+
+/// What a search found worth simulating, and one layout of each choice, tp and pp, for what no load can
+/// change.
+struct Proposals {
+  std::vector<Proposal> all;
+  std::vector<LoneLayout> divisions;
+};
 
 /// What an estimate orders layouts of several choices by, as within one.
 bool better_proposal(const Proposal& a, const Proposal& b) {
@@ -78,23 +96,24 @@ std::string why_nothing_fits(const std::vector<Rejection>& rejections) {
   return nearest == nullptr ? "no layout is possible" : nearest->layout + ": " + nearest->reason;
 }
 
-/// The layouts to simulate: of a fixed deployment the one given, of a search the best of each choice by estimate.
-std::vector<Proposal> proposals(const Scenario& scenario, const Choices& choices, const PlanOptions& options,
-                                Plan& plan) {
+/// The layouts to simulate: of a fixed deployment the one given, of a search the best of each choice by
+/// estimate.
+Proposals proposals(const Scenario& scenario, const Choices& choices, const PlanOptions& options,
+                    Plan& plan) {
   if (scenario.deployment) {
     const SearchContext& context = choices.front()->context();
     const Layout layout = fixed_layout(scenario, *scenario.deployment);
     EstimatedLayout estimated = estimate(context, layout);
     plan.considered = 1;
-    if (estimated.kv_blocks > 0) return {{0, estimated}};
+    if (estimated.kv_blocks > 0) return {{{0, estimated}}, {{choices.front().get(), layout}}};
     plan.rejections.push_back(memory_rejection(layout, tightest_replica(context, layout)));
     nothing_fits(scenario, plan.rejections);
   }
   constexpr std::size_t fewest_of_a_choice = 4;
-  const std::size_t most = std::max<std::size_t>(
-      1, std::max(std::min(fewest_of_a_choice, static_cast<std::size_t>(std::max(1, options.simulate_at_most))),
-                  static_cast<std::size_t>(std::max(1, options.simulate_at_most)) / choices.size()));
-  std::vector<Proposal> all;
+  const std::size_t limit = static_cast<std::size_t>(std::max(1, options.simulate_at_most));
+  const std::size_t most = std::max(std::min(fewest_of_a_choice, limit), limit / choices.size());
+  Proposals proposed;
+  std::vector<Proposal>& all = proposed.all;
   for (std::size_t c = 0; c < choices.size(); ++c) {
     SearchResult found = search_layouts(choices[c]->context());
     plan.considered += static_cast<int>(found.layouts.size());
@@ -105,14 +124,19 @@ std::vector<Proposal> proposals(const Scenario& scenario, const Choices& choices
       if (!choices[c]->name().empty()) rejection.layout += fmt::format(" ({})", choices[c]->name());
       plan.rejections.push_back(std::move(rejection));
     }
-    for (EstimatedLayout& layout : most_promising(std::move(found.layouts), most))
+    std::set<std::pair<int, int>> divisions;
+    for (const EstimatedLayout& e : found.layouts)
+      if (divisions.insert({e.layout.tp, e.layout.pp}).second)
+        proposed.divisions.push_back({choices[c].get(), e.layout});
+    for (EstimatedLayout& layout :
+         most_promising(std::move(found.layouts), most, scenario.workload.find_highest))
       all.push_back({c, std::move(layout)});
   }
   for (const RefusedChoice& refused : scenario.search.refused)
     plan.choices.push_back({refused.name, std::nullopt, refused.reason});
   if (all.empty()) nothing_fits(scenario, plan.rejections);
   if (choices.size() > 1) std::stable_sort(all.begin(), all.end(), better_proposal);
-  return all;
+  return proposed;
 }
 
 /// Simulates every proposal at the scenario's own load.
@@ -130,8 +154,8 @@ void simulate_proposals(const std::vector<Proposal>& all, const Choices& choices
   });
 }
 
-/// Finds each proposal's highest load. Where throughput alone counts, one that does not sustain what the best so
-/// far does is left at that.
+/// Finds each proposal's highest load. Where throughput alone counts, one that does not sustain what the best
+/// so far does is left at that.
 void find_loads(const std::vector<Proposal>& all, const Choices& choices, const PlanOptions& options,
                 Plan& plan) {
   std::optional<double> best;
@@ -158,6 +182,44 @@ void sum_up(const Scenario& scenario, Plan& plan) {
   plan.front = ParetoFront{{}, pareto_front(plan.candidates, measures)};
   for (const FrontMeasure& measure : measures) plan.front->measures.push_back(measure.name);
   for (const std::size_t i : plan.front->candidates) plan.candidates[i].on_front = true;
+}
+
+/// Throws InfeasibleError if no layout could meet the SLO even for one user alone, or (of a highest load)
+/// none of the layouts sustains any.
+void check_possible(const Candidate& best, const Proposals& proposed, const PlanOptions& options) {
+  require_possible_slo(proposed.divisions, options);
+  if (best.load)
+    throw InfeasibleError(fmt::format("{}: no load meets the SLO: {}: {}",
+                                      proposed.divisions.front().choice->scenario().name,
+                                      best.layout.describe(), best.load->stopped));
+}
+
+/// The next candidate that is another division or another choice; else simply the next.
+const Candidate* runner_up(const Plan& plan) {
+  const Candidate& best = plan.candidates.front();
+  for (const Candidate& other : plan.candidates)
+    if (other.layout.tp != best.layout.tp || other.layout.pp != best.layout.pp ||
+        other.layout.dp != best.layout.dp || other.choice != best.choice)
+      return &other;
+  return plan.candidates.size() > 1 ? &plan.candidates[1] : nullptr;
+}
+
+/// Intervals of the best, what they come from, and how sure it is that it is the best.
+void add_uncertainty(const Scenario& scenario, const SearchContext& context, const PlanOptions& options,
+                     Plan& plan) {
+  Candidate& best = plan.candidates.front();
+  const PerturbedRuns runs = perturbed_runs(context, best.layout, scans_states(best), options);
+  MetricIntervals intervals = metric_intervals(context, best, runs);
+  best.intervals = std::move(intervals.intervals);
+  plan.reasons.push_back(std::move(intervals.cause));
+  plan.effects =
+      std::make_shared<const ErrorEffects>(error_effects(context, best, plan.objective, runs, options));
+  if (const Candidate* second = runner_up(plan)) {
+    const ErrorEffects effects = plan_effects(scenario, *second, plan.objective, options);
+    plan.runner_up =
+        compare_candidates(context.scenario, *plan.effects, best, effects, *second, plan.objective);
+  }
+  for (std::string& text : assumed_operators(context, best.layout)) plan.reasons.push_back(std::move(text));
 }
 
 }  // namespace
@@ -195,7 +257,8 @@ Plan make_plan(const Scenario& given, const PlanOptions& options) {
   Plan plan;
   plan.scenario = scenario.name;
   plan.objective = scenario.search.objective;
-  const std::vector<Proposal> all = proposals(scenario, choices, options, plan);
+  const Proposals proposed = proposals(scenario, choices, options, plan);
+  const std::vector<Proposal>& all = proposed.all;
   if (scenario.workload.find_highest)
     find_loads(all, choices, options, plan);
   else
@@ -214,13 +277,9 @@ Plan make_plan(const Scenario& given, const PlanOptions& options) {
   const Scenario answered = answered_scenario(scenario, best);
   const SearchContext context{answered, choices[best.choice]->context().machine,
                               summarise_workload(answered.workload)};
+  if (!best.meets_slo && (!scenario.deployment || best.load)) check_possible(best, proposed, options);
   plan.reasons = explain(context, plan);
-  if (options.intervals) {
-    MetricIntervals intervals = metric_intervals(context, best, options);
-    best.intervals = std::move(intervals.intervals);
-    plan.reasons.push_back(std::move(intervals.cause));
-    for (std::string& text : assumed_operators(context, best.layout)) plan.reasons.push_back(std::move(text));
-  }
+  if (options.intervals) add_uncertainty(scenario, context, options, plan);
   return plan;
 }
 

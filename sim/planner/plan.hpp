@@ -2,6 +2,7 @@
 #include <atomic>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +14,8 @@
 #include "sim/serving/run_observer.hpp"
 
 namespace sextant {
+
+struct ErrorEffects;
 
 /// A layout that cannot be, and why: "tp 3: 128 attention heads are not divisible by 3".
 struct Rejection {
@@ -82,6 +85,21 @@ struct ParetoFront {
   std::vector<std::size_t> candidates;  ///< by the first measure, best first
 };
 
+/// How much of the uncertainty of a comparison comes from one operator family.
+struct UncertaintyPart {
+  std::string family;
+  double share = 0;  ///< of the variance of ln(metric of a / metric of b)
+};
+
+/// Whether one layout beats another, as sure as the profiles are (compare in comparison.hpp).
+struct LayoutComparison {
+  std::string a, b;
+  std::string metric;                  ///< what decides between them
+  double probability = 0.5;            ///< that a beats b
+  std::vector<UncertaintyPart> parts;  ///< largest first; empty where nothing is uncertain
+  std::string settled_by;              ///< the measurement that narrows the largest part: a line to run
+};
+
 /// The answer to a scenario.
 struct Plan {
   std::string scenario;
@@ -92,6 +110,9 @@ struct Plan {
   Objective objective = Objective::throughput;
   std::vector<ChoiceResult> choices;  ///< where the search had formats or engine options to choose from
   std::optional<ParetoFront> front;   ///< of the objective pareto
+  std::optional<LayoutComparison>
+      runner_up;  ///< the best against the next other layout, with options.intervals
+  std::shared_ptr<const ErrorEffects> effects;  ///< of the best, for comparisons with other plans
 };
 
 /// One variant beside the base.
@@ -101,6 +122,8 @@ struct VariantResult {
   std::optional<Plan> plan;          ///< nullopt: no layout fits
   std::string infeasible;            ///< why, then
   std::string verdict;               ///< what it moves and whether that is worth anything
+  std::optional<LayoutComparison>
+      comparison;  ///< with the base, of the same workload, with options.intervals
 };
 
 struct PlanOptions {

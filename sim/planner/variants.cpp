@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "models/base/error.hpp"
+#include "sim/planner/comparison.hpp"
 #include "sim/planner/plan.hpp"
 
 namespace sextant {
@@ -37,6 +38,18 @@ std::string verdict(const Plan& base, const Plan& variant, bool same_workload) {
   return text;
 }
 
+/// The variant's best against the base's. nullopt where either is not comparable: a load found for the one
+/// alone.
+std::optional<LayoutComparison> against_base(const Plan& base, const Scenario& variant, Plan& plan,
+                                             const PlanOptions& options) {
+  const Candidate &of_base = base.candidates.front(), &own = plan.candidates.front();
+  if (!base.effects || of_base.load.has_value() != own.load.has_value()) return std::nullopt;
+  Scenario seeded = variant;
+  if (options.seed) seeded.workload.seed = *options.seed;
+  plan.effects = std::make_shared<const ErrorEffects>(plan_effects(seeded, own, plan.objective, options));
+  return compare_candidates(seeded, *plan.effects, own, *base.effects, of_base, base.objective);
+}
+
 }  // namespace
 
 std::vector<VariantResult> plan_variants(const JsonValue& document, const Scenario& scenario,
@@ -49,10 +62,13 @@ std::vector<VariantResult> plan_variants(const JsonValue& document, const Scenar
     try {
       PlanOptions quick = options;
       quick.intervals = false;
-      result.plan = make_plan(read_scenario(with_changes(document, variant.changes)), quick);
+      const Scenario changed = read_scenario(with_changes(document, variant.changes));
+      result.plan = make_plan(changed, quick);
       const bool same_workload = std::none_of(variant.changes.begin(), variant.changes.end(),
                                               [](const auto& c) { return c.first.starts_with("workload"); });
       result.verdict = verdict(base, *result.plan, same_workload);
+      if (options.intervals && same_workload)
+        result.comparison = against_base(base, changed, *result.plan, options);
     } catch (const InfeasibleError& error) {
       result.infeasible = error.what();
       result.verdict = "no plan";

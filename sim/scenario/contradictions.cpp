@@ -13,16 +13,15 @@ struct Order {
   std::string lower, upper, why;
 };
 
-/// Percentiles of one quantity are in order by definition, and a mean above its 99th percentile is taken for a
-/// mistake: one request in a hundred would have to take longer than all others together.
+/// Percentiles of one quantity are in order by definition, and a mean above its 99th percentile is taken for
+/// a mistake: one request in a hundred would have to take longer than all others together.
 std::vector<Order> orders() {
   std::vector<Order> all;
   for (const char* quantity : {"ttft", "tpot", "itl", "e2el"}) {
     const auto name = [&](const char* statistic) { return fmt::format("{}_{}_ms", statistic, quantity); };
     const std::string own = fmt::format("of one {}", quantity);
-    for (const auto& [lower, upper] :
-         {std::pair{"median", "p90"}, std::pair{"median", "p99"}, std::pair{"p90", "p99"},
-          std::pair{"mean", "p99"}})
+    for (const auto& [lower, upper] : {std::pair{"median", "p90"}, std::pair{"median", "p99"},
+                                       std::pair{"p90", "p99"}, std::pair{"mean", "p99"}})
       all.push_back({name(lower), name(upper), own});
   }
   for (const char* statistic : {"mean", "median", "p90", "p99"})

@@ -119,11 +119,15 @@ void check_highest(const JsonObject& document, const Scenario& scenario) {
     workload.fail(
         "found \"highest\" without bounds in \"slo\", expected some: the highest load is the one at which "
         "they hold (of \"goodput\" alone, add \"goodput_fraction\": \">=0.99\")");
-  const bool breakable = std::any_of(scenario.slo.begin(), scenario.slo.end(), [](const ServiceLevel& l) {
-    return l.at_most || l.metric == "goodput_fraction";
-  });
-  if (!breakable)
-    workload.fail("found \"highest\" with lower bounds alone, expected an upper bound on a latency as well");
+  for (const ServiceLevel& level : scenario.slo) {
+    const bool breaks_with_load =
+        level.at_most ? level.metric.ends_with("_ms") : level.metric == "goodput_fraction";
+    if (!breaks_with_load)
+      workload.fail(fmt::format(
+          "found \"highest\" with a {} bound on {}, expected upper bounds on latencies and lower ones "
+          "on goodput_fraction alone: they are what a higher load breaks",
+          level.at_most ? "<=" : ">=", level.metric));
+  }
 }
 
 Variant read_variant(const JsonValue& value) {

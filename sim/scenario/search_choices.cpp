@@ -34,7 +34,8 @@ Dimension read_dimension(const std::string& path, const std::string& label, cons
 }
 
 /// Whether the scenario gives outside "search" what a list in it is to choose.
-void refuse_both(const JsonObject& document, const char* part, const std::string& key, const JsonValue& list) {
+void refuse_both(const JsonObject& document, const char* part, const std::string& key,
+                 const JsonValue& list) {
   if (const auto object = document.find(part); object && object->object().has(key))
     list.fail(fmt::format("found a list beside {}.{}, expected one of the two", part, key));
 }
@@ -91,9 +92,8 @@ void refuse_unusable(const std::vector<Dimension>& dimensions,
   for (std::size_t d = 0; d < dimensions.size(); ++d)
     for (std::size_t v = 0; v < dimensions[d].values.size(); ++v)
       if (!usable[d][v])
-        dimensions[d].values[v].fail(
-            fmt::format("found {}, which no combination allows: {}", dimensions[d].values[v].dump(),
-                        reasons[d][v]));
+        dimensions[d].values[v].fail(fmt::format("found {}, which no combination allows: {}",
+                                                 dimensions[d].values[v].dump(), reasons[d][v]));
 }
 
 }  // namespace

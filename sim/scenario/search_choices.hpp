@@ -21,7 +21,8 @@ std::string to_string(Objective);
 /// One combination of the formats and engine options that a search may choose from.
 struct SearchChoice {
   std::string name;  ///< "weights fp8, max_num_seqs 512"; empty where there is nothing to choose
-  std::vector<std::pair<std::string, std::string>> changes;  ///< (path, JSON text) that make it the scenario's
+  std::vector<std::pair<std::string, std::string>>
+      changes;  ///< (path, JSON text) that make it the scenario's
   ServedModel model;
   EngineOptions engine;
 };
@@ -42,9 +43,10 @@ struct SearchOptions {
 ServedModel read_model(const JsonValue&);
 EngineOptions read_engine(const JsonObject& scenario, const Cluster&, const ServedModel&);
 
-/// Reads the "search" block of a scenario document: `objective`, and lists `weights`, `kv` and `engine`.{option},
-/// every combination of which is a choice. A combination that the model or the engine does not allow is refused
-/// with its reason; a value that is in no allowed combination is an error. Throws InputError.
+/// Reads the "search" block of a scenario document: `objective`, and lists `weights`, `kv` and
+/// `engine`.{option}, every combination of which is a choice. A combination that the model or the engine does
+/// not allow is refused with its reason; a value that is in no allowed combination is an error. Throws
+/// InputError.
 SearchOptions read_search(const JsonValue& document, const Cluster&);
 
 }  // namespace sextant
