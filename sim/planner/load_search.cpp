@@ -188,8 +188,9 @@ LoadSearch find_highest_load(const std::vector<ServiceLevel>& slo, const RunAtLo
                              std::optional<double> to_beat, const LoadSearchOptions& options) {
   Bracket bracket(slo, run, options);
   LoadSearch& search = bracket.search_;
-  // From 2^-20 of the start on, requests never meet; and no machine serves 2^20 times its estimate.
-  constexpr int most_doublings = 20;
+  // At a thousandth of what a layout can serve requests hardly meet; and none serves a thousand times its
+  // estimate.
+  constexpr int most_doublings = 10;
   double load = bracket.askable(to_beat.value_or(start));
   if (bracket.holds(load)) {
     for (int i = 0; i < most_doublings && load < options.most; ++i)

@@ -187,21 +187,26 @@ void sum_up(const Scenario& scenario, Plan& plan) {
 /// Throws InfeasibleError if no layout could meet the SLO even for one user alone, or (of a highest load)
 /// none of the layouts sustains any.
 void check_possible(const Candidate& best, const Proposals& proposed, const PlanOptions& options) {
-  require_possible_slo(proposed.divisions, options);
-  if (best.load)
-    throw InfeasibleError(fmt::format("{}: no load meets the SLO: {}: {}",
-                                      proposed.divisions.front().choice->scenario().name,
-                                      best.layout.describe(), best.load->stopped));
+  if (!best.load) return require_possible_slo(proposed.divisions, options);
+  throw InfeasibleError(fmt::format("{}: no load meets the SLO: {}: {}",
+                                    proposed.divisions.front().choice->scenario().name,
+                                    best.layout.describe(), best.load->stopped));
 }
 
-/// The next candidate that is another division or another choice; else simply the next.
+/// The next candidate that is another division or another choice; else simply the next. Of highest loads the
+/// first of those that were left at the best one's load: how far below it they end is not known, so they may
+/// come second.
 const Candidate* runner_up(const Plan& plan) {
   const Candidate& best = plan.candidates.front();
-  for (const Candidate& other : plan.candidates)
-    if (other.layout.tp != best.layout.tp || other.layout.pp != best.layout.pp ||
-        other.layout.dp != best.layout.dp || other.choice != best.choice)
-      return &other;
-  return plan.candidates.size() > 1 ? &plan.candidates[1] : nullptr;
+  const Candidate* next = nullptr;
+  for (const Candidate& other : plan.candidates) {
+    if (other.layout.tp == best.layout.tp && other.layout.pp == best.layout.pp &&
+        other.layout.dp == best.layout.dp && other.choice == best.choice)
+      continue;
+    if (next == nullptr) next = &other;
+    if (other.load && other.load->gave_up) return &other;
+  }
+  return next == nullptr && plan.candidates.size() > 1 ? &plan.candidates[1] : next;
 }
 
 /// Intervals of the best, what they come from, and how sure it is that it is the best.
@@ -259,10 +264,12 @@ Plan make_plan(const Scenario& given, const PlanOptions& options) {
   plan.objective = scenario.search.objective;
   const Proposals proposed = proposals(scenario, choices, options, plan);
   const std::vector<Proposal>& all = proposed.all;
-  if (scenario.workload.find_highest)
+  if (scenario.workload.find_highest) {
+    require_possible_slo(proposed.divisions, options);
     find_loads(all, choices, options, plan);
-  else
+  } else {
     simulate_proposals(all, choices, options, plan);
+  }
   for (std::size_t i = 0; i < all.size(); ++i) {
     plan.candidates[i].choice = all[i].choice;
     plan.candidates[i].choice_name = choices[all[i].choice]->name();

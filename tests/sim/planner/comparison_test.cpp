@@ -5,6 +5,13 @@
 namespace sextant {
 namespace {
 
+PlanOptions few() {
+  PlanOptions options;
+  options.threads = 1;
+  options.simulate_at_most = 4;
+  return options;
+}
+
 /// A layout of that throughput, which GEMMs can make `factor` times slower or faster.
 ErrorEffects layout(const std::string& name, double throughput, double factor,
                     const std::set<std::string>& sources) {
@@ -104,7 +111,7 @@ TEST(MeasurementLine, IsALineToRun) {
 // A whole plan says how sure it is. The same plan against itself in another split of the same parts is near
 // certain or near even, never outside 0 .. 1; the parts are shares.
 TEST(Comparison, PlansCompareTheBestWithTheNext) {
-  const Plan plan = make_plan(one_node("bf16"), {.threads = 1, .simulate_at_most = 4});
+  const Plan plan = make_plan(one_node("bf16"), few());
   ASSERT_TRUE(plan.runner_up);
   EXPECT_GE(plan.runner_up->probability, 0.4);
   EXPECT_LE(plan.runner_up->probability, 1);

@@ -11,6 +11,13 @@
 namespace sextant {
 namespace {
 
+PlanOptions quick() {
+  PlanOptions options;
+  options.threads = 1;
+  options.intervals = false;
+  return options;
+}
+
 const std::vector<ServiceLevel> p99_at_most_100 = {{"p99_ttft_ms", true, 100}};
 
 ServingMetrics with_p99(double ttft_ms) {
@@ -156,22 +163,28 @@ TEST(LoadSearch, AgreesWithAFineScan) {
        {Case{R"({"p99_tpot_ms": "<=12"})", 500, 60}, Case{R"({"p90_ttft_ms": "<=150"})", 2000, 20},
         Case{R"({"mean_e2el_ms": "<=900", "p99_ttft_ms": "<=400"})", 800, 80}}) {
     const Scenario scenario = small_case(c.slo, c.prompt, c.output);
-    const Plan plan = make_plan(scenario, {.threads = 1, .intervals = false});
+    const Plan plan = make_plan(scenario, quick());
     const LoadSearch& found = *plan.candidates.front().load;
     ASSERT_GT(found.highest, 0) << c.slo;
     const auto choices = planned_choices(scenario, {});
     const SearchContext& context = choices.front()->context();
     const RunAtLoad run = [&](double load, std::uint64_t replication) {
       return simulate(replica_setups(context, plan.candidates.front().layout), scenario.engine,
-                      at_load(scenario.workload, load), {false, replication, scenario.goodput});
+                      at_load(scenario.workload, load),
+                      {false, replication, scenario.goodput, nullptr, scenario.router});
     };
     const double doubtful =
         std::min(found.fails_at.value_or(HUGE_VAL), found.indeterminate_from.value_or(HUGE_VAL));
     EXPECT_LE(doubtful, 1.021 * found.highest) << c.slo;
     for (double load = found.highest / 2; load < 2 * found.highest; load *= 1.06) {
       const LoadVerdict verdict = probe_load(scenario.slo, run, load, {}).verdict;
-      if (load <= found.highest / 1.02) EXPECT_NE(verdict, LoadVerdict::not_sustained) << c.slo << load;
-      if (load >= doubtful * 1.05) EXPECT_NE(verdict, LoadVerdict::sustained) << c.slo << load;
+      if (load <= found.highest / 1.02) {
+        EXPECT_NE(verdict, LoadVerdict::not_sustained) << c.slo << load;
+      }
+      // Between the two the replications tell of one load and not of the next: chance, in which no order is.
+      if (load >= found.fails_at.value_or(HUGE_VAL) * 1.05) {
+        EXPECT_NE(verdict, LoadVerdict::sustained) << c.slo << load;
+      }
     }
   }
 }

@@ -10,6 +10,13 @@
 namespace sextant {
 namespace {
 
+PlanOptions quick() {
+  PlanOptions options;
+  options.threads = 1;
+  options.intervals = false;
+  return options;
+}
+
 Candidate candidate(double throughput, double tpot, double joules) {
   Candidate c;
   c.metrics.arrived = c.metrics.finished = 100;
@@ -75,8 +82,7 @@ Scenario scenario_of(const std::string& search, const std::string& slo, const st
 // it does. So fp8 may run as two replicas; both formats are told of.
 TEST(Choices, EachFormatIsAChoice) {
   const Plan plan =
-      make_plan(scenario_of(R"({"weights": ["bf16", "fp8"]})", "{}", R"("max_concurrency": 16)"),
-                {.threads = 1, .intervals = false});
+      make_plan(scenario_of(R"({"weights": ["bf16", "fp8"]})", "{}", R"("max_concurrency": 16)"), quick());
   ASSERT_EQ(plan.choices.size(), 2U);
   EXPECT_EQ(plan.choices[0].name, "weights bf16");
   EXPECT_EQ(plan.candidates.front().choice_name, "weights fp8");
@@ -94,8 +100,7 @@ TEST(Choices, EachFormatIsAChoice) {
 TEST(Floor, AnImpossibleSloNamesTheNearest) {
   for (const char* load : {R"("request_rate": "highest")", R"("request_rate": 1)"}) {
     try {
-      make_plan(scenario_of(R"({"weights": ["fp8"]})", R"({"p99_tpot_ms": "<=5"})", load),
-                {.threads = 1, .intervals = false});
+      make_plan(scenario_of(R"({"weights": ["fp8"]})", R"({"p99_tpot_ms": "<=5"})", load), quick());
       FAIL() << "5 ms a token was planned";
     } catch (const InfeasibleError& error) {
       const std::string text = error.what();
@@ -113,7 +118,7 @@ TEST(Floor, AnImpossibleSloNamesTheNearest) {
 TEST(Floor, AMissedSloIsStillAPlan) {
   const Plan plan = make_plan(
       scenario_of(R"({"weights": ["fp8"]})", R"({"p99_ttft_ms": "<=200"})", R"("request_rate": 1000)"),
-      {.threads = 1, .intervals = false});
+      quick());
   EXPECT_FALSE(plan.candidates.front().meets_slo);
 }
 
