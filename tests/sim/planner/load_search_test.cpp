@@ -176,7 +176,7 @@ TEST(LoadSearch, AgreesWithAFineScan) {
     const double doubtful =
         std::min(found.fails_at.value_or(HUGE_VAL), found.indeterminate_from.value_or(HUGE_VAL));
     EXPECT_LE(doubtful, 1.021 * found.highest) << c.slo;
-    for (double load = found.highest / 2; load < 2 * found.highest; load *= 1.06) {
+    for (double load = found.highest / 2; load < 2 * found.highest; load *= 1.15) {
       const LoadVerdict verdict = probe_load(scenario.slo, run, load, {}).verdict;
       if (load <= found.highest / 1.02) {
         EXPECT_NE(verdict, LoadVerdict::not_sustained) << c.slo << load;
