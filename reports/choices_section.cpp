@@ -163,6 +163,7 @@ std::string candidates_section(const Scenario& scenario, const Plan& plan, TextS
                {"tp x pp x dp", Table::Align::left},
                {"layers", Table::Align::left, true},
                {"GPUs", Table::Align::left, true},
+               {plan.choices.empty() ? "" : "choice", Table::Align::left, true},
                {"output\ntok/s"},
                {"mean\nTTFT ms"},
                {"mean\nTPOT ms"},
@@ -172,8 +173,9 @@ std::string candidates_section(const Scenario& scenario, const Plan& plan, TextS
   for (std::size_t i = 1; i < shown; ++i) {
     const Candidate& c = plan.candidates[i];
     table.add({std::to_string(i + 1), degrees_text(c.layout), split_text(c.layout),
-               layout_gpus(scenario.cluster, c.layout), number_text(c.metrics.output_throughput),
-               number_text(c.metrics.ttft.mean), number_text(c.metrics.tpot.mean),
+               layout_gpus(scenario.cluster, c.layout), c.choice_name,
+               number_text(c.metrics.output_throughput), number_text(c.metrics.ttft.mean),
+               number_text(c.metrics.tpot.mean),
                c.usd_per_million_output_tokens ? number_text(*c.usd_per_million_output_tokens) : "",
                slo_cell(scenario, c)});
   }
@@ -220,6 +222,8 @@ std::string variants_section(const Scenario& scenario, const Plan& base,
         wrapped(fmt::format("{} ({}): {}{}", printable(variant.name), printable(changes, 200),
                             variant.verdict, variant.infeasible.empty() ? "" : "; " + variant.infeasible),
                 "  - ", style.width);
+    if (variant.comparison)
+      verdicts += wrapped(comparison_text(*variant.comparison, "the scenario as given"), "    ", style.width);
   }
   return heading("Variants", style) + table.text(style) + verdicts;
 }

@@ -20,7 +20,9 @@ std::string plan_csv(const Scenario& scenario, const Plan& plan) {
   std::string text =
       "rank,tp,pp,dp,ep,split,gpus,kv_tokens,estimate,simulated,meets_slo,missed,grade,extrapolated";
   for (const auto& [name, unused] : named_metrics(ServingMetrics{})) text.append(",").append(name);
-  text += ",kv_occupancy_peak,usd_per_million_output_tokens,events,fingerprint\n";
+  text +=
+      ",kv_occupancy_peak,usd_per_million_output_tokens,events,fingerprint,choice,highest_load,joules_per_"
+      "output_token,on_front\n";
   for (std::size_t i = 0; i < plan.candidates.size(); ++i) {
     const Candidate& c = plan.candidates[i];
     text +=
@@ -29,9 +31,11 @@ std::string plan_csv(const Scenario& scenario, const Plan& plan) {
                     c.kv_tokens, csv_number(c.estimate), c.simulated, c.meets_slo,
                     csv_field(joined(c.missed)), to_string(c.grade), c.extrapolated);
     for (const auto& [unused, value] : named_metrics(c.metrics)) text.append(",").append(csv_number(value));
-    text += fmt::format(",{},{},{},{}\n", csv_number(c.metrics.kv_occupancy_peak),
+    text += fmt::format(",{},{},{},{},{},{},{},{}\n", csv_number(c.metrics.kv_occupancy_peak),
                         c.usd_per_million_output_tokens ? csv_number(*c.usd_per_million_output_tokens) : "",
-                        c.metrics.events, c.metrics.fingerprint);
+                        c.metrics.events, c.metrics.fingerprint, csv_field(c.choice_name),
+                        c.load ? csv_number(c.load->highest) : "",
+                        c.energy ? csv_number(c.energy->joules_per_output_token) : "", c.on_front);
   }
   return text;
 }

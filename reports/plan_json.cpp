@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "reports/names.hpp"
+#include "reports/objective_json.hpp"
 #include "sim/serving/speculation_names.hpp"
 
 namespace sextant {
@@ -209,6 +210,9 @@ Json candidate_json(const Cluster* cluster, const Candidate& c) {
                        {"stages", prefill_stages},
                        {"kv_tokens", c.prefill->kv_tokens}};
   }
+  json["choice"] = c.choice_name;
+  json["load"] = detail::load_json(c.load);
+  json["on_front"] = c.on_front;
   return json;
 }
 
@@ -236,9 +240,17 @@ Json plan_object(const Cluster* cluster, const Plan& plan) {
   for (const Rejection& r : plan.rejections)
     rejections.push_back(
         {{"layout", r.layout}, {"reason", r.reason}, {"shortfall_bytes", finite(r.shortfall_bytes)}});
-  return {{"scenario", plan.scenario},        {"candidates", candidates}, {"considered", plan.considered},
-          {"rejections", rejections},         {"reasons", plan.reasons},  {"interrupted", plan.interrupted},
-          {"search", search_json(plan.proof)}};
+  return {{"scenario", plan.scenario},
+          {"candidates", candidates},
+          {"considered", plan.considered},
+          {"rejections", rejections},
+          {"reasons", plan.reasons},
+          {"interrupted", plan.interrupted},
+          {"search", search_json(plan.proof)},
+          {"objective", to_string(plan.objective)},
+          {"choices", detail::choices_json(plan.choices)},
+          {"front", detail::front_json(plan.front)},
+          {"runner_up", detail::comparison_json(plan.runner_up)}};
 }
 
 Json engine_json(const EngineOptions& engine) {
@@ -282,6 +294,8 @@ std::string plan_json(const Scenario& scenario, const Plan& plan, const std::vec
                       const JsonValue* document) {
   Json json = header("sextant plan", scenario);
   json.update(plan_object(&scenario.cluster, plan));
+  for (std::size_t i = 0; i < plan.candidates.size(); ++i)
+    json["candidates"][i]["changes"] = detail::changes_json(scenario, plan.candidates[i]);
   json["variants"] = Json::array();
   for (const VariantResult& variant : variants) {
     // A variant may have another cluster, whose names are in its stages; placements by index would mislead
@@ -290,7 +304,8 @@ std::string plan_json(const Scenario& scenario, const Plan& plan, const std::vec
                                 {"changes", variant.changes},
                                 {"plan", variant.plan ? plan_object(nullptr, *variant.plan) : Json(nullptr)},
                                 {"infeasible", variant.infeasible},
-                                {"verdict", variant.verdict}});
+                                {"verdict", variant.verdict},
+                                {"comparison", detail::comparison_json(variant.comparison)}});
   }
   if (document != nullptr) json["scenario_document"] = document->json();
   return text_of(json);

@@ -27,6 +27,16 @@ std::string limits_section(const Plan&, TextStyle);
 std::string candidates_section(const Scenario&, const Plan&, TextStyle);
 std::string rejections_section(const std::vector<Rejection>&, TextStyle);
 std::string variants_section(const Scenario&, const Plan& base, const std::vector<VariantResult>&, TextStyle);
+/// The loads that were tried, where the highest was looked for.
+std::string load_section(const Candidate& best, TextStyle);
+/// Formats and engine options: which was chosen and what the others gave.
+std::string chosen_section(const Plan&, TextStyle);
+/// The layouts that no other beats in every measure.
+std::string front_section(const Scenario&, const Plan&, TextStyle);
+/// How probable it is that the best beats the next, and what to measure to know.
+std::string certainty_section(const Plan&, TextStyle);
+/// "tp 2 x … beats tp 4 x … with a probability of 93 % …".
+std::string comparison_text(const LayoutComparison&, const std::string& other);
 /// Bullets that say why the head of the queue waited and how full the KV cache was.
 std::string occupancy_lines(const ServingMetrics&, TextStyle);
 /// Watts of its GPUs and joules per output token, with what they rest on.

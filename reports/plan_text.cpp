@@ -134,12 +134,16 @@ std::string plan_text(const Scenario& scenario, const Plan& plan, const std::vec
   }
   const Candidate& best = plan.candidates.front();
   text += answer_section(scenario, best, style);
+  text += load_section(best, style);
+  text += chosen_section(plan, style);
+  text += front_section(scenario, plan, style);
   text += stages_section(best, style);
   text += hops_section(best, style);
   text += memory_section(best, scenario.engine.gpu_memory_utilization, style);
   text += families_section(best, style);
   if (best.prefill) text += prefill_pool_section(scenario, best, style);
   text += limits_section(plan, style);
+  text += certainty_section(plan, style);
   text += candidates_section(scenario, plan, style);
   text += rejections_section(plan.rejections, style);
   text += variants_section(scenario, plan, variants, style);

@@ -8,6 +8,7 @@
 #include "sim/cli/interrupt.hpp"
 #include "sim/cli/output.hpp"
 #include "sim/cli/scenario_input.hpp"
+#include "sim/planner/choices.hpp"
 
 namespace sextant {
 namespace {
@@ -123,6 +124,20 @@ FixedDeployment deployment_of(const JsonObject& plan, std::uint64_t number) {
   return deployment;
 }
 
+/// The formats, engine options and load that the n-th candidate has of those to choose from; plans without a
+/// choice say none.
+std::vector<std::pair<std::string, std::string>> changes_of(const JsonObject& plan, std::uint64_t number) {
+  const std::vector<JsonValue> candidates = plan.at("candidates").array();
+  std::vector<std::pair<std::string, std::string>> changes;
+  if (number > candidates.size()) return changes;  // deployment_of says so
+  const JsonObject candidate = candidates[number - 1].object();
+  const auto given = candidate.find("changes");
+  if (!given) return changes;
+  for (const JsonValue& change : given->array())
+    changes.emplace_back(change.object().text("path"), change.object().text("value"));
+  return changes;
+}
+
 Launch planned(Scenario scenario, const PlanOptions& settings, std::uint64_t number) {
   if (scenario.prefill)
     throw InputError(scenario.name +
@@ -133,7 +148,8 @@ Launch planned(Scenario scenario, const PlanOptions& settings, std::uint64_t num
   if (number > plan.candidates.size())
     throw InputError(fmt::format("--candidate: found {}, expected at most the {} that the plan has", number,
                                  plan.candidates.size()));
-  return {std::move(scenario), std::move(plan.candidates[number - 1])};
+  Candidate& candidate = plan.candidates[number - 1];
+  return {answered_scenario(scenario, candidate), std::move(candidate)};
 }
 
 Launch read_launch(const ParsedWords& parsed) {
@@ -156,7 +172,7 @@ Launch read_launch(const ParsedWords& parsed) {
     throw InputError("export: found --set or --seed beside a plan, expected them when it was planned");
   if (!object.has("scenario_document"))
     document.fail("found a plan without its scenario_document, expected one of this version: plan it again");
-  Scenario scenario = read_scenario(object.at("scenario_document"));
+  Scenario scenario = read_scenario(with_changes(object.at("scenario_document"), changes_of(object, number)));
   scenario.deployment = deployment_of(object, number);
   return planned(std::move(scenario), settings, 1);
 }

@@ -6,6 +6,7 @@
 #include "sim/cli/interrupt.hpp"
 #include "sim/cli/output.hpp"
 #include "sim/cli/scenario_input.hpp"
+#include "sim/planner/choices.hpp"
 
 namespace sextant {
 namespace {
@@ -18,7 +19,8 @@ options::options_description plan_options() {
   description.add_options()("json", file(),
                             "every figure as JSON (reports/README.md); - is stdout, without the text")(
       "csv", file(), "one row per candidate; - is stdout, without the text")(
-      "no-intervals", "skip the 90 % intervals of the model's error: 16 simulations less")(
+      "no-intervals",
+      "skip the 90 % intervals of the model's error and how sure the choice is: some 36 simulations less")(
       "step-by-step", "visit every request in every step: the same results, slower");
   add_scenario_options(description);
   return description;
@@ -36,7 +38,8 @@ void print_help(const options::options_description& description) {
       "\nExample:\n"
       "  sextant plan scenarios/part1-405b.json --set workload.max_concurrency=32 --json plan.json\n\n" +
       metric_formulas() +
-      "\nExit codes: 0 planned, 2 bad input, 3 no layout fits or serves a request, 130 interrupted.\n");
+      "\nExit codes: 0 planned, 2 bad input, 3 no layout fits, serves a request or can meet the SLO, 130 "
+      "interrupted.\n");
 }
 
 }  // namespace
@@ -78,9 +81,10 @@ int run_plan(const Arguments& words) {
     throw Interrupted();
   }
   if (settings.stop->load() && !plan.interrupted) throw Interrupted();
-  write_result(json, json ? plan_json(input.scenario, plan, variants, &input.document) : "");
-  write_result(csv, csv ? plan_csv(input.scenario, plan) : "");
-  if (!to_stdout) print(plan_text(input.scenario, plan, variants, stdout_style()));
+  const Scenario answered = answered_scenario(input.scenario, plan.candidates.front());
+  write_result(json, json ? plan_json(answered, plan, variants, &input.document) : "");
+  write_result(csv, csv ? plan_csv(answered, plan) : "");
+  if (!to_stdout) print(plan_text(answered, plan, variants, stdout_style()));
   if (plan.interrupted) throw Interrupted();
   return 0;
 }

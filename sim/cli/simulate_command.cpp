@@ -189,6 +189,11 @@ int run_simulate(const Arguments& words) {
         fmt::format("{}: deployment: found \"search\", expected a fixed layout; use sextant plan, or --set "
                     "'deployment={{\"tp\":1,\"pp\":3}}'",
                     input.document.file()));
+  if (input.scenario.workload.find_highest)
+    throw InputError(
+        fmt::format("{}: workload: found \"highest\", expected a load to simulate; sextant plan finds "
+                    "the highest",
+                    input.document.file()));
   const std::optional<std::string> json = parsed.text("json");
   check_writable("--json", json);
   settings.intervals = false;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "sim/planner/pools.hpp"
 
@@ -43,26 +42,7 @@ StageReport report_stage(const SearchContext& context, const Candidate& candidat
   return report;
 }
 
-/// Throughputs within one class of a percent count as equal: then the shorter latency decides.
-int throughput_class(const Candidate& candidate) {
-  const double throughput = candidate.metrics.output_throughput;
-  return throughput > 0 ? static_cast<int>(std::floor(std::log(throughput) / std::log(1.01))) : -1;
-}
-
 }  // namespace
-
-bool ranks_before(const Candidate& a, const Candidate& b) {
-  const auto sound = [](const Candidate& c) { return c.startable && c.metrics.rejected == 0; };
-  if (sound(a) != sound(b)) return sound(a);
-  if (a.meets_slo != b.meets_slo) return a.meets_slo;
-  const int class_a = throughput_class(a), class_b = throughput_class(b);
-  if (class_a != class_b) return class_a > class_b;
-  // Without a sample (nothing finished) the mean is not a number, which no order has a place for.
-  const auto latency = [](const Candidate& c) {
-    return c.metrics.finished > 0 ? c.metrics.e2el.mean : std::numeric_limits<double>::infinity();
-  };
-  return latency(a) < latency(b);
-}
 
 void judge_slo(const Scenario& scenario, Candidate& candidate) {
   if (scenario.slo.empty()) return;

@@ -1,4 +1,5 @@
 #pragma once
+#include "sim/planner/operators_used.hpp"
 #include "sim/planner/plan.hpp"
 #include "sim/planner/search.hpp"
 #include "sim/serving/simulation.hpp"
@@ -14,14 +15,18 @@ void report_stages(const SearchContext&, Candidate&);
 /// Simulates a layout and reports its stages. Throws Interrupted if stopped.
 Candidate simulate_candidate(const SearchContext&, const EstimatedLayout&, const PlanOptions&);
 
+/// The highest load of a layout (the context's workload asks for it) and its run there. With `to_beat`, a
+/// layout that does not sustain that load is left there. A layout that sustains nothing misses the SLO.
+Candidate candidate_at_highest_load(const SearchContext&, const EstimatedLayout&,
+                                    std::optional<double> to_beat, const PlanOptions&);
+
 /// 90 % intervals of the named metrics, and in a sentence what they come from.
 struct MetricIntervals {
   std::map<std::string, Interval> intervals;
   std::string cause;
 };
 
-/// Whether `a` ranks before `b`: one that starts and rejects nothing first, then one that meets the SLO, then
-/// the higher throughput in classes of a percent, and within a class the shorter mean latency.
+/// Whether `a` ranks before `b` by throughput (objective.hpp).
 bool ranks_before(const Candidate& a, const Candidate& b);
 
 /// Holds the run of a candidate against the scenario's SLO. A rejected request misses any SLO, as does a
@@ -32,6 +37,20 @@ void judge_slo(const Scenario&, Candidate&);
 /// logarithms of ratios add in quadrature, so that a low end stays above 0 as long as each effect alone does.
 Interval combined_interval(double nominal, const std::vector<std::pair<double, double>>& ends);
 
+/// One operator family (the last one: every time, for what no operator covers) at either end of its interval.
+struct Perturbation {
+  std::string family;
+  CostLevel slow, fast;
+};
+
+/// Without `scans` the state-space family, which a model without such layers does not have, is left out.
+std::vector<Perturbation> family_perturbations(bool scans);
+
+/// The candidate's highest load at the slow and the fast end of each perturbation, and at last as it is: by
+/// one replication each, to 1 %, between half and twice the load found.
+std::vector<double> perturbed_loads(const SearchContext&, const Candidate&, const std::vector<Perturbation>&,
+                                    const PlanOptions&);
+
 /// The named metrics of runs in which one operator family (the last pair: every time, for what no operator
 /// covers) is taken at the slow, then at the fast end of its interval, with the same requests.
 struct PerturbedRuns {
@@ -39,7 +58,7 @@ struct PerturbedRuns {
   std::vector<std::vector<std::pair<std::string, double>>> metrics;  ///< two for each family: slow, fast
 };
 
-/// Without `scans` the state-space family, which a model without such layers does not have, is left out.
+/// The same for a layout (and the prefill pool beside it), of every family_perturbations(scans).
 PerturbedRuns perturbed_runs(const SearchContext&, const Layout&, bool scans, const PlanOptions&,
                              const std::optional<Layout>& prefill = std::nullopt);
 
@@ -47,10 +66,11 @@ PerturbedRuns perturbed_runs(const SearchContext&, const Layout&, bool scans, co
 /// independent of each other, so their effects are combined as above, and a structural term for what the
 /// model leaves out joins them. They hold the model's error alone: another seed's requests are not in them.
 MetricIntervals metric_intervals(const SearchContext&, const Candidate&, const PlanOptions&);
+/// The same from runs that were made before.
+MetricIntervals metric_intervals(const SearchContext&, const Candidate&, const PerturbedRuns&);
 
-/// Operators of the layout whose times are assumed, not measured, with the rule: "gemm w4a16 on rtx-5090 is
-/// assumed: ...".
-std::vector<std::string> assumed_operators(const SearchContext&, const Layout&);
+/// Whether some stage has state-space layers.
+bool scans_states(const Candidate&);
 
 /// Why the first candidate is first, what limits it, and what would not help; in sentences.
 std::vector<std::string> explain(const SearchContext&, const Plan&);

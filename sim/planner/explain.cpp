@@ -31,6 +31,31 @@ std::string figures(const Candidate& c) {
                      latency(c.metrics.tpot.mean, 1), latency(c.metrics.ttft.mean, 0));
 }
 
+std::string named(const Candidate& c) {
+  return c.layout.describe() + (c.choice_name.empty() ? "" : fmt::format(" ({})", c.choice_name));
+}
+
+/// What was left after one probe is proven not to be better, at the load of that probe.
+void explain_loads(const Plan& plan, std::vector<std::string>& reasons) {
+  std::size_t left = 0, unclear = 0;
+  double least = 0, most = 0;
+  for (const Candidate& c : plan.candidates) {
+    if (!c.load || !c.load->gave_up) continue;
+    least = left == 0 ? c.simulated_load : std::min(least, c.simulated_load);
+    most = std::max(most, c.simulated_load);
+    ++left;
+    if (c.load->probes.front().verdict == LoadVerdict::indeterminate) ++unclear;
+  }
+  if (left == 0) return;
+  std::string text = fmt::format(
+      "{} of the {} layouts were left after one probe at what the best until then "
+      "sustained (from {:.3g} to {:.3g} {})",
+      left, plan.candidates.size(), least, most, plan.candidates.front().load->unit);
+  if (unclear > 0)
+    text += fmt::format("; of {} of them the replications do not tell whether they hold it", unclear);
+  reasons.push_back(text);
+}
+
 void explain_degrees(const Plan& plan, std::vector<std::string>& reasons) {
   const Candidate& best = plan.candidates.front();
   const auto other = std::find_if(plan.candidates.begin(), plan.candidates.end(),
@@ -42,8 +67,8 @@ void explain_degrees(const Plan& plan, std::vector<std::string>& reasons) {
           best.layout.pp, best.layout.dp, best.layout.ep > 1 ? fmt::format(", ep {}", best.layout.ep) : ""));
     return;
   }
-  std::string text = fmt::format("{} gives {}; next other division, {}, gives {}", best.layout.describe(),
-                                 figures(best), other->layout.describe(), figures(*other));
+  std::string text = fmt::format("{} gives {}; next other division, {}, gives {}", named(best), figures(best),
+                                 named(*other), figures(*other));
   if (best.meets_slo && !other->meets_slo)
     text += fmt::format(" and misses the SLO ({})", other->missed.front());
   if (best.startable && !other->startable) text += " and would not start: max_model_len exceeds its KV cache";
@@ -150,6 +175,7 @@ void explain_limits(const SearchContext& context, const Candidate& best, std::ve
 std::vector<std::string> explain(const SearchContext& context, const Plan& plan) {
   std::vector<std::string> reasons;
   const Candidate& best = plan.candidates.front();
+  explain_loads(plan, reasons);
   explain_degrees(plan, reasons);
   explain_split(plan, reasons);
   explain_bottleneck(best, reasons);

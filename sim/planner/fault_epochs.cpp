@@ -51,8 +51,8 @@ std::vector<ReplicaChange> replica_changes(const Scenario& scenario, const std::
         const auto stages = same_gpus(scenario.cluster, epoch.machine->cluster(), layout.replicas[r]);
         try {
           if (stages)
-            change.pipeline =
-                std::make_shared<ReplicaModel>(scenario.model, *epoch.machine, *stages, layout.cut(*stages), level);
+            change.pipeline = std::make_shared<ReplicaModel>(scenario.model, *epoch.machine, *stages,
+                                                             layout.cut(*stages), level);
         } catch (const InputError&) {
           // No way between two of its GPUs: it is down.
         }

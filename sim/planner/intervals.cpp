@@ -2,11 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
-#include "models/cost/operator_work.hpp"
 #include "models/profile/assumptions.hpp"
-#include "models/profile/operator_rules.hpp"
 #include "sim/planner/candidate.hpp"
 #include "sim/planner/pools.hpp"
 
@@ -62,38 +59,49 @@ Interval combined_interval(double nominal, const std::vector<std::pair<double, d
   return {nominal, nominal, farthest};
 }
 
+std::vector<Perturbation> family_perturbations(bool scans) {
+  std::vector<Perturbation> all;
+  for (const Family family : families)
+    if (family != Family::state_space || scans)
+      all.push_back({to_string(family), CostLevel::only(family, 1), CostLevel::only(family, -1)});
+  const BoundedFigure structural = shipped_assumptions().structural;
+  all.push_back({"what no operator covers", {}, {}});
+  all.back().slow.scale = structural.high;
+  all.back().fast.scale = structural.low;
+  return all;
+}
+
 PerturbedRuns perturbed_runs(const SearchContext& context, const Layout& layout, bool scans,
                              const PlanOptions& options, const std::optional<Layout>& prefill) {
-  // Pairs of runs: each family slow and fast, and everything slow and fast for what no family covers.
-  std::vector<CostLevel> levels;
+  const std::vector<Perturbation> perturbations = family_perturbations(scans);
   PerturbedRuns result;
-  for (const Family family : families) {
-    if (family == Family::state_space && !scans) continue;
-    result.families.push_back(to_string(family));
-    for (const double level : {1.0, -1.0}) levels.push_back(CostLevel::only(family, level));
-  }
-  result.families.emplace_back("what no operator covers");
-  const BoundedFigure structural = shipped_assumptions().structural;
-  for (const double scale : {structural.high, structural.low}) {
-    levels.emplace_back();
-    levels.back().scale = scale;
-  }
-  result.metrics.resize(levels.size());
-  run_parallel(static_cast<int>(levels.size()), options.threads, [&](int i) {
+  for (const Perturbation& perturbation : perturbations) result.families.push_back(perturbation.family);
+  result.metrics.resize(2 * perturbations.size());
+  run_parallel(static_cast<int>(result.metrics.size()), options.threads, [&](int i) {
     const auto at = static_cast<std::size_t>(i);
-    result.metrics[at] = perturbed(context, layout, prefill, levels[at], options);
+    const Perturbation& perturbation = perturbations[at / 2];
+    result.metrics[at] =
+        perturbed(context, layout, prefill, at % 2 == 0 ? perturbation.slow : perturbation.fast, options);
   });
   return result;
 }
 
+bool scans_states(const Candidate& candidate) {
+  return std::any_of(candidate.stages.begin(), candidate.stages.end(),
+                     [](const auto& stage) { return stage.decode_families[Family::state_space] > 0; });
+}
+
 MetricIntervals metric_intervals(const SearchContext& context, const Candidate& candidate,
                                  const PlanOptions& options) {
-  const bool scans = std::any_of(candidate.stages.begin(), candidate.stages.end(), [](const auto& stage) {
-    return stage.decode_families[Family::state_space] > 0;
-  });
-  const auto [names, runs] =
-      perturbed_runs(context, candidate.layout, scans, options,
-                     candidate.prefill ? std::optional(candidate.prefill->layout) : std::nullopt);
+  return metric_intervals(
+      context, candidate,
+      perturbed_runs(context, candidate.layout, scans_states(candidate), options,
+                     candidate.prefill ? std::optional(candidate.prefill->layout) : std::nullopt));
+}
+
+MetricIntervals metric_intervals(const SearchContext& context, const Candidate& candidate,
+                                 const PerturbedRuns& perturbed_runs) {
+  const auto& [names, runs] = perturbed_runs;
 
   const bool closed = context.workload.concurrency > 0;
   // Outputs of one token have no TPOT.
@@ -117,51 +125,6 @@ MetricIntervals metric_intervals(const SearchContext& context, const Candidate& 
     if (name == headline) result.cause = cause(name, value, std::move(effects));
   }
   return result;
-}
-
-std::vector<std::string> assumed_operators(const SearchContext& context, const Layout& layout) {
-  const ServedModel& model = context.scenario.model;
-  std::vector<std::string> found;
-  for (const auto& replica : layout.replicas) {
-    for (std::size_t s = 0; s < replica.size(); ++s) {
-      const LayerCut cut = layout.cut(replica);
-      const StageShape shape{replica[s].layers, cut.tensor_parallel, s == 0, s + 1 == replica.size(),
-                             cut.expert_parallel};
-      const StageOperators operators = stage_operators(model.architecture, model.weights, model.kv, shape);
-      for (const int device : replica[s].gpus) {
-        const GpuProfile& profile = *context.machine.profile(device);
-        const auto note = [&](const char* family, const auto& models, const std::string& type) {
-          const auto known = models.find(type);
-          if (known == models.end() || known->second.grade != Grade::assumed) return;
-          const std::string text =
-              fmt::format("{} {} on {} is assumed, its time between {:.2f} and {:.2f} of the one used: {}",
-                          family, type, profile.gpu, known->second.spread.low, known->second.spread.high,
-                          known->second.source.substr(0, known->second.source.find(';')));
-          if (std::find(found.begin(), found.end(), text) == found.end()) found.push_back(text);
-        };
-        for (const auto& [gemm, count] : operators.gemms) note("gemm", profile.gemm, gemm.type);
-        for (const auto& [moe, count] : operators.moes)
-          note("moe", profile.moe, fmt::format("{}/{}", moe.type, skewed_routing));
-        for (const auto& [attention, count] : operators.attentions) {
-          const std::string key = fmt::format("{}/{}", attention.kv_type, attention.head_dim);
-          note("prefill attention", profile.attention_prefill, key);
-          note("decode attention", profile.attention_decode, key);
-        }
-        for (const auto& [latent, count] : operators.latents) {
-          const std::string key = fmt::format("{}/{}", latent.projections, latent.kv_type);
-          note("latent prefill attention", profile.latent_prefill, key);
-          note("latent decode attention", profile.latent_decode, key);
-        }
-        if (operators.state_spaces.empty()) continue;
-        const StateSpaceRule rule = shipped_operator_rules().state_space;
-        const std::map<std::string, OperatorModel> scans = {
-            {"of prompts", state_space_prefill_model(profile, rule)},
-            {"of decodes", state_space_decode_model(profile, rule)}};
-        for (const auto& [phase, scan] : scans) note("state-space scan", scans, phase);
-      }
-    }
-  }
-  return found;
 }
 
 }  // namespace sextant

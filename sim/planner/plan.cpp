@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cmath>
 #include <exception>
 #include <mutex>
 #include <set>
@@ -13,8 +12,12 @@
 
 #include "models/base/error.hpp"
 #include "sim/planner/candidate.hpp"
+#include "sim/planner/choices.hpp"
+#include "sim/planner/comparison.hpp"
+#include "sim/planner/objective.hpp"
 #include "sim/planner/pools.hpp"
 #include "sim/planner/search.hpp"
+#include "sim/planner/slo_floor.hpp"
 
 namespace sextant {
 namespace {
@@ -44,49 +47,135 @@ constexpr double GB = 1e9;
       best.kv_tokens));
 }
 
+/// Moves the first layout of each key to the front; else the order stays.
+template <class KeyOf>
+void first_of_each(std::vector<EstimatedLayout>& layouts, const KeyOf& key_of) {
+  std::set<std::array<int, 5>> seen;
+  std::stable_partition(layouts.begin(), layouts.end(),
+                        [&](const EstimatedLayout& e) { return seen.insert(key_of(e.layout)).second; });
+}
+
 /// Of layouts ordered by estimate, the best of each tp x pp x dp x ep first, then the next best of all,
-/// `most` together: an estimate may err between divisions more than within one.
-std::vector<EstimatedLayout> most_promising(std::vector<EstimatedLayout> layouts, std::size_t most) {
-  std::set<std::array<int, 5>> divisions;
-  std::stable_partition(layouts.begin(), layouts.end(), [&](const EstimatedLayout& e) {
-    const Layout& layout = e.layout;
-    return divisions.insert({layout.tp, layout.pp, layout.dp, layout.ep, layout.alike() ? 1 : 0}).second;
+/// `most` together: an estimate may err between divisions more than within one. Where the SLO decides how
+/// much a layout may serve (`by_latency`), the best of each tp comes before: estimates are of throughput, and
+/// more tp is quicker.
+std::vector<EstimatedLayout> most_promising(std::vector<EstimatedLayout> layouts, std::size_t most,
+                                            bool by_latency) {
+  first_of_each(layouts, [](const Layout& l) {
+    return std::array{l.tp, l.pp, l.dp, l.ep, l.alike() ? 1 : 0};
   });
+  if (by_latency) first_of_each(layouts, [](const Layout& l) { return std::array{l.tp, 0, 0, 0, 0}; });
   if (layouts.size() > most) layouts.resize(most);
   return layouts;
 }
 
-/// The layouts to simulate: of a fixed deployment the one given, of a search the best by estimate.
-std::vector<EstimatedLayout> layouts_to_simulate(const SearchContext& context, const PlanOptions& options,
-                                                 Plan& plan) {
-  const Scenario& scenario = context.scenario;
+/// One layout of one choice, to be simulated.
+struct Proposal {
+  std::size_t choice = 0;
+  EstimatedLayout layout;
+};
+
+using Choices = std::vector<std::unique_ptr<PlannedChoice>>;
+
+/// What a search found worth simulating, and one layout of each choice, tp and pp, for what no load can
+/// change.
+struct Proposals {
+  std::vector<Proposal> all;
+  std::vector<LoneLayout> divisions;
+  std::vector<SearchProof> proofs;  ///< by choice, of a search
+};
+
+/// What an estimate orders layouts of several choices by, as within one.
+bool better_proposal(const Proposal& a, const Proposal& b) {
+  return a.layout.output_throughput > b.layout.output_throughput;
+}
+
+/// A choice with nothing that fits, in the words of what comes nearest.
+std::string why_nothing_fits(const std::vector<Rejection>& rejections) {
+  const Rejection* nearest = nullptr;
+  for (const Rejection& r : rejections)
+    if (nearest == nullptr || (r.shortfall_bytes > 0 && (nearest->shortfall_bytes <= 0 ||
+                                                         r.shortfall_bytes < nearest->shortfall_bytes)))
+      nearest = &r;
+  return nearest == nullptr ? "no layout is possible" : nearest->layout + ": " + nearest->reason;
+}
+
+/// The layouts to simulate: of a fixed deployment the one given, of a search the best of each choice by
+/// estimate.
+Proposals proposals(const Scenario& scenario, const Choices& choices, const PlanOptions& options,
+                    Plan& plan) {
+  const SearchContext& context = choices.front()->context();
   if (scenario.prefill) {
     plan.considered = 1;
     const EstimatedLayout pools = pools_layout(context, plan.rejections);
     if (!plan.rejections.empty()) nothing_fits(scenario, plan.rejections);
-    return {pools};
+    return {{{0, pools}}, {}, {}};
   }
   if (scenario.deployment) {
     const Layout layout = fixed_layout(scenario, *scenario.deployment);
     EstimatedLayout estimated = estimate(context, layout);
     plan.considered = 1;
-    if (estimated.kv_blocks > 0) return {estimated};
+    if (estimated.kv_blocks > 0) return {{{0, estimated}}, {{choices.front().get(), layout}}, {}};
     plan.rejections.push_back(memory_rejection(layout, tightest_replica(context, layout)));
     nothing_fits(scenario, plan.rejections);
   }
+  constexpr std::size_t fewest_of_a_choice = 4;
+  const std::size_t limit = static_cast<std::size_t>(std::max(1, options.simulate_at_most));
+  const std::size_t most = std::max(std::min(fewest_of_a_choice, limit), limit / choices.size());
   SearchOptions search;
   search.stop = options.best_so_far ? options.stop : nullptr;
   if (options.search_progress)
     search.progress = [&](std::int64_t done, std::int64_t total, const EstimatedLayout*) {
       options.search_progress(done, total);
     };
-  SearchResult found = search_layouts(context, search);
-  plan.proof = std::move(found.proof);
-  plan.rejections = std::move(found.rejections);
-  plan.considered = static_cast<int>(found.layouts.size());
-  if (found.layouts.empty()) nothing_fits(scenario, plan.rejections);
-  return most_promising(std::move(found.layouts),
-                        static_cast<std::size_t>(std::max(1, options.simulate_at_most)));
+  Proposals proposed;
+  std::vector<Proposal>& all = proposed.all;
+  for (std::size_t c = 0; c < choices.size(); ++c) {
+    SearchResult found = search_layouts(choices[c]->context(), search);
+    proposed.proofs.push_back(std::move(found.proof));
+    plan.considered += static_cast<int>(found.layouts.size());
+    if (!choices[c]->name().empty())
+      plan.choices.push_back({choices[c]->name(), std::nullopt,
+                              found.layouts.empty() ? why_nothing_fits(found.rejections) : ""});
+    for (Rejection& rejection : found.rejections) {
+      if (!choices[c]->name().empty()) rejection.layout += fmt::format(" ({})", choices[c]->name());
+      plan.rejections.push_back(std::move(rejection));
+    }
+    std::set<std::pair<int, int>> divisions;
+    for (const EstimatedLayout& e : found.layouts)
+      if (divisions.insert({e.layout.tp, e.layout.pp}).second)
+        proposed.divisions.push_back({choices[c].get(), e.layout});
+    for (EstimatedLayout& layout :
+         most_promising(std::move(found.layouts), most, scenario.workload.find_highest))
+      all.push_back({c, std::move(layout)});
+  }
+  for (const RefusedChoice& refused : scenario.search.refused)
+    plan.choices.push_back({refused.name, std::nullopt, refused.reason});
+  if (all.empty()) nothing_fits(scenario, plan.rejections);
+  if (choices.size() > 1) std::stable_sort(all.begin(), all.end(), better_proposal);
+  return proposed;
+}
+
+/// Simulates every proposal at the scenario's own load.
+void simulate_proposals(const std::vector<Proposal>& all, const Choices& choices, const PlanOptions& options,
+                        Plan& plan) {
+  plan.candidates.resize(all.size());
+  std::atomic<int> done{0};
+  std::mutex progress;
+  run_parallel(static_cast<int>(all.size()), options.threads, [&](int i) {
+    const auto at = static_cast<std::size_t>(i);
+    try {
+      plan.candidates[at] = simulate_candidate(choices[all[at].choice]->context(), all[at].layout, options);
+    } catch (const Interrupted&) {
+      if (!options.best_so_far) throw;
+      return;
+    }
+    plan.candidates[at].choice = all[at].choice;
+    plan.candidates[at].choice_name = choices[all[at].choice]->name();
+    const std::lock_guard lock(progress);
+    ++done;
+    if (options.progress) options.progress(done, static_cast<int>(all.size()));
+  });
 }
 
 /// A stopped plan keeps what was simulated; its first reason says how far it got.
@@ -103,32 +192,81 @@ void keep_best_so_far(const EstimatedLayout& best, Plan& plan) {
         fmt::format("interrupted: {} of {} layouts are simulated", plan.candidates.size(), all));
 }
 
-/// What a variant moves, and whether anyone would notice.
-std::string verdict(const Plan& base, const Plan& variant, bool same_workload) {
-  const ServingMetrics& a = base.candidates.front().metrics;
-  const ServingMetrics& b = variant.candidates.front().metrics;
-  // A metric without samples on either side moves nothing.
-  const auto percent = [](double from, double to) {
-    return from > 0 && std::isfinite(to) ? 100 * (to / from - 1) : 0.0;
-  };
-  const double throughput = percent(a.output_throughput, b.output_throughput);
-  const double ttft = percent(a.ttft.mean, b.ttft.mean), tpot = percent(a.tpot.mean, b.tpot.mean);
-  const auto change = [](const char* name, double after, double moved) {
-    return std::isfinite(after) ? fmt::format("{} {:+.2f} %", name, moved) : fmt::format("{} -", name);
-  };
-  std::string text =
-      fmt::format("{}, {}, {}", change("output throughput", b.output_throughput, throughput),
-                  change("mean TTFT", b.ttft.mean, ttft), change("mean TPOT", b.tpot.mean, tpot));
-  const double largest = std::max({std::abs(throughput), std::abs(ttft), std::abs(tpot)});
-  if (!same_workload)
-    text = "another load, so not a gain or a loss: read its figures for themselves";
-  else if (largest < 0.5)
-    text += ": under 0.5 %, nothing anyone would notice";
-  else if (largest < 3)
-    text += ": a small change, within the error of the prediction";
-  const std::string layout = variant.candidates.front().layout.describe();
-  if (layout != base.candidates.front().layout.describe()) text += "; best layout becomes " + layout;
-  return text;
+/// Finds each proposal's highest load. Where throughput alone counts, one that does not sustain what the best
+/// so far does is left at that.
+void find_loads(const std::vector<Proposal>& all, const Choices& choices, const PlanOptions& options,
+                Plan& plan) {
+  std::optional<double> best;
+  for (const Proposal& proposal : all) {
+    plan.candidates.push_back(
+        candidate_at_highest_load(choices[proposal.choice]->context(), proposal.layout, best, options));
+    Candidate& candidate = plan.candidates.back();
+    candidate.choice = proposal.choice;
+    candidate.choice_name = choices[proposal.choice]->name();
+    if (plan.objective == Objective::throughput && candidate.startable && candidate.load->highest > 0)
+      best = std::max(best.value_or(0), candidate.load->highest);
+    if (options.progress)
+      options.progress(static_cast<int>(plan.candidates.size()), static_cast<int>(all.size()));
+  }
+}
+
+/// Which candidate is the best of each choice, and which are on the front.
+void sum_up(const Scenario& scenario, Plan& plan) {
+  for (ChoiceResult& choice : plan.choices) {
+    const auto best = std::find_if(plan.candidates.begin(), plan.candidates.end(),
+                                   [&](const Candidate& c) { return c.choice_name == choice.name; });
+    if (best != plan.candidates.end()) choice.best = best - plan.candidates.begin();
+  }
+  if (plan.objective != Objective::pareto) return;
+  const std::vector<FrontMeasure> measures = front_measures(scenario, plan.candidates);
+  plan.front = ParetoFront{{}, pareto_front(plan.candidates, measures)};
+  for (const FrontMeasure& measure : measures) plan.front->measures.push_back(measure.name);
+  for (const std::size_t i : plan.front->candidates) plan.candidates[i].on_front = true;
+}
+
+/// Throws InfeasibleError if no layout could meet the SLO even for one user alone, or (of a highest load)
+/// none of the layouts sustains any.
+void check_possible(const Candidate& best, const Proposals& proposed, const PlanOptions& options) {
+  if (!best.load) return require_possible_slo(proposed.divisions, options);
+  throw InfeasibleError(fmt::format("{}: no load meets the SLO: {}: {}",
+                                    proposed.divisions.front().choice->scenario().name,
+                                    best.layout.describe(), best.load->stopped));
+}
+
+/// The next candidate that is another division or another choice; else simply the next. Of highest loads the
+/// first of those that were left at the best one's load: how far below it they end is not known, so they may
+/// come second.
+const Candidate* runner_up(const Plan& plan) {
+  const Candidate& best = plan.candidates.front();
+  const Candidate* next = nullptr;
+  for (const Candidate& other : plan.candidates) {
+    if (other.layout.tp == best.layout.tp && other.layout.pp == best.layout.pp &&
+        other.layout.dp == best.layout.dp && other.choice == best.choice)
+      continue;
+    if (next == nullptr) next = &other;
+    if (other.load && other.load->gave_up) return &other;
+  }
+  return next == nullptr && plan.candidates.size() > 1 ? &plan.candidates[1] : next;
+}
+
+/// Intervals of the best, what they come from, and how sure it is that it is the best.
+void add_uncertainty(const Scenario& scenario, const SearchContext& context, const PlanOptions& options,
+                     Plan& plan) {
+  Candidate& best = plan.candidates.front();
+  const PerturbedRuns runs =
+      perturbed_runs(context, best.layout, scans_states(best), options,
+                     best.prefill ? std::optional(best.prefill->layout) : std::nullopt);
+  MetricIntervals intervals = metric_intervals(context, best, runs);
+  best.intervals = std::move(intervals.intervals);
+  plan.reasons.push_back(std::move(intervals.cause));
+  plan.effects =
+      std::make_shared<const ErrorEffects>(error_effects(context, best, plan.objective, runs, options));
+  if (const Candidate* second = runner_up(plan)) {
+    const ErrorEffects effects = plan_effects(scenario, *second, plan.objective, options);
+    plan.runner_up =
+        compare_candidates(context.scenario, *plan.effects, best, effects, *second, plan.objective);
+  }
+  for (std::string& text : assumed_operators(context, best.layout)) plan.reasons.push_back(std::move(text));
 }
 
 }  // namespace
@@ -161,68 +299,42 @@ Plan make_plan(const Scenario& given, const PlanOptions& options) {
   Scenario scenario = given;
   if (options.seed) scenario.workload.seed = *options.seed;
   load_trace(scenario.workload);
-  const Machine machine(scenario.cluster, scenario.engine.profile, options.find_profile);
-  const SearchContext context{scenario, machine, summarise_workload(scenario.workload),
-                              fault_epochs(scenario, options.find_profile)};
+  const Choices choices = planned_choices(scenario, options);
 
   Plan plan;
   plan.scenario = scenario.name;
-  const std::vector<EstimatedLayout> layouts = layouts_to_simulate(context, options, plan);
-  plan.candidates.resize(layouts.size());
-  std::atomic<int> done{0};
-  std::mutex progress;
-  run_parallel(static_cast<int>(layouts.size()), options.threads, [&](int i) {
-    const auto at = static_cast<std::size_t>(i);
-    try {
-      plan.candidates[at] = simulate_candidate(context, layouts[at], options);
-    } catch (const Interrupted&) {
-      if (!options.best_so_far) throw;
-      return;
-    }
-    const std::lock_guard lock(progress);
-    ++done;
-    if (options.progress) options.progress(done, static_cast<int>(layouts.size()));
-  });
+  plan.objective = scenario.search.objective;
+  const Proposals proposed = proposals(scenario, choices, options, plan);
+  const std::vector<Proposal>& all = proposed.all;
+  if (scenario.workload.find_highest) {
+    require_possible_slo(proposed.divisions, options);
+    find_loads(all, choices, options, plan);
+  } else {
+    simulate_proposals(all, choices, options, plan);
+  }
   if (options.best_so_far && options.stop != nullptr && options.stop->load()) {
-    keep_best_so_far(layouts.front(), plan);
+    keep_best_so_far(all.front().layout, plan);
     if (plan.candidates.empty()) return plan;
   }
-  std::stable_sort(plan.candidates.begin(), plan.candidates.end(), ranks_before);
+  std::stable_sort(
+      plan.candidates.begin(), plan.candidates.end(),
+      [&](const Candidate& a, const Candidate& b) { return ranks_before(plan.objective, a, b); });
+  sum_up(scenario, plan);
   Candidate& best = plan.candidates.front();
   if (best.metrics.finished == 0) nothing_served(scenario, best);
-  for (std::string& text : explain(context, plan)) plan.reasons.push_back(std::move(text));
-  if (!scenario.deployment)
-    for (std::string& text : explain_search(context, plan)) plan.reasons.push_back(std::move(text));
-  if (options.intervals && !plan.interrupted) {
-    MetricIntervals intervals = metric_intervals(context, best, options);
-    best.intervals = std::move(intervals.intervals);
-    plan.reasons.push_back(std::move(intervals.cause));
-    for (std::string& text : assumed_operators(context, best.layout)) plan.reasons.push_back(std::move(text));
-  }
-  return plan;
-}
 
-std::vector<VariantResult> plan_variants(const JsonValue& document, const Scenario& scenario,
-                                         const Plan& base, const PlanOptions& options) {
-  std::vector<VariantResult> results;
-  for (const Variant& variant : scenario.variants) {
-    VariantResult result;
-    result.name = variant.name;
-    for (const auto& [path, value] : variant.changes) result.changes.push_back(path + " = " + value);
-    try {
-      PlanOptions quick = options;
-      quick.intervals = false;
-      result.plan = make_plan(read_scenario(with_changes(document, variant.changes)), quick);
-      const bool same_workload = std::none_of(variant.changes.begin(), variant.changes.end(),
-                                              [](const auto& c) { return c.first.starts_with("workload"); });
-      result.verdict = verdict(base, *result.plan, same_workload);
-    } catch (const InfeasibleError& error) {
-      result.infeasible = error.what();
-      result.verdict = "no layout fits";
-    }
-    results.push_back(std::move(result));
+  const Scenario answered = answered_scenario(scenario, best);
+  const SearchContext context{answered, choices[best.choice]->context().machine,
+                              summarise_workload(answered.workload),
+                              fault_epochs(answered, options.find_profile)};
+  if (!best.meets_slo && (!scenario.deployment || best.load)) check_possible(best, proposed, options);
+  for (std::string& text : explain(context, plan)) plan.reasons.push_back(std::move(text));
+  if (!proposed.proofs.empty()) {
+    plan.proof = proposed.proofs[best.choice];
+    for (std::string& text : explain_search(context, plan)) plan.reasons.push_back(std::move(text));
   }
-  return results;
+  if (options.intervals && !plan.interrupted) add_uncertainty(scenario, context, options, plan);
+  return plan;
 }
 
 }  // namespace sextant

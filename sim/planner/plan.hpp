@@ -10,10 +10,13 @@
 
 #include "models/profile/gpu_profile.hpp"
 #include "sim/planner/energy.hpp"
+#include "sim/planner/load_search.hpp"
 #include "sim/scenario/scenario.hpp"
 #include "sim/serving/run_observer.hpp"
 
 namespace sextant {
+
+struct ErrorEffects;
 
 /// A layout that cannot be, and why: "tp 3: 128 attention heads are not divisible by 3".
 struct Rejection {
@@ -87,6 +90,39 @@ struct Candidate {
   /// Where prefill and decode are apart: layout, stages, KV room and shares of the prefill pool; this
   /// candidate's own are the decode pool's, its metrics those of the run.
   std::shared_ptr<const Candidate> prefill{};
+  std::size_t choice = 0;   ///< of the scenario's search.choices
+  std::string choice_name;  ///< "weights fp8, max_num_seqs 512"; empty where there is nothing to choose
+  std::optional<LoadSearch> load;  ///< where the highest load is looked for
+  double simulated_load = 0;       ///< what `metrics` are at, then
+  bool on_front = false;           ///< no other is at least as good in every measure of the front
+};
+
+/// What became of one combination of formats and engine options.
+struct ChoiceResult {
+  std::string name;
+  std::optional<std::size_t> best;  ///< of `candidates`; nullopt: none
+  std::string reason;               ///< why there is none
+};
+
+/// The candidates that no other beats in every measure.
+struct ParetoFront {
+  std::vector<std::string> measures;    ///< "output_throughput", "p99_tpot_ms", …
+  std::vector<std::size_t> candidates;  ///< by the first measure, best first
+};
+
+/// How much of the uncertainty of a comparison comes from one operator family.
+struct UncertaintyPart {
+  std::string family;
+  double share = 0;  ///< of the variance of ln(metric of a / metric of b)
+};
+
+/// Whether one layout beats another, as sure as the profiles are (compare in comparison.hpp).
+struct LayoutComparison {
+  std::string a, b;
+  std::string metric;                  ///< what decides between them
+  double probability = 0.5;            ///< that a beats b
+  std::vector<UncertaintyPart> parts;  ///< largest first; empty where nothing is uncertain
+  std::string settled_by;              ///< the measurement that narrows the largest part: a line to run
 };
 
 /// The answer to a scenario.
@@ -98,6 +134,12 @@ struct Plan {
   std::vector<std::string> reasons;  ///< why the best is best, what limits it, in sentences
   SearchProof proof;                 ///< of a search: how it was settled that nothing is better
   bool interrupted = false;          ///< the best found when it was stopped; candidates may be none
+  Objective objective = Objective::throughput;
+  std::vector<ChoiceResult> choices;  ///< where the search had formats or engine options to choose from
+  std::optional<ParetoFront> front;   ///< of the objective pareto
+  std::optional<LayoutComparison>
+      runner_up;  ///< the best against the next other layout, with options.intervals
+  std::shared_ptr<const ErrorEffects> effects;  ///< of the best, for comparisons with other plans
 };
 
 /// One variant beside the base.
@@ -107,6 +149,8 @@ struct VariantResult {
   std::optional<Plan> plan;          ///< nullopt: no layout fits
   std::string infeasible;            ///< why, then
   std::string verdict;               ///< what it moves and whether that is worth anything
+  std::optional<LayoutComparison>
+      comparison;  ///< with the base, of the same workload, with options.intervals
 };
 
 struct PlanOptions {

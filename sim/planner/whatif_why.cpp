@@ -36,7 +36,8 @@ struct TypicalTimes {
   TypicalTimes(const RunningLayout& side, const Candidate& typical) {
     const Scenario& scenario = side.context.scenario;
     const Layout& layout = side.candidate.layout;
-    const ReplicaModel model(scenario.model, side.context.machine, layout.replicas.front(), layout.cut(layout.replicas.front()));
+    const ReplicaModel model(scenario.model, side.context.machine, layout.replicas.front(),
+                             layout.cut(layout.replicas.front()));
     const PrefillChunk chunk{typical.chunk_tokens, 0};
     PassShape prefill, decode;
     prefill.chunks = {&chunk, 1};

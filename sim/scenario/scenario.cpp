@@ -31,29 +31,6 @@ auto looked_up(const JsonValue& where, const Find& find) {
   }
 }
 
-ServedModel read_model(const JsonValue& value) {
-  const JsonObject object = value.object();
-  std::string name = object.text("name");
-  const bool is_path = name.find('/') != std::string::npos || name.ends_with(".json");
-  if (is_path) name = relative_to_scenario(value, name);
-  ServedModel model;
-  model.architecture = is_path ? find_model(name).architecture
-                               : looked_up(object.at("name"), [&] { return find_model(name); }).architecture;
-  const auto weights = object.find("weights"), kv = object.find("kv");
-  const auto& published = model.architecture.quantisation;
-  const std::string stored = published ? published->format : "bf16";
-  model.weights =
-      weights ? looked_up(*weights, [&] { return weight_format(weights->text()); }) : weight_format(stored);
-  if (published && model.weights.name != stored)
-    weights->fail(
-        fmt::format("found \"{}\", expected \"{}\" (or nothing), as the model's "
-                    "quantization_config says",
-                    model.weights.name, stored));
-  model.kv = kv ? looked_up(*kv, [&] { return kv_format(kv->text()); }) : kv_format("bf16");
-  object.finish();
-  return model;
-}
-
 /// `ep`, or vLLM's `enable_expert_parallel`, which divides the experts among the whole tensor-parallel group.
 int read_expert_parallel(const JsonObject& object, const FixedDeployment& deployment) {
   const auto degree = object.find("ep"), enabled = object.find("enable_expert_parallel");
@@ -144,6 +121,12 @@ ServiceLevel read_bound(const std::string& metric, const JsonValue& value) {
   return level;
 }
 
+/// "<=2000", or [">=5", "<=2000"] for a bound on either side.
+void read_bounds(const std::string& metric, const JsonValue& value, std::vector<ServiceLevel>& slo) {
+  if (!value.is_array()) return slo.push_back(read_bound(metric, value));
+  for (const JsonValue& bound : value.array()) slo.push_back(read_bound(metric, bound));
+}
+
 RequestBounds read_goodput(const JsonValue& value) {
   const JsonObject object = value.object();
   constexpr Range ms{1e-3, 1e12};
@@ -165,6 +148,24 @@ Economics read_economics(const JsonValue& value) {
   return economics;
 }
 
+/// The highest load at which the SLO holds needs an SLO that a load can break.
+void check_highest(const JsonObject& document, const Scenario& scenario) {
+  const JsonValue workload = document.at("workload");
+  if (scenario.slo.empty())
+    workload.fail(
+        "found \"highest\" without bounds in \"slo\", expected some: the highest load is the one at which "
+        "they hold (of \"goodput\" alone, add \"goodput_fraction\": \">=0.99\")");
+  for (const ServiceLevel& level : scenario.slo) {
+    const bool breaks_with_load =
+        level.at_most ? level.metric.ends_with("_ms") : level.metric == "goodput_fraction";
+    if (!breaks_with_load)
+      workload.fail(fmt::format(
+          "found \"highest\" with a {} bound on {}, expected upper bounds on latencies and lower ones "
+          "on goodput_fraction alone: they are what a higher load breaks",
+          level.at_most ? "<=" : ">=", level.metric));
+  }
+}
+
 Variant read_variant(const JsonValue& value) {
   const JsonObject object = value.object();
   Variant variant;
@@ -176,6 +177,53 @@ Variant read_variant(const JsonValue& value) {
 }
 
 }  // namespace
+
+ServedModel read_model(const JsonValue& value) {
+  const JsonObject object = value.object();
+  std::string name = object.text("name");
+  const bool is_path = name.find('/') != std::string::npos || name.ends_with(".json");
+  if (is_path) name = relative_to_scenario(value, name);
+  ServedModel model;
+  model.architecture = is_path ? find_model(name).architecture
+                               : looked_up(object.at("name"), [&] { return find_model(name); }).architecture;
+  const auto weights = object.find("weights"), kv = object.find("kv");
+  const auto& published = model.architecture.quantisation;
+  const std::string stored = published ? published->format : "bf16";
+  model.weights =
+      weights ? looked_up(*weights, [&] { return weight_format(weights->text()); }) : weight_format(stored);
+  if (published && model.weights.name != stored)
+    weights->fail(
+        fmt::format("found \"{}\", expected \"{}\" (or nothing), as the model's "
+                    "quantization_config says",
+                    model.weights.name, stored));
+  model.kv = kv ? looked_up(*kv, [&] { return kv_format(kv->text()); }) : kv_format("bf16");
+  object.finish();
+  return model;
+}
+
+EngineOptions read_engine(const JsonObject& object, const Cluster& cluster, const ServedModel& model) {
+  const auto engine = object.find("engine");
+  EngineOptions options = read_engine_options(engine ? &*engine : nullptr, cluster);
+  const std::int64_t longest = model.architecture.max_position;
+  if (options.max_model_len > longest)
+    engine->fail(fmt::format("found max_model_len {}, expected at most {}, the model's own limit",
+                             options.max_model_len, longest));
+  if (options.max_model_len == 0) options.max_model_len = longest;
+  // vLLM's own rule: a prompt that may not be cut must fit one step.
+  if (!options.enable_chunked_prefill && options.max_num_batched_tokens < options.max_model_len)
+    engine->fail(
+        fmt::format("found max_num_batched_tokens {} without chunked prefill, expected at least "
+                    "max_model_len, which is {}",
+                    options.max_num_batched_tokens, options.max_model_len));
+  return options;
+}
+
+void add_drafter(const JsonObject& object, const EngineOptions& engine, ServedModel& model) {
+  if (!engine.speculation) return;
+  model.drafter = looked_up(object.at("engine").object().at("speculative_config"), [&] {
+    return make_drafter(*engine.speculation, model.architecture, model.weights, model.kv);
+  });
+}
 
 double Economics::usd_per_hour(double predicted_gpu_watts) const {
   constexpr double hours_per_year = 24 * 365.25;
@@ -217,45 +265,46 @@ Scenario read_scenario(const JsonValue& document) {
     read_pools(deployment, scenario);
   else
     scenario.deployment = read_deployment(deployment);
-  const auto engine = object.find("engine");
-  scenario.engine = read_engine_options(engine ? &*engine : nullptr, scenario.cluster);
-  if (scenario.engine.speculation)
-    scenario.model.drafter = looked_up(engine->object().at("speculative_config"), [&] {
-      return make_drafter(*scenario.engine.speculation, scenario.model.architecture, scenario.model.weights,
-                          scenario.model.kv);
-    });
-  const std::int64_t longest = scenario.model.architecture.max_position;
-  if (scenario.engine.max_model_len > longest)
-    engine->fail(fmt::format("found max_model_len {}, expected at most {}, the model's own limit",
-                             scenario.engine.max_model_len, longest));
-  if (scenario.engine.max_model_len == 0) scenario.engine.max_model_len = longest;
+  scenario.engine = read_engine(object, scenario.cluster, scenario.model);
+  add_drafter(object, scenario.engine, scenario.model);
+  if (const auto search = object.find("search")) {
+    if (scenario.deployment)
+      search->fail("found a fixed deployment beside it, expected \"deployment\": \"search\"");
+    scenario.search = read_search(document, scenario.cluster);
+    if (!scenario.search.choices.empty()) {
+      scenario.model = scenario.search.choices.front().model;
+      scenario.engine = scenario.search.choices.front().engine;
+    }
+  }
   if (scenario.prefill && !scenario.faults.empty())
     object.at("faults").fail("found faults where prefill and decode are apart, expected one pool");
-  if (engine && (scenario.prefill || !scenario.faults.empty()) &&
+  if ((scenario.prefill || !scenario.faults.empty()) &&
       (scenario.engine.speculation || scenario.engine.kv_offloading_gib > 0))
-    engine->fail(fmt::format("found speculation or KV offloading {}, expected neither",
-                             scenario.prefill ? "where prefill and decode are apart" : "with faults"));
-  // vLLM's own rule: a prompt that may not be cut must fit one step.
-  if (!scenario.engine.enable_chunked_prefill &&
-      scenario.engine.max_num_batched_tokens < scenario.engine.max_model_len)
-    engine->fail(
-        fmt::format("found max_num_batched_tokens {} without chunked prefill, expected at least "
-                    "max_model_len, which is {}",
-                    scenario.engine.max_num_batched_tokens, scenario.engine.max_model_len));
+    object.at("engine").fail(
+        fmt::format("found speculation or KV offloading {}, expected neither",
+                    scenario.prefill ? "where prefill and decode are apart" : "with faults"));
   const auto router = object.find("router");
   scenario.router = read_router(router ? &*router : nullptr);
   scenario.workload = read_workload(object.at("workload"));
+  if (scenario.workload.find_highest && (scenario.prefill || !scenario.faults.empty()))
+    object.at("workload")
+        .fail(fmt::format("found a load of \"highest\" {}, expected a number",
+                          scenario.prefill ? "where prefill and decode are apart" : "with faults"));
   if (const auto slo = object.find("slo")) {
     const JsonObject bounds = slo->object();
     if (const auto goodput = bounds.find("goodput")) scenario.goodput = read_goodput(*goodput);
     for (const auto& [metric, bound] : bounds.entries())
-      if (metric != "goodput") scenario.slo.push_back(read_bound(metric, bound));
+      if (metric != "goodput") read_bounds(metric, bound, scenario.slo);
+    if (const auto found = contradiction(scenario.slo)) slo->fail(*found);
   }
   if (const auto economics = object.find("economics")) scenario.economics = read_economics(*economics);
   if (const auto variants = object.find("variants"))
     for (const JsonValue& variant : variants->array()) scenario.variants.push_back(read_variant(variant));
   if (const auto uplink = object.find("uplink")) scenario.uplink = read_uplink(*uplink);
   object.finish();
+  if (scenario.search.objective == Objective::cost && !scenario.economics)
+    object.at("search").fail("found the objective cost without \"economics\", expected what it costs there");
+  if (scenario.workload.find_highest) check_highest(object, scenario);
   return scenario;
 }
 

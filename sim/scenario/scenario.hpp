@@ -7,6 +7,7 @@
 #include "models/base/json_reader.hpp"
 #include "models/hardware/cluster.hpp"
 #include "sim/scenario/faults.hpp"
+#include "sim/scenario/search_choices.hpp"
 #include "sim/scenario/uplink.hpp"
 #include "sim/serving/engine_options.hpp"
 #include "sim/serving/kv_handovers.hpp"
@@ -27,6 +28,10 @@ struct ServiceLevel {
 
 /// The metrics an SLO may name, with their values in a result.
 std::vector<std::pair<std::string, double>> named_metrics(const ServingMetrics&);
+
+/// Why the bounds cannot all hold, whatever serves them ("found mean_ttft_ms >=50 and p99_ttft_ms <=10, which
+/// exclude each other: …"); nullopt if they can.
+std::optional<std::string> contradiction(const std::vector<ServiceLevel>&);
 
 /// What running it costs; all given by the user, nothing invented.
 struct Economics {
@@ -67,6 +72,7 @@ struct Scenario {
   ServedModel model;
   std::optional<FixedDeployment> deployment;  ///< nullopt: search; with `prefill` the decode pool
   std::optional<PrefillPool> prefill;         ///< prefill and decode apart
+  SearchQuestion search;                      ///< what a search looks for and may choose
   EngineOptions engine;
   RouterOptions router;  ///< where dp > 1
   Workload workload;

@@ -52,6 +52,10 @@ double read_number_or_inf(const JsonValue& value, Range range) {
   return infinity;
 }
 
+bool asks_for_highest(const JsonValue& value) {
+  return value.is_text() && value.text() == "highest";
+}
+
 std::vector<RateStage> read_rate_stages(const JsonValue& value) {
   std::vector<RateStage> stages;
   const std::vector<JsonValue> entries = value.array();
@@ -104,7 +108,12 @@ std::string one_of(const JsonObject& object, const std::vector<std::string>& key
 void read_arrivals(const JsonObject& object, Workload& workload) {
   const std::string kind = one_of(object, {"request_rate", "rate_stages", "ramp_up_strategy"});
   const bool open_loop = !kind.empty();
-  if (const auto most = object.find("max_concurrency")) workload.max_concurrency = most->integer({1, 1e7});
+  if (const auto most = object.find("max_concurrency")) {
+    workload.find_highest = asks_for_highest(*most);
+    if (workload.find_highest && open_loop)
+      most->fail("found \"highest\" beside a rate, expected one of them");
+    workload.max_concurrency = workload.find_highest ? 1 : most->integer({1, 1e7});
+  }
   if (const auto burstiness = object.find("burstiness")) {
     if (!open_loop) burstiness->fail("found no 'request_rate' beside it, expected one: it shapes its gaps");
     workload.burstiness = read_number_or_inf(*burstiness, {0, 1e6});
@@ -114,7 +123,10 @@ void read_arrivals(const JsonObject& object, Workload& workload) {
       scale->fail("expected it only where a trace's own times are replayed");
     workload.time_scale = positive(*scale, {0, 1e6});
   }
-  if (kind == "request_rate") workload.request_rate = read_number_or_inf(object.at(kind), rates);
+  if (kind == "request_rate") {
+    workload.find_highest = asks_for_highest(object.at(kind));
+    workload.request_rate = workload.find_highest ? 1 : read_number_or_inf(object.at(kind), rates);
+  }
   if (kind == "rate_stages") {
     workload.rate_stages = read_rate_stages(object.at(kind));
     workload.request_rate = mean_rate(workload.rate_stages);

@@ -51,6 +51,9 @@ struct Workload {
   double request_rate =
       0;                  ///< requests/s (open loop); infinity: all at time 0; of stages and ramps: the mean
   double burstiness = 1;  ///< gamma shape; 1 is Poisson, < 1 burstier, infinity constant gaps
+  /// The load is what is asked for: the highest request_rate (or max_concurrency, by `arrival`) that meets
+  /// the SLO; until it is set, that field holds 1.
+  bool find_highest = false;
   std::vector<RateStage> rate_stages;  ///< the rate by the clock, in place of request_rate
   std::optional<RampUp> ramp_up;       ///< the rate by the request's number, in place of request_rate
   /// Closed loop: a new request (or conversation) starts when one ends. In an open loop: the client holds
@@ -79,9 +82,9 @@ struct Workload {
 ///   {"trace": {"path": "x.csv.gz", "format": "azure"}, "time_scale": 1} replays the trace's times
 /// with lengths of "prompt" and "output" (read_length), of "lengths" (read_joint_lengths), or of the trace,
 /// and "conversations" of several turns. request_rate is in requests/s, or "inf" as in vLLM: all at time 0. A
-/// trace with request_rate or max_concurrency keeps the trace's lengths, in order and over again as needed,
-/// and not its times. Relative paths are relative to the scenario's file; the trace is not opened yet. Throws
-/// InputError.
+/// trace with request_rate or max_concurrency (either may be "highest": find_highest) keeps the trace's
+/// lengths, in order and over again as needed, and not its times. Relative paths are relative to the
+/// scenario's file; the trace is not opened yet. Throws InputError.
 Workload read_workload(const JsonValue&);
 
 /// Requests one after another, in order of arrival; nothing is stored but the trace's rows and the
