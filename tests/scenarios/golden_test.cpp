@@ -75,11 +75,14 @@ Json summary(const PurchaseQuestion& question, const PlannedPurchase& planned) {
   return json;
 }
 
-/// The purchase and its alternatives; their sensitivities are left to unit tests.
+/// The purchase and its alternatives out of a part of what the command would simulate, to save seconds; their
+/// sensitivities are left to unit tests.
 std::string purchase_result(const JsonValue& document) {
   const PurchaseQuestion question = read_purchase_question(document);
   PurchaseLimits limits;
   limits.flips = false;
+  limits.most_estimated = 36;
+  limits.most_planned = 6;
   const PurchasePlan plan = plan_purchase(question, {}, limits);
   Json json = {{"best", summary(question, plan.best)}, {"possible", plan.possible}};
   for (const PurchaseAlternative& alternative : plan.alternatives)
