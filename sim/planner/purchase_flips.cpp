@@ -58,7 +58,7 @@ std::vector<MovedInput> price_inputs(const PurchaseQuestion& question, const Pla
   for (const PlannedPurchase* planned : {&best, &alternative})
     for (const BillLine& line : bill_of(question, planned->purchase))
       add(line.part.substr(0, line.part.find(" at ")), line.usd_each);
-  inputs.push_back({"budget (USD)",
+  inputs.push_back({"money to spend (USD)",
                     question.bounds.usd,
                     1 / most,
                     1,
@@ -67,7 +67,7 @@ std::vector<MovedInput> price_inputs(const PurchaseQuestion& question, const Pla
                     {},
                     {}});
   if (question.bounds.watts)
-    inputs.push_back({"budget (W at the wall)",
+    inputs.push_back({"power allowed (W at the wall)",
                       *question.bounds.watts,
                       1 / most,
                       1,
