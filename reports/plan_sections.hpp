@@ -11,6 +11,9 @@ namespace sextant::detail {
 /// "Stages" in bold on a line of its own, after an empty line.
 std::string heading(const std::string& title, TextStyle);
 
+/// "workload: 4 requests/s (Poisson), prompts of ..".
+std::string workload_line(const Workload&);
+
 /// What is planned: scenario, model, cluster, workload.
 std::string question_section(const Scenario&, TextStyle);
 /// What to run, what it gives, whether that meets the SLO, how far to trust it.

@@ -104,6 +104,10 @@ std::string reproduction_section(const Scenario& scenario, const Plan& plan,
 
 namespace detail {
 
+std::string workload_line(const Workload& workload) {
+  return workload_text(workload);
+}
+
 std::string heading(const std::string& title, TextStyle style) {
   return fmt::format("\n{}\n", paint(title, Tone::strong, style));
 }

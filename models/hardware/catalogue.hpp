@@ -54,6 +54,13 @@ struct Nic {
   std::vector<Price> prices;
 };
 
+/// Equal ports of a switch.
+struct SwitchPort {
+  double gbits = 0;
+  int count = 0;
+  int splits = 1;  ///< slower ports that one becomes by a breakout cable, at most
+};
+
 /// An Ethernet or InfiniBand switch.
 struct Switch {
   std::string name;
@@ -61,6 +68,7 @@ struct Switch {
   Figure capacity_gbits;  ///< all ports, one direction
   std::optional<Figure> latency_us;
   std::optional<Figure> power_watts;
+  std::vector<SwitchPort> ports;  ///< empty: not known
   std::vector<Price> prices;
 };
 

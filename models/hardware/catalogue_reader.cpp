@@ -127,6 +127,15 @@ Switch read_switch(const JsonValue& value) {
   result.capacity_gbits = read_figure(object.at("capacity_gbits"), network_rates);
   result.latency_us = find_figure(object, "latency_us", latencies);
   result.power_watts = find_figure(object, "power_watts", watts);
+  if (const auto ports = object.find("ports")) {
+    for (const JsonValue& item : ports->array()) {
+      const JsonObject port = item.object();
+      result.ports.push_back({port.number("gbits", network_rates),
+                              static_cast<int>(port.integer("count", {1, 1024})),
+                              static_cast<int>(port.integer_or("splits", 1, {1, 8}))});
+      port.finish();
+    }
+  }
   result.prices = read_prices(object.at("prices"));
   object.finish();
   return result;

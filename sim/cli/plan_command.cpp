@@ -5,8 +5,10 @@
 #include "reports/plan_text.hpp"
 #include "sim/cli/interrupt.hpp"
 #include "sim/cli/output.hpp"
+#include "sim/cli/purchase_command.hpp"
 #include "sim/cli/scenario_input.hpp"
 #include "sim/planner/choices.hpp"
+#include "sim/scenario/purchase_question.hpp"
 
 namespace sextant {
 namespace {
@@ -33,10 +35,12 @@ void print_help(const options::options_description& description) {
       "the\n"
       "scenario's cluster, simulates the best, ranks them and says why. A fixed deployment is simulated "
       "alone.\n"
-      "The scenario's variants are planned beside it.\n\n" +
+      "The scenario's variants are planned beside it. Where the cluster has choose-from, the hardware itself "
+      "is chosen.\n\n" +
       options_text(description) +
       "\nExample:\n"
-      "  sextant plan scenarios/part1-405b.json --set workload.max_concurrency=32 --json plan.json\n\n" +
+      "  sextant plan scenarios/part1-405b.json --set workload.max_concurrency=32 --json plan.json\n"
+      "  sextant plan scenarios/buy-405b.json --set cluster.budget.usd=150000\n\n" +
       metric_formulas() +
       "\nExit codes: 0 planned, 2 bad input, 3 no layout fits, serves a request or can meet the SLO, 130 "
       "interrupted.\n");
@@ -58,9 +62,12 @@ int run_plan(const Arguments& words) {
 
   PlanOptions settings;
   settings.threads = static_cast<int>(parsed.whole_number("threads", 1, 1024).value_or(0));
-  const ScenarioInput input = read_scenario_input("plan", parsed);
   check_writable("--json", json);
   check_writable("--csv", csv);
+  if (const JsonValue document = read_document(scenario_path("plan", parsed), parsed);
+      asks_for_purchase(document))
+    return run_purchase(document, parsed);
+  const ScenarioInput input = read_scenario_input("plan", parsed);
   settings.intervals = !parsed.has("no-intervals");
   settings.step_by_step = parsed.has("step-by-step");
   settings.seed = input.scenario.workload.seed;

@@ -9,6 +9,7 @@
 
 #include "models/base/error.hpp"
 #include "models/llm/catalogue.hpp"
+#include "sim/scenario/purchase_question.hpp"
 
 namespace sextant {
 namespace {
@@ -255,6 +256,9 @@ Scenario read_scenario(const JsonValue& document) {
   Scenario scenario;
   scenario.name = object.text("name");
   scenario.description = object.text_or("description", "");
+  if (asks_for_purchase(document))
+    object.at("cluster").fail(
+        "found 'choose-from', expected 'nodes': a purchase is planned by 'sextant plan' alone");
   scenario.cluster = read_cluster(object.at("cluster"));
   if (const auto background = object.find("background"))
     scenario.cluster.background = read_background(*background, scenario.cluster);

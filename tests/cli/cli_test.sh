@@ -272,6 +272,16 @@ if grep -q "$(printf '\033')" "$scratch/out"; then fail "colours went into a fil
 expect 3 plan scenarios/part1-405b.json --set 'deployment={"tp":1,"pp":1}' --set 'variants=[]'
 complains "no layout fits"
 
+# ---- what to buy: a missing price and a budget too small, each one line
+expect 2 plan scenarios/buy-405b.json --set 'cluster.choose-from[5].price=null'
+complains "cluster.choose-from[5].price: missing"
+expect 2 plan scenarios/buy-405b.json --set cluster.budget.wats=1
+complains "did you mean 'watts'"
+expect 2 simulate scenarios/buy-405b.json
+complains "a purchase is planned by 'sextant plan' alone"
+expect 3 plan scenarios/buy-405b.json --set cluster.budget.usd=20000
+complains "the smallest purchase that holds every model costs"
+
 # ---- validate: a table, a row per value, bounds as exit codes
 expect 0 validate tests/validation/links.jsonl
 says "collective"

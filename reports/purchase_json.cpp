@@ -1,0 +1,140 @@
+#include <fmt/core.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "reports/csv_text.hpp"
+#include "reports/purchase_text.hpp"
+
+namespace sextant {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int schema_version = 1;
+
+Json finite(double value) {
+  return std::isfinite(value) ? Json(value) : Json(nullptr);
+}
+
+Json optional(const std::optional<double>& value) {
+  return value ? finite(*value) : Json(nullptr);
+}
+
+Json model_json(const ModelAnswer& answer, double share) {
+  const Candidate& best = answer.best();
+  Json metrics = Json::object();
+  for (const auto& [name, value] : named_metrics(best.metrics)) metrics[name] = finite(value);
+  return {{"name", answer.model},
+          {"share", share},
+          {"layout",
+           {{"tp", best.layout.tp},
+            {"pp", best.layout.pp},
+            {"dp", best.layout.dp},
+            {"split", best.layout.split()}}},
+          {"kv_tokens", best.kv_tokens * best.layout.dp},
+          {"meets_slo", best.meets_slo},
+          {"startable", best.startable},
+          {"rejected", best.metrics.rejected},
+          {"missed", best.missed},
+          {"metrics", metrics},
+          {"gpu_watts", finite(answer.gpu_watts)},
+          {"usd_per_million_output_tokens", optional(answer.usd_per_million_output_tokens)},
+          {"grade", to_string(best.grade)},
+          {"extrapolated", best.extrapolated},
+          {"fingerprint", best.metrics.fingerprint}};
+}
+
+Json purchase_object(const PurchaseQuestion& question, const PlannedPurchase& planned) {
+  Json bill = Json::array();
+  for (const BillLine& line : bill_of(question, planned.purchase))
+    bill.push_back({{"part", line.part},
+                    {"count", line.count},
+                    {"usd_each", finite(line.usd_each)},
+                    {"price_source", line.price_source}});
+  Json models = Json::array();
+  for (std::size_t i = 0; i < planned.models.size(); ++i)
+    models.push_back(model_json(planned.models[i], question.models[i].share));
+  Json cost = nullptr;
+  if (planned.cost)
+    cost = {{"mean_watts", finite(planned.cost->mean_watts)},
+            {"serving_watts", finite(planned.cost->serving_watts)},
+            {"electricity_usd", finite(planned.cost->electricity_usd)},
+            {"tco_usd", finite(planned.cost->tco_usd)},
+            {"usd_per_million_output_tokens", finite(planned.cost->usd_per_million_output_tokens)}};
+  return {
+      {"description", describe(question, planned.purchase)},
+      {"bill", bill},
+      {"usd", finite(planned.totals.usd)},
+      {"peak_watts", finite(planned.totals.peak_watts)},
+      {"rack_units", finite(planned.totals.rack_units)},
+      {"gpus", planned.totals.gpus},
+      {"kind", {{"cards", planned.kind.cards}, {"nodes", planned.kind.nodes}, {"gbits", planned.kind.gbits}}},
+      {"meets_slo", planned.meets_slo},
+      {"output_throughput", finite(planned.output_throughput)},
+      {"cost", cost},
+      {"models", models},
+      {"cluster", Json::parse(cluster_of(question, planned.purchase))}};
+}
+
+Json flip_json(const Flip& flip) {
+  return {{"input", flip.input},           {"base", finite(flip.base)},       {"at", optional(flip.at)},
+          {"lowest", finite(flip.lowest)}, {"highest", finite(flip.highest)}, {"simulated", flip.simulated}};
+}
+
+}  // namespace
+
+std::string purchase_json(const PurchaseQuestion& question, const PurchasePlan& plan) {
+  Json alternatives = Json::array(), planned = Json::array(), left_out = Json::array();
+  for (const PurchaseAlternative& alternative : plan.alternatives) {
+    Json flips = Json::array();
+    for (const Flip& flip : alternative.flips) flips.push_back(flip_json(flip));
+    alternatives.push_back({{"differs", alternative.differs},
+                            {"flips", flips},
+                            {"purchase", purchase_object(question, alternative.planned)}});
+  }
+  for (const PlannedPurchase& purchase : plan.planned) planned.push_back(purchase_object(question, purchase));
+  for (const auto& [reason, count] : plan.left_out)
+    left_out.push_back({{"reason", reason}, {"count", count}});
+  const Json json = {{"format", "sextant purchase"},
+                     {"version", schema_version},
+                     {"scenario", question.name},
+                     {"prefer", to_string(question.prefer)},
+                     {"best", purchase_object(question, plan.best)},
+                     {"alternatives", alternatives},
+                     {"simulated", planned},
+                     {"possible", plan.possible},
+                     {"left_out", left_out}};
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string purchase_csv(const PurchaseQuestion& question, const PurchasePlan& plan) {
+  std::string text =
+      "rank,purchase,usd,peak_watts,rack_units,gpus,tco_usd,purchase_output_throughput,purchase_meets_slo,"
+      "model,share,"
+      "tp,pp,dp,split,meets_slo,kv_tokens,gpu_watts,usd_per_million_output_tokens";
+  for (const auto& [name, unused] : named_metrics(ServingMetrics{})) text.append(",").append(name);
+  text += "\n";
+  for (std::size_t rank = 0; rank < plan.planned.size(); ++rank) {
+    const PlannedPurchase& planned = plan.planned[rank];
+    for (std::size_t m = 0; m < planned.models.size(); ++m) {
+      const ModelAnswer& answer = planned.models[m];
+      const Candidate& best = answer.best();
+      text += fmt::format(
+          "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}", rank + 1,
+          csv_field(describe(question, planned.purchase)), csv_number(planned.totals.usd),
+          csv_number(planned.totals.peak_watts), csv_number(planned.totals.rack_units), planned.totals.gpus,
+          planned.cost ? csv_number(planned.cost->tco_usd) : "", csv_number(planned.output_throughput),
+          planned.meets_slo, csv_field(answer.model), csv_number(question.models[m].share), best.layout.tp,
+          best.layout.pp, best.layout.dp, best.layout.split(), best.meets_slo,
+          best.kv_tokens * best.layout.dp, csv_number(answer.gpu_watts),
+          answer.usd_per_million_output_tokens ? csv_number(*answer.usd_per_million_output_tokens) : "");
+      for (const auto& [unused, value] : named_metrics(best.metrics))
+        text.append(",").append(csv_number(value));
+      text += "\n";
+    }
+  }
+  return text;
+}
+
+}  // namespace sextant
