@@ -11,6 +11,8 @@ namespace sextant::detail {
 /// "Stages" in bold on a line of its own, after an empty line.
 std::string heading(const std::string& title, TextStyle);
 
+/// Model, cluster, engine and workload in a sentence each: "model: …".
+std::vector<std::string> question_lines(const Scenario&);
 /// What is planned: scenario, model, cluster, workload.
 std::string question_section(const Scenario&, TextStyle);
 /// What to run, what it gives, whether that meets the SLO, how far to trust it.

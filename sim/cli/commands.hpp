@@ -20,5 +20,6 @@ int run_validate(const Arguments&);
 int run_doctor(const Arguments&);
 int run_sweep(const Arguments&);
 int run_export(const Arguments&);
+int run_report(const Arguments&);
 
 }  // namespace sextant

@@ -5,6 +5,7 @@
 #include "reports/plan_text.hpp"
 #include "sim/cli/interrupt.hpp"
 #include "sim/cli/output.hpp"
+#include "sim/cli/rendered_files.hpp"
 #include "sim/cli/scenario_input.hpp"
 
 namespace sextant {
@@ -20,6 +21,7 @@ options::options_description plan_options() {
       "csv", file(), "one row per candidate; - is stdout, without the text")(
       "no-intervals", "skip the 90 % intervals of the model's error: 16 simulations less")(
       "step-by-step", "visit every request in every step: the same results, slower");
+  add_rendered_options(description);
   add_scenario_options(description);
   return description;
 }
@@ -49,9 +51,8 @@ int run_plan(const Arguments& words) {
     return 0;
   }
   const std::optional<std::string> json = parsed.text("json"), csv = parsed.text("csv");
-  const bool to_stdout = json == "-" || csv == "-";
-  if (json == "-" && csv == "-")
-    throw InputError("plan: found --json - and --csv -, expected one of them on stdout");
+  const RenderedFiles rendered("plan", parsed);
+  const bool to_stdout = json == "-" || csv == "-" || rendered.to_stdout();
 
   PlanOptions settings;
   settings.threads = static_cast<int>(parsed.whole_number("threads", 1, 1024).value_or(0));
@@ -72,7 +73,12 @@ int run_plan(const Arguments& words) {
     variants = plan_variants(input.document, input.scenario, plan, settings);
   }
   if (settings.stop->load()) throw Interrupted();
-  write_result(json, json ? plan_json(input.scenario, plan, variants, &input.document) : "");
+  const std::string document =
+      json || rendered.wanted()
+          ? plan_json(input.scenario, plan, variants, &input.document, reproduction_command("plan", parsed))
+          : "";
+  write_result(json, document);
+  rendered.write(document);
   write_result(csv, csv ? plan_csv(input.scenario, plan) : "");
   if (!to_stdout) print(plan_text(input.scenario, plan, variants, stdout_style()));
   return 0;
