@@ -1,0 +1,55 @@
+// A chart with its caption, its key and its table; drawn again where its width changes.
+import * as Plot from "@observablehq/plot";
+import { element, folded, shown, table } from "./dom.js";
+
+export { Plot };
+
+export const palette = ["var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)", "var(--c6)", "var(--c7)", "var(--c8)"];
+
+const drawings = [];
+
+/** draw(width) gives the options of Plot.plot; `data` is {columns, rows} of the chart's table. */
+export function chart({ title, about, key, draw, data, wide, says }) {
+  const drawing = element("div", { class: "drawing" });
+  const figure = element("figure", { class: wide ? "wide" : null },
+    element("figcaption", {}, element("h3", {}, title), about ? element("p", {}, about) : null),
+    key ? keyOf(key) : null, drawing,
+    data ? folded(`Table: ${title}`, table(title, data.columns, data.rows)) : null);
+  drawings.push({ drawing, draw, label: says ? `${title}. ${says}` : title, width: 0 });
+  return figure;
+}
+
+/** A legend as a list: [{name, colour, stroke}]. */
+export function keyOf(entries) {
+  return element("ul", { class: "key" }, entries.map(({ name, colour, stroke }) =>
+    element("li", {}, element("span", { class: stroke ? "stroke" : null, style: `background:${colour}` }), name)));
+}
+
+function drawOne(entry) {
+  const width = Math.floor(entry.drawing.clientWidth);
+  if (width < 50 || width === entry.width) return;
+  entry.width = width;
+  const options = entry.draw(width);
+  const made = Plot.plot({
+    width, style: { background: "none", color: "var(--ink)", fontFamily: "inherit", fontSize: "12px" }, ...options,
+  });
+  const picture = made.tagName.toLowerCase() === "svg" ? made : made.querySelector("svg");
+  picture.setAttribute("role", "img");
+  picture.setAttribute("aria-label", shown(entry.label));
+  entry.drawing.replaceChildren(made);
+}
+
+/** Draws every chart now and whenever the room for it changes. */
+export function drawAll() {
+  const later = new ResizeObserver((changes) => {
+    requestAnimationFrame(() => {
+      for (const one of changes) drawOne(drawings.find((entry) => entry.drawing === one.target));
+    });
+  });
+  for (const entry of drawings) {
+    drawOne(entry);
+    later.observe(entry.drawing);
+  }
+}
+
+export const tip = { fill: "var(--card)", stroke: "var(--line)", fontSize: 12 };
