@@ -145,7 +145,7 @@ Json page_data(const Json& result, std::size_t bytes) {
   if (slim.is_object()) strip_details(slim);
   constexpr std::size_t fewest = 8;
   // Series have 240 entries: shorter lists would tear columns that belong together apart.
-  for (Limits limits{4000, 400};;
+  for (Limits limits{4000, 2000};;
        limits = {limits.entries / 2, std::max<std::size_t>(40, limits.characters * 3 / 4)}) {
     Cutter cutter(limits);
     Json cut = cutter.cut(slim, "");

@@ -1,5 +1,5 @@
 // The answer: what to run, what it gives, how sure.
-import { duration, element, finite, folded, gradeBadge, layoutName, list, metricName, number, svg, table } from "./dom.js";
+import { duration, element, finite, gradeBadge, layoutName, list, metricName, number, svg, table } from "./dom.js";
 
 const grades = {
   measured: "measured on this hardware", fitted: "fitted to measurements of this hardware",
@@ -33,8 +33,9 @@ function tiles(result, run) {
   const rate = (name, metric, unit) => Number.isFinite(metrics[metric]) ? tile(name, number(metrics[metric]), unit, range(metric, number)) : null;
   const time = (name, metric) => {
     if (!Number.isFinite(metrics[metric])) return null;
-    const [value, unit] = duration(metrics[metric]);
-    return tile(name, value, unit, range(metric, (ms) => duration(ms).join(" ")));
+    const [value, unit, by] = duration(metrics[metric]);
+    const ends = range(metric, (ms) => number(ms / by));
+    return tile(name, value, unit, ends && `${ends} ${unit}`);
   };
   const made = [rate("Output throughput", "output_throughput", "tok/s"), rate("Requests served", "request_throughput", "req/s"),
     time("Mean time to first token", "mean_ttft_ms"), time("P99 time to first token", "p99_ttft_ms"),
@@ -84,7 +85,7 @@ export function answerSection(result) {
   const columns = [{ name: "metric", of: (row) => metricName(row.name) }, { name: "predicted", number: true, of: (row) => finite(row.value) ?? "\u2013" }];
   if (withIntervals) columns.push(
     { name: repeated ? "95 % of the mean" : "model error (90 %)", number: true, of: (row) => row.interval ? `${number(row.interval.low)} to ${number(row.interval.high)}` : "" });
-  columns.push({ name: withIntervals ? "value and interval" : "value", of: (row) => bar(row.value, row.interval, row.level?.bound) });
+  if (withIntervals || slo.length) columns.push({ name: withIntervals ? "value and interval" : "value and bound", of: (row) => bar(row.value, row.interval, row.level?.bound) });
   if (slo.length) columns.push({ name: "bound", number: true, of: (row) => row.level ? `${row.level.at_most ? "\u2264" : "\u2265"} ${number(row.level.bound)}` : "" },
     { name: "met", of: (row) => row.level ? verdictOf(row.level, row.value, row.interval) : "" });
   const verdict = slo.length === 0 ? null : element("span", { class: `verdict ${run.meets_slo ? "good" : "bad"}` }, run.meets_slo ? "SLO met" : "SLO not met");
@@ -101,7 +102,7 @@ export function answerSection(result) {
     element("p", { class: "lead" }, "How sure: the weakest figure used is ", gradeBadge(run.grade), ` (${grades[run.grade] ?? ""})`,
       run.extrapolated ? "; some passes lie outside the range that was fitted. " : ". ",
       withIntervals ? (repeated ? "Ranges are the 95 % confidence interval of the mean over the replications." : "Ranges are the 90 % interval of the model's error alone, with the same requests.") : ""),
-    folded("Table: every headline metric", table("Headline metrics", columns, rows)),
+    table("Headline metrics", columns, rows, true),
     element("ul", { class: "facts" }, list(result.question).map((line) => element("li", {}, line))),
   ] };
 }

@@ -34,6 +34,11 @@ function drawOne(entry) {
     width, style: { background: "none", color: "var(--ink)", fontFamily: "inherit", fontSize: "12px" }, ...options,
   });
   const picture = made.tagName.toLowerCase() === "svg" ? made : made.querySelector("svg");
+  // The picture has one label; those of its parts say nothing to a reader, and ARIA knows none on a group.
+  for (const part of picture.querySelectorAll("[aria-label], [aria-description]")) {
+    part.removeAttribute("aria-label");
+    part.removeAttribute("aria-description");
+  }
   picture.setAttribute("role", "img");
   picture.setAttribute("aria-label", shown(entry.label));
   entry.drawing.replaceChildren(made);
@@ -50,6 +55,17 @@ export function drawAll() {
     drawOne(entry);
     later.observe(entry.drawing);
   }
+}
+
+/** Ticks of a logarithmic axis: 1, 2 and 5 of each factor of ten where few fit, else 1 alone. */
+export function decades(values) {
+  const known = values.filter((value) => value > 0);
+  const low = Math.min(...known), high = Math.max(...known);
+  const ticks = [];
+  const steps = high / low > 300 ? [1] : [1, 2, 5];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1)
+    for (const step of steps) if (step * 10 ** power >= low && step * 10 ** power <= high) ticks.push(step * 10 ** power);
+  return ticks;
 }
 
 export const tip = { fill: "var(--card)", stroke: "var(--line)", fontSize: 12 };

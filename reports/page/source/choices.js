@@ -11,6 +11,12 @@ function front(points) {
   return best;
 }
 
+/** A domain with room at both ends, never so narrow that a difference of a percent looks large. */
+function around(values) {
+  const low = Math.min(...values), high = Math.max(...values), room = Math.max(0.08 * (high - low), 0.05 * high);
+  return [Math.max(0, low - room), high + room];
+}
+
 export function candidatesSection(result) {
   const all = list(result.candidates);
   if (all.length < 2) return null;
@@ -25,7 +31,7 @@ export function candidatesSection(result) {
     key: [...kinds.map(([name, colour]) => ({ name, colour })), { name: "front", colour: "var(--ink)", stroke: true }],
     says: `${edge.length} of ${seen.length} candidates are on the front`,
     draw: () => ({
-      height: 320, marginLeft: 58, grid: true, x: { label: "mean time per output token (ms)", nice: true }, y: { label: "output tokens/s", nice: true },
+      height: 340, marginLeft: 58, marginBottom: 44, grid: true, x: { label: "mean time per output token (ms)", domain: around(seen.map((p) => p.tpot)) }, y: { label: "output tokens/s", domain: around(seen.map((p) => p.throughput)) },
       color: { domain: kinds.map(([kind]) => kind), range: kinds.map(([, colour]) => colour) },
       marks: [Plot.line(edge, { x: "tpot", y: "throughput", stroke: "var(--ink)", strokeWidth: 1.2, strokeDasharray: "4 3" }),
         Plot.dot(seen, { x: "tpot", y: "throughput", fill: "kind", r: (d) => (d.rank === 1 ? 8 : 5), stroke: "var(--card)", sort: (d) => -d.rank, tip,
@@ -71,7 +77,7 @@ export function variantsSection(result) {
     title: "Change against the base", about: `Percent; more throughput and shorter times are better.${clipped ? ` Bars end at ${edge} %: the table has the rest.` : ""}`,
     key: compared.map(([name, , colour]) => ({ name, colour })), says: rows.map((row) => `${row.variant.name}: throughput ${change(base.output_throughput, row.run?.metrics?.output_throughput)}`).join("; "),
     draw: (width) => ({
-      height: names.length * 66 + 50, marginLeft: width < 560 ? 96 : 160, x: { label: "%", grid: true, ...(edge ? { domain: [-edge, edge] } : { nice: true }) }, y: { axis: null, domain: compared.map(([label]) => label) },
+      height: names.length * 66 + 60, marginBottom: 42, marginLeft: width < 560 ? 96 : 160, x: { label: "%", grid: true, ...(edge ? { domain: [-edge, edge] } : { nice: true }) }, y: { axis: null, domain: compared.map(([label]) => label) },
       fy: { label: null, domain: names, tickFormat: (name) => (width < 560 ? (name.length > 13 ? `${name.slice(0, 12)}\u2026` : name) : short(name)), axis: "left" },
       color: { domain: compared.map(([label]) => label), range: compared.map(([, , colour]) => colour) },
       marks: [Plot.axisFy({ anchor: "left", textAnchor: "end", fontSize: 12, tickFormat: (name) => (width < 560 ? (name.length > 13 ? `${name.slice(0, 12)}\u2026` : name) : short(name)) }),
@@ -83,7 +89,7 @@ export function variantsSection(result) {
     { name: "variant", of: (r) => r.variant.name, text: true }, { name: "changes", of: (r) => list(r.variant.changes).join("; "), text: true },
     { name: "layout", of: (r) => (r.run ? layoutName(r.run.layout) : r.variant.infeasible || "none fits"), text: true },
     ...compared.flatMap(([label, metric]) => [{ name: label.startsWith("mean") ? `${label} ms` : `${label} tok/s`, number: true, of: (r) => r.run?.metrics?.[metric] },
-      { name: "", number: true, of: (r) => change(base[metric], r.run?.metrics?.[metric]) }]),
+      { name: "change", number: true, of: (r) => change(base[metric], r.run?.metrics?.[metric]) }]),
     { name: "verdict", of: (r) => r.variant.verdict, text: true }], rows)] };
 }
 

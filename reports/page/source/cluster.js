@@ -80,7 +80,7 @@ function drawPart(place, device) {
 
 const centre = (place) => [place.x + place.wide / 2, place.y + place.high / 2];
 
-function drawLink(link, places) {
+function drawLink(link, places, labelled) {
   const from = places.get(link.from), to = places.get(link.to);
   if (!from || !to) return null;
   const [x1, y1] = centre(from), [x2, y2] = centre(to);
@@ -90,7 +90,10 @@ function drawLink(link, places) {
   const width = 1.6 + 3.4 * Math.sqrt(Math.min(1, link.use ?? 0));
   const words = `${link.kind}, ${number(link.gbps)} \u00d7 10\u2079 B/s: ${Number.isFinite(link.use) ? `in use ${percent(link.use)} of the run` : "use not known"}`
     + (list(link.carries).length ? ` (${link.carries.join("; ")})` : "");
-  return svg("path", { d: path, fill: "none", stroke: useColour(link.use), "stroke-width": width, "stroke-dasharray": link.use > 0 ? null : "3 4" }, svg("title", {}, words));
+  const line = svg("path", { d: path, fill: "none", stroke: useColour(link.use), "stroke-width": width, "stroke-dasharray": link.use > 0 ? null : "3 4" }, svg("title", {}, words));
+  if (!labelled || !(link.use > 0)) return line;
+  const [x, y] = level ? [(x1 + x2) / 2, y1 + 0.75 * (low + 14 - y1)] : [(x1 + x2) / 2, (y1 + y2) / 2];
+  return svg("g", {}, line, svg("text", { x, y: y + 4, "text-anchor": "middle", "font-size": 10, fill: "var(--ink)", stroke: "var(--page)", "stroke-width": 4, "paint-order": "stroke" }, percent(Number(link.use.toPrecision(2)))));
 }
 
 /** All nodes side by side in rows, switches below. */
@@ -126,10 +129,12 @@ function place(cluster, widest) {
 /** The figure of a cluster, or null without one. */
 export function clusterFigure(cluster, layout) {
   if (!cluster || list(cluster.devices).length === 0) return null;
+  // Nodes stand below each other where the window is narrow.
+  const widest = Math.max(300, Math.min(1060, document.documentElement.clientWidth - 90));
   const known = roles(layout), many = list(layout?.replicas).length > 1;
-  const { boxes, places, wide, high } = place(cluster, 1060);
-  const devices = cluster.devices;
-  const drawing = svg("svg", { viewBox: `-4 -4 ${wide + 8} ${high + 8}`, width: wide + 8, height: high + 8, role: "img", "font-family": "inherit",
+  const { boxes, places, wide, high } = place(cluster, widest);
+  const devices = cluster.devices, zoom = Math.max(1, Math.min(1.3, widest / wide));
+  const drawing = svg("svg", { viewBox: `-4 -4 ${wide + 8} ${high + 8}`, width: (wide + 8) * zoom, height: (high + 8) * zoom, role: "img", "font-family": "inherit",
     "aria-label": `${list(cluster.nodes).length} nodes with ${devices.filter((d) => d.kind === "gpu").length} GPUs; the table below lists each GPU's stage and each link's use` });
   for (const box of boxes) {
     const node = cluster.nodes[box.node] ?? { name: "", type: "" };
@@ -139,7 +144,8 @@ export function clusterFigure(cluster, layout) {
         svg("tspan", { "font-weight": 400, fill: "var(--quiet)", "font-size": 11 }, `  ${fit(shown(node.type), Math.floor(box.wide / 16))}`))));
   }
   const links = list(cluster.links).map((link) => ({ ...link, of: devices[link.from], to_: devices[link.to] })).filter((link) => link.of && link.to_);
-  for (const link of [...links].sort((a, b) => (a.use ?? 0) - (b.use ?? 0))) drawing.append(drawLink(link, places) ?? "");
+  const labelled = links.filter((link) => link.use > 0).length <= 16;
+  for (const link of [...links].sort((a, b) => (a.use ?? 0) - (b.use ?? 0))) drawing.append(drawLink(link, places, labelled) ?? "");
   for (const [index, at] of places) {
     const device = devices[index];
     drawing.append(device.kind === "gpu" ? drawGpu(at, device, known.get(device.name), many) : drawPart(at, device));

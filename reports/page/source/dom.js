@@ -65,12 +65,12 @@ export function change(from, to) {
   return `${difference >= 0 ? "+" : "\u2212"}${Math.abs(difference).toFixed(1)} %`;
 }
 
-/** Milliseconds as a person says them: [value, unit]. */
+/** Milliseconds as a person says them: [value, unit, milliseconds in the unit]. */
 export function duration(ms) {
-  if (!Number.isFinite(ms)) return ["\u2013", ""];
-  if (ms >= 120000) return [number(ms / 60000), "min"];
-  if (ms >= 2000) return [number(ms / 1000), "s"];
-  return [number(ms), "ms"];
+  if (!Number.isFinite(ms)) return ["\u2013", "", 1];
+  if (ms >= 120000) return [number(ms / 60000), "min", 60000];
+  if (ms >= 2000) return [number(ms / 1000), "s", 1000];
+  return [number(ms), "ms", 1];
 }
 
 export function gradeBadge(grade) {

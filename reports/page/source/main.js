@@ -30,7 +30,7 @@ function sourcesSection(result) {
       run ? element("p", { class: "lead" }, "The answer's grade: ", gradeBadge(run.grade), ...Object.entries(count).flatMap(([grade, n]) => ["  ", gradeBadge(grade), ` ${n}`])) : null,
       sources.length ? folded(`Table: ${number(sources.length)} figures with grade and source`, table("Figures with grade and source", [{ name: "of", of: (s) => s.of, text: true }, { name: "figure", of: (s) => s.figure },
         { name: "value", of: (s) => s.value }, { name: "grade", of: (s) => gradeBadge(s.grade) }, { name: "source", of: (s) => s.source, text: true }], sources)) : null,
-      folded("This result", table("This result", [{ name: "what", of: ([name]) => name }, { name: "", of: ([, value]) => value, text: true }], facts),
+      folded("This result", table("This result", [{ name: "what", of: ([name]) => name }, { name: "value", of: ([, value]) => value, text: true }], facts),
         result.engine ? table("Engine options", [{ name: "engine option", of: ([name]) => name }, { name: "value", of: ([, value]) => (typeof value === "object" ? JSON.stringify(value) : String(value)), text: true }], Object.entries(result.engine)) : null),
       result.scenario_document ? folded("The scenario as read", element("pre", {}, element("code", {}, JSON.stringify(result.scenario_document, null, 2)))) : null,
       notes.length ? [element("h3", {}, "Left out of this page"), element("ul", { class: "facts" }, notes.map((note) => element("li", {}, note)))] : null,

@@ -1,5 +1,5 @@
 // Sweeps, validations, comparisons, and what this page does not know by name.
-import { Plot, chart, palette, tip } from "./chart.js";
+import { Plot, chart, decades, palette, tip } from "./chart.js";
 import { element, finite, gradeBadge, layoutName, list, metricName, number, percent, shown, table } from "./dom.js";
 
 const json = (value) => (typeof value === "string" ? value : JSON.stringify(value));
@@ -29,11 +29,11 @@ export function sweepSections(result) {
     const key = domain.length > 1 ? domain.map((name, i) => ({ name, colour: range[i], stroke: true })) : null;
     const lines = sweepLines.filter(([metric]) => points.some((p) => Number.isFinite(p.row[metric]))).map(([metric, title, unit]) => chart({
       title, key, about: `${unit} against ${axes[along].path}`, says: `${points.length} points`,
-      draw: () => ({ height: 230, marginLeft: 58, color: { domain, range }, grid: true, x: { label: axes[along].path }, y: { label: unit, zero: true, nice: true, tickFormat: number },
+      draw: () => ({ height: 230, marginLeft: 58, marginBottom: 42, color: { domain, range }, grid: true, x: { label: axes[along].path }, y: { label: unit, zero: true, nice: true, tickFormat: number },
         marks: [Plot.lineY(points, { x: "x", y: (p) => finite(p.row[metric]), stroke: "name", marker: "dot", tip, title: (p) => `${point(p.row)}\n${title}: ${number(p.row[metric])} ${unit}` })] }),
     }));
     lines.push(chart({ title: "Latency against load", key, about: "Mean time per output token (ms) against the output throughput reached (tok/s). Down and to the right is better.", says: `${points.length} points`,
-      draw: () => ({ height: 230, marginLeft: 58, color: { domain, range }, grid: true, x: { label: "output tok/s", nice: true }, y: { label: "ms", zero: true, nice: true, tickFormat: number },
+      draw: () => ({ height: 230, marginLeft: 58, marginBottom: 42, color: { domain, range }, grid: true, x: { label: "output tok/s", nice: true }, y: { label: "ms", zero: true, nice: true, tickFormat: number },
         marks: [Plot.line(points, { x: (p) => finite(p.row.output_throughput), y: (p) => finite(p.row.mean_tpot_ms), stroke: "name", marker: "dot", tip, title: (p) => `${point(p.row)}\n${number(p.row.output_throughput)} tok/s\n${number(p.row.mean_tpot_ms)} ms` })] }) }));
     sections.push({ id: "curves", title: `Along ${axes[along].path}`, lead: new Set(names).size > domain.length ? `The first ${domain.length} of ${new Set(names).size} curves.` : null, body: [element("div", { class: "charts" }, lines)] });
   }
@@ -54,7 +54,7 @@ export function validationSections(result) {
   const count = whole.reduce((sum, g) => sum + g.values, 0);
   const middle = values.map((v) => Math.abs(v.error_percent)).sort((a, b) => a - b)[Math.floor(values.length / 2)];
   const answer = { id: "answer", title: "Answer", body: [
-    element("p", { class: "run" }, `${number(count)} measured values predicted, half of them within ${number(middle)} %`),
+    element("p", { class: "run" }, `${number(count)} measured values predicted, half of all errors within ${number(middle)} %`),
     given.length ? element("span", { class: `verdict ${missed.length ? "bad" : "good"}` }, missed.length ? `${missed.length} of ${given.length} bounds do not hold` : "all bounds hold") : null,
     element("p", { class: "lead" }, `error = predicted / measured \u2212 1. ${of > 0 ? `${number(within)} of ${number(of)} measured values (${percent(within / of)}) lie in their prediction's 90 % interval.` : ""}`),
     missed.length ? element("ul", { class: "facts bad" }, missed.map((text) => element("li", {}, text))) : null] };
@@ -70,7 +70,7 @@ export function validationSections(result) {
   const dots = values.filter((v) => kinds.includes(v.kind) && v.measured > 0), edge = 100;
   const residuals = dots.length ? chart({ title: "Residuals", about: `Each predicted value: its error against what was measured (in the row's own unit).${dots.some((v) => Math.abs(v.error_percent) > edge) ? ` Errors beyond ${edge} % are drawn at the edge.` : ""}`, wide: true,
     key: kinds.map((kind, i) => ({ name: kind, colour: palette[i] })), says: `${dots.length} values`,
-    draw: () => ({ height: 340, marginLeft: 52, x: { type: "log", label: "measured", tickFormat: (v) => (Number.isInteger(Math.log10(v)) ? number(v) : "") }, y: { label: "error (%)", grid: true, domain: [-edge, edge] }, color: { domain: kinds, range: palette.slice(0, kinds.length) },
+    draw: () => ({ height: 350, marginLeft: 52, marginBottom: 42, x: { type: "log", label: "measured", ticks: decades(dots.map((v) => v.measured)), tickFormat: number }, y: { label: "error (%)", grid: true, domain: [-edge, edge] }, color: { domain: kinds, range: palette.slice(0, kinds.length) },
       marks: [Plot.ruleY([0], { stroke: "var(--ink)" }), Plot.dot(dots, { x: "measured", y: (v) => Math.max(-edge, Math.min(edge, v.error_percent)), fill: "kind", fillOpacity: 0.65, r: 3.5, tip, title: (v) => `${shown(v.shape).slice(0, 90)}\n${v.gpu}, ${v.quantity}\nmeasured ${number(v.measured)}, predicted ${number(v.predicted)}\n${number(v.error_percent)} %` })] }) }) : null;
   const worst = [...values].sort((a, b) => Math.abs(b.error_percent) - Math.abs(a.error_percent)).slice(0, 40);
   return [answer, { id: "errors", title: "Errors", body: [element("div", { class: "charts" }, errors, residuals), table("Errors by group", [

@@ -1,5 +1,5 @@
 // A run over time and the latencies of its requests.
-import { Plot, chart, tip } from "./chart.js";
+import { Plot, chart, decades, tip } from "./chart.js";
 import { headline } from "./answer.js";
 import { duration, element, list, metricName, number, percent, table } from "./dom.js";
 
@@ -27,7 +27,7 @@ function timeChart({ title, about, series, lines, unit, format = number, most })
     title, about, key: lines.map((line) => ({ name: line.name, colour: line.colour, stroke: !line.area })),
     says: lines.map((line) => `${line.name} at most ${format(line.values.reduce((a, b) => Math.max(a, b ?? 0), 0))}`).join(", "),
     draw: () => ({
-      height, marginLeft: 52, x: { label: `time (${scale.unit})` }, color: { domain, range },
+      height, marginLeft: 52, marginBottom: 42, x: { label: `time (${scale.unit})`, domain: [0, rows.at(-1).to] }, color: { domain, range },
       y: { label: unit, grid: true, zero: true, nice: true, tickFormat: (v) => format(v), ...(most ? { domain: [0, most] } : {}) },
       marks: [Plot.areaY(drawn.filter((d) => d.area), { x: "at", y2: "value", y1: 0, fill: "name", fillOpacity: 0.25, curve: "step" }),
         Plot.lineY(drawn, { x: "at", y: "value", stroke: "name", strokeWidth: 1.6, curve: "step" }), Plot.ruleY([0], { stroke: "var(--line)" }),
@@ -46,7 +46,7 @@ function stageBusy(series) {
     title: "Stages busy", about: "Share of each bin in which a stage computes; pale is waiting.", wide: stages.length > 6,
     key: [0, 0.5, 1].map((share) => ({ name: percent(share) || "0 %", colour: `color-mix(in oklab, var(--heat1) ${100 * share}%, var(--heat0))` })),
     draw: () => ({
-      height: Math.max(110, stages.length * 30 + 46), marginLeft: 62, x: { label: `time (${scale.unit})` }, y: { label: null },
+      height: Math.max(110, stages.length * 30 + 46), marginLeft: 62, marginBottom: 42, x: { label: `time (${scale.unit})` }, y: { label: null },
       marks: [Plot.rect(cells, { x1: "from", x2: "to", y: "stage", fill: "var(--heat0)", insetTop: 1, insetBottom: 1 }),
         Plot.rect(cells, { x1: "from", x2: "to", y: "stage", fill: "var(--heat1)", fillOpacity: "busy", insetTop: 1, insetBottom: 1, tip,
           title: (d) => `${d.stage}, ${number(d.from)}\u2013${number(d.to)} ${scale.unit}\nbusy ${percent(d.busy)}` })],
@@ -88,10 +88,10 @@ function percentiles(run) {
     title: "Percentiles", about: "Milliseconds, each step of the axis ten times the one before.",
     key: marks.map(([name, colour]) => ({ name, colour })), says: rows.map((row) => `${row.quantity} median ${number(row.median)} ms, P99 ${number(row.p99)} ms`).join("; "),
     draw: () => ({
-      height: 200, marginLeft: 52, marginRight: 24, x: { type: "log", label: "ms", grid: true, tickFormat: (v) => (Number.isInteger(Math.log10(v)) ? number(v) : "") }, y: { label: null, domain: rows.map((row) => row.quantity) },
+      height: 210, marginLeft: 52, marginBottom: 42, marginRight: 24, x: { type: "log", label: "ms", grid: true, ticks: decades(points.map((p) => p.ms)), tickFormat: number }, y: { label: null, domain: rows.map((row) => row.quantity) },
       color: { domain: marks.map(([name]) => name), range: marks.map(([, colour]) => colour) },
       marks: [Plot.link(rows, { x1: "median", x2: "p99", y1: "quantity", y2: "quantity", stroke: "var(--idle)", strokeWidth: 5, strokeLinecap: "round" }),
-        Plot.dot(points, { x: "ms", y: "quantity", fill: "of", r: 6, stroke: "var(--card)", tip, title: (d) => `${d.quantity} ${d.of}: ${duration(d.ms).join(" ")}` })],
+        Plot.dot(points, { x: "ms", y: "quantity", fill: "of", r: 6, stroke: "var(--card)", tip, title: (d) => `${d.quantity} ${d.of}: ${duration(d.ms).slice(0, 2).join(" ")}` })],
     }),
     data: { rows, columns: [{ name: "latency", of: (r) => r.quantity }, ...["mean", "median", "p90", "p99"].map((of) => ({ name: `${of} (ms)`, number: true, of: (r) => r[of] ?? "\u2013" }))] },
   });
@@ -107,7 +107,7 @@ function histogram(result, quantity, title, colour) {
     title, about: `${number(all)} requests; ${result.series.latency_rule}.`,
     says: `most between ${number(rows.reduce((a, b) => (b.count > a.count ? b : a)).from_ms)} and ${number(rows.reduce((a, b) => (b.count > a.count ? b : a)).to_ms)} ms`,
     draw: () => ({
-      height: 190, marginLeft: 48, x: { type: "log", label: "ms", tickFormat: (v) => (Number.isInteger(Math.log10(v)) || bins.length < 12 ? number(v) : "") }, y: { label: "of the requests", grid: true, tickFormat: (v) => percent(v) || "0 %" },
+      height: 200, marginLeft: 48, marginBottom: 42, x: { type: "log", label: "ms", ticks: decades(rows.flatMap((r) => [r.from_ms, r.to_ms])), tickFormat: number }, y: { label: "of the requests", grid: true, tickFormat: (v) => percent(v) || "0 %" },
       marks: [Plot.rect(rows, { x1: "from_ms", x2: "to_ms", y1: 0, y2: "share", fill: colour, insetLeft: 0.5, insetRight: 0.5, tip, title: (d) => `${number(d.from_ms)}\u2013${number(d.to_ms)} ms\n${percent(d.share)} of the requests\n${percent(d.below)} are as fast` }), Plot.ruleY([0], { stroke: "var(--line)" })],
     }),
     data: { rows, columns: [{ name: "from ms", number: true, of: (r) => r.from_ms }, { name: "to ms", number: true, of: (r) => r.to_ms },

@@ -9,7 +9,7 @@ const memoryParts = [["weights", "var(--c1)"], ["for_kv", "var(--c3)", "KV cache
 const giga = 1e9;
 
 const stageName = (i) => `stage ${i}`;
-const rowsHigh = (count) => Math.max(90, count * 38 + 46);
+const rowsHigh = (count) => Math.max(90, count * 38 + 62);
 
 function shares(stages) {
   const rows = stages.flatMap((stage, i) => shareParts.map(([part]) => ({ stage: stageName(i), part, share: stage.shares?.[part] ?? 0 })));
@@ -18,7 +18,7 @@ function shares(stages) {
     key: shareParts.map(([name, colour]) => ({ name, colour })),
     says: stages.map((stage, i) => `${stageName(i)}: ${percent(stage.shares?.compute)} compute`).join(", "),
     draw: () => ({
-      height: rowsHigh(stages.length), marginLeft: 62, x: { label: null, domain: [0, 1], tickFormat: (v) => `${Math.round(100 * v)} %` }, y: { label: null },
+      height: rowsHigh(stages.length), marginLeft: 62, marginBottom: 42, x: { label: null, domain: [0, 1], tickFormat: (v) => `${Math.round(100 * v)} %` }, y: { label: null },
       color: { domain: shareParts.map(([name]) => name), range: shareParts.map(([, colour]) => colour) },
       marks: [Plot.barX(rows, { x: "share", y: "stage", fill: "part", insetTop: 1, insetBottom: 1, tip, title: (d) => `${d.stage}\n${d.part}: ${percent(d.share)}` })],
     }),
@@ -40,7 +40,7 @@ function families(stages, run) {
     key: labels.map((name, i) => ({ name, colour: palette[i % palette.length] })),
     says: stages.map((stage, i) => `${stageName(i)}: ${number(stage.decode_pass_ms)} ms`).join(", "),
     draw: () => ({
-      height: rowsHigh(stages.length), marginLeft: 62, x: { label: "ms", grid: true }, y: { label: null },
+      height: rowsHigh(stages.length), marginLeft: 62, marginBottom: 42, x: { label: "ms", grid: true }, y: { label: null },
       color: { domain: labels, range: labels.map((_, i) => palette[i % palette.length]) },
       marks: [Plot.barX(rows, { x: "ms", y: "stage", fill: "name", insetTop: 1, insetBottom: 1, order: labels, tip, title: (d) => `${d.stage}\n${d.name}: ${number(d.ms)} ms` })],
     }),
@@ -70,7 +70,7 @@ function memory(stages) {
     key: parts.map((part) => ({ name: name(part), colour: part[1] })), wide: true,
     says: budgets.map((budget, i) => `${stageName(i)}: ${number((budget.weights ?? 0) / giga)} GB weights, ${number((budget.for_kv ?? 0) / giga)} GB for KV`).join("; "),
     draw: () => ({
-      height: rowsHigh(stages.length), marginLeft: 62, x: { label: "GB", grid: true }, y: { label: null },
+      height: rowsHigh(stages.length), marginLeft: 62, marginBottom: 42, x: { label: "GB", grid: true }, y: { label: null },
       color: { domain: parts.map(name), range: parts.map((part) => part[1]) },
       marks: [Plot.barX(rows, { x: "gb", y: "stage", fill: "part", insetTop: 1, insetBottom: 1, order: parts.map(name), tip, title: (d) => `${d.stage}\n${d.part}: ${number(d.gb)} GB` }),
         Plot.tickX(limits, { x: "gb", y: "stage", stroke: "var(--ink)", strokeWidth: 2.5, insetTop: -3, insetBottom: -3 })],
