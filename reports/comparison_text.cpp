@@ -27,13 +27,11 @@ Tone tone_of(const std::string& verdict) {
   return verdict == "within intervals" ? Tone::good : Tone::plain;
 }
 
-/// The rows worth a reader's time: of few all; of many those that differ, what lies outside first, then the
-/// larger change.
+/// The rows that differ; of many those outside the intervals first, then the larger change.
 std::vector<const Json*> told_rows(const Json& comparison) {
-  const Json& list = member(comparison, "rows");
   std::vector<const Json*> rows;
-  for (const Json& row : list)
-    if (list.size() <= most_rows || text_member(row, "verdict") != "same") rows.push_back(&row);
+  for (const Json& row : member(comparison, "rows"))
+    if (text_member(row, "verdict") != "same") rows.push_back(&row);
   if (rows.size() <= most_rows) return rows;
   const auto weight = [](const Json* row) {
     const double change = std::abs(number_member(*row, "change_percent"));
@@ -102,7 +100,7 @@ std::string comparison_text(const Json& comparison, TextStyle style) {
                range_text(*row, "b_low", "b_high"),
                {verdict, tone_of(verdict)}});
   }
-  text += heading("Figures", style) + table.text(style);
+  text += heading("Figures that differ", style) + (table.empty() ? "  none\n" : table.text(style));
   return text + wrapped(counts_line(comparison), "  ", style.width);
 }
 
@@ -125,7 +123,7 @@ std::string comparison_markdown(const Json& comparison) {
                number_text(number_member(*row, "a")), number_text(number_member(*row, "b")), percent(*row),
                range_text(*row, "a_low", "a_high"), range_text(*row, "b_low", "b_high"),
                text_member(*row, "verdict")});
-  return text + "\n" + table.text();
+  return table.empty() ? text : text + "\n" + table.text();
 }
 
 std::string comparison_csv(const Json& comparison) {
