@@ -86,13 +86,15 @@ function drawLink(link, places, labelled) {
   const [x1, y1] = centre(from), [x2, y2] = centre(to);
   const level = Math.abs(y1 - y2) < 2 && Math.abs(x1 - x2) > from.wide * 1.5;
   const low = Math.max(from.y + from.high, to.y + to.high) + 22;
-  const path = level ? `M${x1},${y1} C${x1},${low + 14} ${x2},${low + 14} ${x2},${y2}` : `M${x1},${y1} L${x2},${y2}`;
+  // A cable between nodes that stand below each other goes round by the left.
+  const round = from.kind === "nic" && to.kind === "nic" && !level, aside = -22;
+  const path = round ? `M${from.x},${y1} C${aside},${y1} ${aside},${y2} ${to.x},${y2}` : level ? `M${x1},${y1} C${x1},${low + 14} ${x2},${low + 14} ${x2},${y2}` : `M${x1},${y1} L${x2},${y2}`;
   const width = 1.6 + 3.4 * Math.sqrt(Math.min(1, link.use ?? 0));
   const words = `${link.kind}, ${number(link.gbps)} \u00d7 10\u2079 B/s: ${Number.isFinite(link.use) ? `in use ${percent(link.use)} of the run` : "use not known"}`
     + (list(link.carries).length ? ` (${link.carries.join("; ")})` : "");
   const line = svg("path", { d: path, fill: "none", stroke: useColour(link.use), "stroke-width": width, "stroke-dasharray": link.use > 0 ? null : "3 4" }, svg("title", {}, words));
   if (!labelled || !(link.use > 0)) return line;
-  const [x, y] = level ? [(x1 + x2) / 2, y1 + 0.75 * (low + 14 - y1)] : [(x1 + x2) / 2, (y1 + y2) / 2];
+  const [x, y] = round ? [0.125 * (from.x + to.x) + 0.75 * aside, (y1 + y2) / 2] : level ? [(x1 + x2) / 2, y1 + 0.75 * (low + 14 - y1)] : [(x1 + x2) / 2, (y1 + y2) / 2];
   return svg("g", {}, line, svg("text", { x, y: y + 4, "text-anchor": "middle", "font-size": 10, fill: "var(--ink)", stroke: "var(--page)", "stroke-width": 4, "paint-order": "stroke" }, percent(Number(link.use.toPrecision(2)))));
 }
 
@@ -109,7 +111,7 @@ function place(cluster, widest) {
     const made = placeNode(members.get(node));
     if (x > 0 && x + made.wide > widest) [x, y, rowHigh] = [0, y + rowHigh + 26, 0];
     boxes.push({ node, x, y, wide: made.wide, high: made.high });
-    for (const [index, at] of made.places) places.set(index, { ...at, x: at.x + x, y: at.y + y });
+    for (const [index, at] of made.places) places.set(index, { ...at, x: at.x + x, y: at.y + y, kind: cluster.devices[index].kind });
     x += made.wide + 26;
     wide = Math.max(wide, x - 26);
     rowHigh = Math.max(rowHigh, made.high);
@@ -133,8 +135,9 @@ export function clusterFigure(cluster, layout) {
   const widest = Math.max(300, Math.min(1060, document.documentElement.clientWidth - 90));
   const known = roles(layout), many = list(layout?.replicas).length > 1;
   const { boxes, places, wide, high } = place(cluster, widest);
+  const margin = boxes.some((box) => box.y > 0) ? 24 : 4;
   const devices = cluster.devices, zoom = Math.max(1, Math.min(1.3, widest / wide));
-  const drawing = svg("svg", { viewBox: `-4 -4 ${wide + 8} ${high + 8}`, width: (wide + 8) * zoom, height: (high + 8) * zoom, role: "img", "font-family": "inherit",
+  const drawing = svg("svg", { viewBox: `${-margin} -4 ${wide + margin + 4} ${high + 8}`, width: (wide + margin + 4) * zoom, height: (high + 8) * zoom, role: "img", "font-family": "inherit",
     "aria-label": `${list(cluster.nodes).length} nodes with ${devices.filter((d) => d.kind === "gpu").length} GPUs; the table below lists each GPU's stage and each link's use` });
   for (const box of boxes) {
     const node = cluster.nodes[box.node] ?? { name: "", type: "" };

@@ -107,7 +107,7 @@ function histogram(result, quantity, title, colour) {
     title, about: `${number(all)} requests; ${result.series.latency_rule}.`,
     says: `most between ${number(rows.reduce((a, b) => (b.count > a.count ? b : a)).from_ms)} and ${number(rows.reduce((a, b) => (b.count > a.count ? b : a)).to_ms)} ms`,
     draw: () => ({
-      height: 200, marginLeft: 48, marginBottom: 42, x: { type: "log", label: "ms", ticks: decades(rows.flatMap((r) => [r.from_ms, r.to_ms])), tickFormat: number }, y: { label: "of the requests", grid: true, tickFormat: (v) => percent(v) || "0 %" },
+      height: 200, marginLeft: 48, marginBottom: 42, x: { type: "log", label: "ms", ticks: decades(rows.flatMap((r) => [r.from_ms, r.to_ms])), tickFormat: number }, y: { label: "of the requests", grid: true, nice: true, tickFormat: (v) => percent(v) || "0 %" },
       marks: [Plot.rect(rows, { x1: "from_ms", x2: "to_ms", y1: 0, y2: "share", fill: colour, insetLeft: 0.5, insetRight: 0.5, tip, title: (d) => `${number(d.from_ms)}\u2013${number(d.to_ms)} ms\n${percent(d.share)} of the requests\n${percent(d.below)} are as fast` }), Plot.ruleY([0], { stroke: "var(--line)" })],
     }),
     data: { rows, columns: [{ name: "from ms", number: true, of: (r) => r.from_ms }, { name: "to ms", number: true, of: (r) => r.to_ms },
