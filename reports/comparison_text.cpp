@@ -43,9 +43,9 @@ std::vector<const Json*> told_rows(const Json& comparison) {
   return rows;
 }
 
-std::string range_text(const Json& row, const char* low, const char* high) {
+std::string range_text(const Json& row, const char* low, const char* high, const char* between = " .. ") {
   const double from = number_member(row, low), to = number_member(row, high);
-  return std::isfinite(from) && std::isfinite(to) ? number_text(from) + " .. " + number_text(to) : "";
+  return std::isfinite(from) && std::isfinite(to) ? number_text(from) + between + number_text(to) : "";
 }
 
 std::string counts_line(const Json& comparison) {
@@ -62,6 +62,29 @@ std::string counts_line(const Json& comparison) {
 std::string percent(const Json& row) {
   const double change = number_member(row, "change_percent");
   return std::isfinite(change) ? fmt::format("{:+.1f} %", change) : "";
+}
+
+/// The rows of one subject.
+std::string figures_table(const std::vector<const Json*>& rows, const std::string& of, TextStyle style) {
+  Table table({{"", Table::Align::left, true},
+               {"A"},
+               {"B"},
+               {"change"},
+               {"A's 90 %"},
+               {"B's 90 %"},
+               {"", Table::Align::left}});
+  for (const Json* row : rows) {
+    if (text_member(*row, "of") != of) continue;
+    const std::string verdict = text_member(*row, "verdict");
+    table.add({text_member(*row, "figure"),
+               number_text(number_member(*row, "a")),
+               number_text(number_member(*row, "b")),
+               percent(*row),
+               range_text(*row, "a_low", "a_high", ".."),
+               range_text(*row, "b_low", "b_high", ".."),
+               {verdict == "within intervals" ? "within" : verdict, tone_of(verdict)}});
+  }
+  return table.text(style);
 }
 
 }  // namespace
@@ -81,26 +104,16 @@ std::string comparison_text(const Json& comparison, TextStyle style) {
                                   cut(text_member(setting, "a"), 200), cut(text_member(setting, "b"), 200)),
                       "  - ", style.width);
   }
-  Table table({{"of", Table::Align::left, true},
-               {"figure", Table::Align::left, true},
-               {"A"},
-               {"B"},
-               {"change"},
-               {"A's 90 %"},
-               {"B's 90 %"},
-               {"", Table::Align::left}});
-  for (const Json* row : told_rows(comparison)) {
-    const std::string verdict = text_member(*row, "verdict");
-    table.add({text_member(*row, "of"),
-               metric_label(text_member(*row, "figure")),
-               number_text(number_member(*row, "a")),
-               number_text(number_member(*row, "b")),
-               percent(*row),
-               range_text(*row, "a_low", "a_high"),
-               range_text(*row, "b_low", "b_high"),
-               {verdict, tone_of(verdict)}});
-  }
-  text += heading("Figures that differ", style) + (table.empty() ? "  none\n" : table.text(style));
+  const std::vector<const Json*> rows = told_rows(comparison);
+  text += heading("Figures that differ", style);
+  if (rows.empty()) text += "  none\n";
+  std::vector<std::string> subjects;
+  for (const Json* row : rows)
+    if (const std::string of = text_member(*row, "of");
+        std::find(subjects.begin(), subjects.end(), of) == subjects.end())
+      subjects.push_back(of);
+  for (const std::string& of : subjects)
+    text += "\n" + wrapped(of, "  ", style.width) + figures_table(rows, of, style);
   return text + wrapped(counts_line(comparison), "  ", style.width);
 }
 
