@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "reports/context_json.hpp"
 #include "reports/names.hpp"
 #include "reports/objective_json.hpp"
 #include "sim/serving/speculation_names.hpp"
@@ -272,6 +273,14 @@ Json engine_json(const EngineOptions& engine) {
   return json;
 }
 
+/// What stands beside the result for its reader: the question, the cluster as the answer uses it, sources.
+void add_context(Json& json, const Scenario& scenario, const Candidate* best, const std::string& command) {
+  json["command"] = command;
+  json.update(question_json(scenario));
+  json["cluster"] = best ? cluster_json(scenario.cluster, *best) : Json(nullptr);
+  json["provenance"] = best ? provenance_json(scenario, *best) : Json::array();
+}
+
 Json header(const char* format, const Scenario& scenario) {
   return {{"format", format},
           {"version", schema_version},
@@ -291,7 +300,7 @@ std::string text_of(const Json& json) {
 }  // namespace
 
 std::string plan_json(const Scenario& scenario, const Plan& plan, const std::vector<VariantResult>& variants,
-                      const JsonValue* document) {
+                      const JsonValue* document, const std::string& command) {
   Json json = header("sextant plan", scenario);
   json.update(plan_object(&scenario.cluster, plan));
   for (std::size_t i = 0; i < plan.candidates.size(); ++i)
@@ -307,11 +316,13 @@ std::string plan_json(const Scenario& scenario, const Plan& plan, const std::vec
                                 {"verdict", variant.verdict},
                                 {"comparison", detail::comparison_json(variant.comparison)}});
   }
+  add_context(json, scenario, plan.candidates.empty() ? nullptr : &plan.candidates.front(), command);
   if (document != nullptr) json["scenario_document"] = document->json();
   return text_of(json);
 }
 
-std::string metrics_json(const Scenario& scenario, const std::vector<SimulatedRun>& runs) {
+std::string metrics_json(const Scenario& scenario, const std::vector<SimulatedRun>& runs,
+                         const std::string& command, const RunSeries* series) {
   Json json = header("sextant metrics", scenario);
   json["scenario"] = scenario.name;
   json["layout"] = runs.empty() ? Json(nullptr) : layout_json(&scenario.cluster, runs.front().candidate);
@@ -330,6 +341,8 @@ std::string metrics_json(const Scenario& scenario, const std::vector<SimulatedRu
                                 {"margin_95", finite(s.margin)},
                                 {"low", finite(s.low)},
                                 {"high", finite(s.high)}};
+  add_context(json, scenario, runs.empty() ? nullptr : &runs.front().candidate, command);
+  json["series"] = series == nullptr ? Json(nullptr) : series->json();
   return text_of(json);
 }
 

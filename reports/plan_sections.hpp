@@ -14,6 +14,8 @@ std::string heading(const std::string& title, TextStyle);
 /// "workload: 4 requests/s (Poisson), prompts of ..".
 std::string workload_line(const Workload&);
 
+/// Model, cluster, engine and workload in a sentence each: "model: …".
+std::vector<std::string> question_lines(const Scenario&);
 /// What is planned: scenario, model, cluster, workload.
 std::string question_section(const Scenario&, TextStyle);
 /// What to run, what it gives, whether that meets the SLO, how far to trust it.

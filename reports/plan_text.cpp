@@ -112,16 +112,18 @@ std::string heading(const std::string& title, TextStyle style) {
   return fmt::format("\n{}\n", paint(title, Tone::strong, style));
 }
 
+std::vector<std::string> question_lines(const Scenario& scenario) {
+  return {fmt::format("model: {}, weights {}, KV cache {}", scenario.model.architecture.name,
+                      scenario.model.weights.name, scenario.model.kv.name),
+          "cluster: " + cluster_text(scenario.cluster), engine_text(scenario.engine),
+          workload_text(scenario.workload)};
+}
+
 std::string question_section(const Scenario& scenario, TextStyle style) {
   constexpr std::size_t longest_name = 60;
   std::string text = paint(printable(scenario.name, longest_name), Tone::strong, style) + "\n";
   if (!scenario.description.empty()) text += wrapped(printable(scenario.description, 300), "  ", style.width);
-  text += wrapped(fmt::format("model: {}, weights {}, KV cache {}", scenario.model.architecture.name,
-                              scenario.model.weights.name, scenario.model.kv.name),
-                  "  ", style.width);
-  text += wrapped("cluster: " + cluster_text(scenario.cluster), "  ", style.width);
-  text += wrapped(engine_text(scenario.engine), "  ", style.width);
-  text += wrapped(workload_text(scenario.workload), "  ", style.width);
+  for (const std::string& line : question_lines(scenario)) text += wrapped(line, "  ", style.width);
   return text;
 }
 

@@ -38,11 +38,12 @@ std::string dumped(const Json& json) {
 
 }  // namespace
 
-std::string sweep_json(const SweepRows& sweep) {
+std::string sweep_json(const SweepRows& sweep, const std::string& command) {
   const Json identity = Json::parse(sweep.identity);
   std::string text =
       fmt::format("{{\n\"format\": \"sextant sweep\",\n\"version\": {},\n\"scenario\": {},\n\"axes\": {},\n",
                   schema_version, dumped(identity["scenario"]["name"]), dumped(identity["axes"]));
+  if (!command.empty()) text += fmt::format("\"command\": {},\n", dumped(command));
   text += fmt::format("\"points\": {},\n\"rows\": [", sweep.rows.size());
   for (std::size_t i = 0; i < sweep.rows.size(); ++i) text += (i == 0 ? "\n" : ",\n") + sweep.rows[i];
   return text + "\n]\n}\n";

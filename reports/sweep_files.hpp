@@ -14,7 +14,7 @@ struct SweepRows {
 };
 
 /// {"format": "sextant sweep", "version": 1, …}: scenario, axes and every row (reports/README.md).
-std::string sweep_json(const SweepRows&);
+std::string sweep_json(const SweepRows&, const std::string& command = "");
 
 /// One row per point with a header: point, the axes' values, status, layout, metrics (RFC 4180).
 std::string sweep_csv(const SweepRows&);

@@ -78,8 +78,10 @@ std::string csv_row(const Comparison& comparison) {
 
 }  // namespace
 
-std::string validation_json(const Validation& validation, const std::vector<ErrorBound>& bounds) {
+std::string validation_json(const Validation& validation, const std::vector<ErrorBound>& bounds,
+                            const std::string& command) {
   Json json = {{"format", "sextant validation"}, {"version", schema_version}};
+  json["command"] = command;
   json["files"] = validation.files;
   json["profiles"] = validation.profiles;
   json["groups"] = Json::array();

@@ -13,7 +13,8 @@ std::string validation_text(const Validation&, const std::vector<ErrorBound>&, T
 
 /// {"format": "sextant validation", "version": 1, …} (reports/README.md): groups, bounds, and every value
 /// beside its prediction.
-std::string validation_json(const Validation&, const std::vector<ErrorBound>&);
+std::string validation_json(const Validation&, const std::vector<ErrorBound>&,
+                            const std::string& command = "");
 
 /// One row per measured value with a header (RFC 4180).
 std::string validation_csv(const Validation&);

@@ -21,5 +21,6 @@ int run_doctor(const Arguments&);
 int run_sweep(const Arguments&);
 int run_whatif(const Arguments&);
 int run_export(const Arguments&);
+int run_report(const Arguments&);
 
 }  // namespace sextant

@@ -27,6 +27,7 @@ constexpr Command commands[] = {
     {"simulate", "runs a fixed deployment event by event and prints its serving metrics", run_simulate},
     {"whatif", "base and variants side by side: what a change moves, and why", run_whatif},
     {"sweep", "computes a grid of scenarios, on this machine or in shards on a cluster", run_sweep},
+    {"report", "renders a saved result as a page, Markdown or CSV, or compares two", run_report},
     {"export", "writes commands, manifests and environment that launch a plan", run_export},
     {"catalog", "shows models, GPUs, NICs, switches, nodes, profiles, or a scenario's cluster", run_catalog},
     {"uplink", "how long loading, checkpoints and cold starts take over each network", run_uplink},

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -55,6 +56,20 @@ void write_result(const std::optional<std::string>& path, const std::string& con
     write_text_file(*path, content);
 }
 
+std::string progress_line(const std::string& what, int done, int total, double seconds) {
+  constexpr int width = 24;
+  const double share = total > 0 ? std::clamp(static_cast<double>(done) / total, 0.0, 1.0) : 0;
+  const int full = static_cast<int>(width * share);
+  std::string text =
+      fmt::format("{}: [{}{}] {} of {}", what, std::string(static_cast<std::size_t>(full), '#'),
+                  std::string(static_cast<std::size_t>(width - full), '-'), done, total);
+  if (done <= 0 || !(seconds > 0)) return text;
+  const double rate = done / seconds, left = (total - done) / rate;
+  text += fmt::format(", {:.{}f}/s", rate, rate < 10 ? 1 : 0);
+  if (left >= 120) return text + fmt::format(", {:.0f} min left", left / 60);
+  return text + fmt::format(", {:.0f} s left", left);
+}
+
 Progress::Progress(std::string what, bool quiet)
     : what_(std::move(what)), shown_(!quiet && isatty(STDERR_FILENO) == 1) {}
 
@@ -65,10 +80,8 @@ Progress::~Progress() {
 void Progress::show(int done, int total) {
   if (!shown_) return;
   const std::lock_guard lock(mutex_);
-  const std::chrono::duration<double> so_far = std::chrono::steady_clock::now() - begun_;
-  const double left = done > 0 ? so_far.count() * (total - done) / done : 0;
-  fmt::print(stderr, "\r\x1b[K{}: {} of {}{}", what_, done, total,
-             left >= 1 ? fmt::format(", {:.0f} s left", left) : "");
+  const std::chrono::duration<double> since = std::chrono::steady_clock::now() - start_;
+  fmt::print(stderr, "\r\x1b[K{}", progress_line(what_, done, total, since.count()));
   std::fflush(stderr);
 }
 

@@ -20,8 +20,11 @@ void check_writable(const std::string& option, const std::optional<std::string>&
 /// Writes a result to its file, or to stdout if the path is "-"; nothing if there is no path.
 void write_result(const std::optional<std::string>& path, const std::string& content);
 
-/// A line on stderr that says how far a run is and how long the rest will take; only on a terminal, gone when
-/// the run is.
+/// How far a run is in one line of less than 100 columns: "points: [######----] 6 of 10, 2.0/s, 2 s left".
+/// Rate and time left come from what was done in `seconds`, and are left out while nothing is.
+std::string progress_line(const std::string& what, int done, int total, double seconds);
+
+/// That line on stderr; only on a terminal, gone when the run is.
 class Progress {
  public:
   Progress(std::string what, bool quiet);
@@ -34,7 +37,7 @@ class Progress {
  private:
   std::string what_;
   bool shown_;
-  std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::mutex mutex_;
 };
 

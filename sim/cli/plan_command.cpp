@@ -6,6 +6,7 @@
 #include "sim/cli/interrupt.hpp"
 #include "sim/cli/output.hpp"
 #include "sim/cli/purchase_command.hpp"
+#include "sim/cli/rendered_files.hpp"
 #include "sim/cli/scenario_input.hpp"
 #include "sim/planner/choices.hpp"
 #include "sim/scenario/purchase_question.hpp"
@@ -24,6 +25,7 @@ options::options_description plan_options() {
       "no-intervals",
       "skip the 90 % intervals of the model's error and how sure the choice is: some 36 simulations less")(
       "step-by-step", "visit every request in every step: the same results, slower");
+  add_rendered_options(description);
   add_scenario_options(description);
   return description;
 }
@@ -56,9 +58,8 @@ int run_plan(const Arguments& words) {
     return 0;
   }
   const std::optional<std::string> json = parsed.text("json"), csv = parsed.text("csv");
-  const bool to_stdout = json == "-" || csv == "-";
-  if (json == "-" && csv == "-")
-    throw InputError("plan: found --json - and --csv -, expected one of them on stdout");
+  const RenderedFiles rendered("plan", parsed);
+  const bool to_stdout = json == "-" || csv == "-" || rendered.to_stdout();
 
   PlanOptions settings;
   settings.threads = static_cast<int>(parsed.whole_number("threads", 1, 1024).value_or(0));
@@ -89,7 +90,12 @@ int run_plan(const Arguments& words) {
   }
   if (settings.stop->load() && !plan.interrupted) throw Interrupted();
   const Scenario answered = answered_scenario(input.scenario, plan.candidates.front());
-  write_result(json, json ? plan_json(answered, plan, variants, &input.document) : "");
+  const std::string document =
+      json || rendered.wanted()
+          ? plan_json(answered, plan, variants, &input.document, reproduction_command("plan", parsed))
+          : "";
+  write_result(json, document);
+  rendered.write(document);
   write_result(csv, csv ? plan_csv(answered, plan) : "");
   if (!to_stdout) print(plan_text(answered, plan, variants, stdout_style()));
   if (plan.interrupted) throw Interrupted();

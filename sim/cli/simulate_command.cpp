@@ -13,6 +13,7 @@
 #include "reports/request_csv.hpp"
 #include "sim/cli/interrupt.hpp"
 #include "sim/cli/output.hpp"
+#include "sim/cli/rendered_files.hpp"
 #include "sim/cli/scenario_input.hpp"
 #include "sim/planner/candidate.hpp"
 
@@ -43,9 +44,13 @@ class RunFiles {
       observers_.add(*requests_);
     }
     if (words.text("json") == "-") ++to_stdout_;
-    if (to_stdout_ > 1)
-      throw InputError("simulate: found stdout ('-') for several files, expected it for one of them");
+    if (words.has("json") || words.has("html")) {
+      series_.emplace(scenario.deployment->dp, scenario.deployment->pp);
+      observers_.add(*series_);
+    }
   }
+  /// The run over time, where a file is to have it.
+  const RunSeries* series() const { return series_ ? &*series_ : nullptr; }
   RunObserver* observer() { return observers_.empty() ? nullptr : &observers_; }
   /// Whether a file goes to stdout, in place of the text.
   bool to_stdout() const { return to_stdout_ > 0; }
@@ -75,6 +80,7 @@ class RunFiles {
   std::optional<TextFileWriter> trace_file_, requests_file_;
   std::optional<PerfettoWriter> timeline_;
   std::optional<RequestCsvWriter> requests_;
+  std::optional<RunSeries> series_;
   RunObservers observers_;
 };
 
@@ -93,6 +99,7 @@ options::options_description simulate_options() {
       "their percentiles, in the text and the JSON, as 50,90,99.9 (default: 90,99)")(
       "requests", text("FILE"), "a row for each request as CSV (reports/README.md)")(
       "step-by-step", "visit every request in every step: the same results, slower");
+  add_rendered_options(description);
   add_scenario_options(description);
   return description;
 }
@@ -161,6 +168,7 @@ std::vector<SimulatedRun> simulate_replications(const Scenario& scenario, std::u
     PlanOptions one = settings;
     one.threads = 1;
     one.replication = static_cast<std::uint64_t>(i);
+    if (i > 0) one.observer = nullptr;  // files are of the first
     SimulatedRun& run = runs[static_cast<std::size_t>(i)];
     run.replication = one.replication;
     run.candidate = make_plan(scenario, one).candidates.front();
@@ -196,6 +204,7 @@ int run_simulate(const Arguments& words) {
                     input.document.file()));
   const std::optional<std::string> json = parsed.text("json");
   check_writable("--json", json);
+  const RenderedFiles rendered("simulate", parsed);
   settings.intervals = false;
   settings.step_by_step = parsed.has("step-by-step");
   settings.seed = input.scenario.workload.seed;
@@ -207,8 +216,14 @@ int run_simulate(const Arguments& words) {
       simulate_replications(input.scenario, replications, settings, parsed.has("quiet"));
   if (settings.stop->load()) throw Interrupted();
   files.finish();
-  write_result(json, json ? metrics_json(input.scenario, runs) : "");
-  if (!files.to_stdout()) print(metrics_text(input.scenario, runs, stdout_style(), shown));
+  const std::string document =
+      json || rendered.wanted()
+          ? metrics_json(input.scenario, runs, reproduction_command("simulate", parsed), files.series())
+          : "";
+  write_result(json, document);
+  rendered.write(document);
+  if (!files.to_stdout() && !rendered.to_stdout())
+    print(metrics_text(input.scenario, runs, stdout_style(), shown));
   return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "reports/sweep_files.hpp"
 #include "sim/cli/interrupt.hpp"
 #include "sim/cli/output.hpp"
+#include "sim/cli/rendered_files.hpp"
 #include "sim/cli/scenario_input.hpp"
 #include "sim/cli/sweep_jobs.hpp"
 #include "sim/sweep/merge.hpp"
@@ -43,6 +44,7 @@ options::options_description sweep_options() {
       "image", text("IMAGE"), "with --submit kubernetes: a container image that has sextant")(
       "claim", text("NAME"),
       "with --submit kubernetes: the PersistentVolumeClaim for the rows (ReadWriteMany)");
+  add_rendered_options(description);
   add_scenario_options(description);
   return description;
 }
@@ -70,18 +72,23 @@ void print_help(const options::options_description& description) {
 /// The options of one run of the command.
 struct SweepWords {
   explicit SweepWords(const ParsedWords& parsed)
-      : csv(parsed.text("csv")), json(parsed.text("json")), rows(parsed.text("rows")) {
-    if (csv == "-" && json == "-")
-      throw InputError("sweep: found --csv - and --json -, expected one of them on stdout");
+      : csv(parsed.text("csv")),
+        json(parsed.text("json")),
+        rows(parsed.text("rows")),
+        rendered("sweep", parsed),
+        command(parsed.has("merge") ? "" : reproduction_command("sweep", parsed)) {
     check_writable("--csv", csv);
     check_writable("--json", json);
   }
   std::optional<std::string> csv, json, rows;
+  RenderedFiles rendered;
+  std::string command;  ///< empty where shards are merged: they do not know it
 
   void deliver(const SweepRows& sweep) const {
     write_result(json, json ? sweep_json(sweep) : "");
+    if (rendered.wanted()) rendered.write(sweep_json(sweep, command));
     write_result(csv, csv ? sweep_csv(sweep) : "");
-    if (json != "-" && csv != "-") print(sweep_text(sweep, stdout_style()));
+    if (json != "-" && csv != "-" && !rendered.to_stdout()) print(sweep_text(sweep, stdout_style()));
   }
 };
 
@@ -197,10 +204,11 @@ int run_sweep(const Arguments& arguments) {
   if (shard) {
     if (!words.rows)
       throw InputError(fmt::format("--shard {}: expected --rows FOLDER, where its rows go", shard->text()));
-    if (words.csv || words.json)
-      throw InputError(fmt::format(
-          "--shard {}: found --csv or --json, expected them with --merge, when all shards are there",
-          shard->text()));
+    if (words.csv || words.json || words.rendered.wanted())
+      throw InputError(
+          fmt::format("--shard {}: found --csv, --json, --html or --markdown, expected them with --merge, "
+                      "when all shards are there",
+                      shard->text()));
     compute_shard(parsed, grid, *shard, *words.rows);
     return 0;
   }

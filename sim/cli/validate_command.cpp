@@ -7,6 +7,7 @@
 #include "sim/cli/command_line.hpp"
 #include "sim/cli/interrupt.hpp"
 #include "sim/cli/output.hpp"
+#include "sim/cli/rendered_files.hpp"
 
 namespace sextant {
 namespace {
@@ -30,6 +31,7 @@ options::options_description validate_options() {
       "no-intervals", "skip the 90 % intervals of serving runs: 16 simulations less for each")(
       "threads", options::value<std::string>()->value_name("N"), "threads (default: all cores)")(
       "quiet,q", "no progress on stderr")("help,h", "this text");
+  add_rendered_options(description);
   return description;
 }
 
@@ -73,8 +75,7 @@ int run_validate(const Arguments& words) {
   std::vector<ErrorBound> bounds;
   for (const std::string& text : texts(parsed, "fail-above")) bounds.push_back(read_error_bound(text));
   const std::optional<std::string> json = parsed.text("json"), csv = parsed.text("csv");
-  if (json == "-" && csv == "-")
-    throw InputError("validate: found --json - and --csv -, expected one of them on stdout");
+  const RenderedFiles rendered("validate", parsed);
   check_writable("--json", json);
   check_writable("--csv", csv);
 
@@ -90,9 +91,15 @@ int run_validate(const Arguments& words) {
       settings.progress = [&](int done, int total) { progress.show(done, total); };
     validation = validate(parsed.arguments, settings);
   }
-  write_result(json, json ? validation_json(validation, bounds) : "");
+  const std::string document =
+      json || rendered.wanted()
+          ? validation_json(validation, bounds, reproduction_command("validate", parsed))
+          : "";
+  write_result(json, document);
+  rendered.write(document);
   write_result(csv, csv ? validation_csv(validation) : "");
-  if (json != "-" && csv != "-") print(validation_text(validation, bounds, stdout_style()));
+  if (json != "-" && csv != "-" && !rendered.to_stdout())
+    print(validation_text(validation, bounds, stdout_style()));
   const Texts failures = missed(bounds, validation.groups);
   if (!failures.empty())
     throw Error(ExitCode::threshold_missed,
