@@ -57,11 +57,12 @@ std::vector<std::string> metric_names() {
 
 /// Rows of plan candidates or of replications: `first` names and gives the leading columns.
 std::string runs_csv(const Json& runs, const char* number, const Json& layout_of_all) {
-  std::vector<std::string> header = {number,   "tp",        "pp",          "dp",        "split",
-                                     "gpus",   "kv_tokens", "estimate",    "simulated", "meets_slo",
-                                     "missed", "grade",     "extrapolated"};
+  std::vector<std::string> header = {number,      "tp",     "pp",        "dp",          "ep",
+                                     "split",     "gpus",   "kv_tokens", "estimate",    "simulated",
+                                     "meets_slo", "missed", "grade",     "extrapolated"};
   for (const std::string& name : metric_names()) header.push_back(name);
-  for (const char* name : {"kv_occupancy_peak", "usd_per_million_output_tokens", "events", "fingerprint"})
+  for (const char* name : {"kv_occupancy_peak", "usd_per_million_output_tokens", "events", "fingerprint",
+                           "choice", "highest_load", "joules_per_output_token", "on_front"})
     header.emplace_back(name);
   std::string text = line(header);
   std::size_t rank = 0;
@@ -70,7 +71,7 @@ std::string runs_csv(const Json& runs, const char* number, const Json& layout_of
     const Json &metrics = member(run, "metrics"), &replication = member(run, "replication");
     ++rank;
     std::vector<std::string> cells = {replication.is_null() ? std::to_string(rank) : field(replication)};
-    for (const char* key : {"tp", "pp", "dp", "split"}) cells.push_back(field(member(layout, key)));
+    for (const char* key : {"tp", "pp", "dp", "ep", "split"}) cells.push_back(field(member(layout, key)));
     cells.push_back(csv_field(gpus_text(layout)));
     for (const char* key : {"kv_tokens", "estimate", "simulated", "meets_slo"})
       cells.push_back(field(member(run, key)));
@@ -80,6 +81,10 @@ std::string runs_csv(const Json& runs, const char* number, const Json& layout_of
     cells.push_back(field(member(metrics, "kv_occupancy_peak")));
     cells.push_back(field(member(run, "usd_per_million_output_tokens")));
     for (const char* key : {"events", "fingerprint"}) cells.push_back(field(member(metrics, key)));
+    cells.push_back(field(member(run, "choice")));
+    cells.push_back(field(member(member(run, "load"), "highest")));
+    cells.push_back(field(member(member(run, "energy"), "joules_per_output_token")));
+    cells.push_back(field(member(run, "on_front")));
     text += line(cells);
   }
   return text;

@@ -50,21 +50,21 @@ constexpr double GB = 1e9;
 /// Moves the first layout of each key to the front; else the order stays.
 template <class KeyOf>
 void first_of_each(std::vector<EstimatedLayout>& layouts, const KeyOf& key_of) {
-  std::set<std::array<int, 5>> seen;
+  std::set<std::array<int, 4>> seen;
   std::stable_partition(layouts.begin(), layouts.end(),
                         [&](const EstimatedLayout& e) { return seen.insert(key_of(e.layout)).second; });
 }
 
-/// Of layouts ordered by estimate, the best of each tp x pp x dp x ep first, then the next best of all,
+/// Of layouts ordered by estimate, the best of each tp x pp x dp first, then the next best of all,
 /// `most` together: an estimate may err between divisions more than within one. Where the SLO decides how
 /// much a layout may serve (`by_latency`), the best of each tp comes before: estimates are of throughput, and
 /// more tp is quicker.
 std::vector<EstimatedLayout> most_promising(std::vector<EstimatedLayout> layouts, std::size_t most,
                                             bool by_latency) {
   first_of_each(layouts, [](const Layout& l) {
-    return std::array{l.tp, l.pp, l.dp, l.ep, l.alike() ? 1 : 0};
+    return std::array{l.tp, l.pp, l.dp, l.alike() ? 1 : 0};
   });
-  if (by_latency) first_of_each(layouts, [](const Layout& l) { return std::array{l.tp, 0, 0, 0, 0}; });
+  if (by_latency) first_of_each(layouts, [](const Layout& l) { return std::array{l.tp, 0, 0, 0}; });
   if (layouts.size() > most) layouts.resize(most);
   return layouts;
 }
@@ -327,7 +327,7 @@ Plan make_plan(const Scenario& given, const PlanOptions& options) {
   const SearchContext context{answered, choices[best.choice]->context().machine,
                               summarise_workload(answered.workload),
                               fault_epochs(answered, options.find_profile)};
-  if (!best.meets_slo && (!scenario.deployment || best.load)) check_possible(best, proposed, options);
+  if (!best.meets_slo && options.needs_possible_slo && (!scenario.deployment || best.load)) check_possible(best, proposed, options);
   for (std::string& text : explain(context, plan)) plan.reasons.push_back(std::move(text));
   if (!proposed.proofs.empty()) {
     plan.proof = proposed.proofs[best.choice];

@@ -157,6 +157,9 @@ struct PlanOptions {
   int threads = 0;            ///< 0: as many as there are cores
   int simulate_at_most = 24;  ///< candidates that go from the estimate to the event simulation
   bool intervals = true;
+  /// Throws InfeasibleError, with what bounds it, for an SLO that no load can meet; else such a plan has
+  /// candidates that miss it.
+  bool needs_possible_slo = true;
   bool step_by_step = false;
   std::uint64_t replication = 0;      ///< which independent repetition of the workload
   std::optional<std::uint64_t> seed;  ///< replaces the workload's

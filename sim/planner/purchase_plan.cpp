@@ -34,6 +34,7 @@ class PurchaseSearch {
     options_.find_profile = remembering(options.find_profile);
     options_.intervals = false;
     options_.progress = nullptr;
+    options_.needs_possible_slo = false;  // the nearest miss of all purchases is told, not of each
     options_.simulate_at_most = std::min(options.simulate_at_most, limits.layouts_simulated);
     report_ = options.progress;
   }

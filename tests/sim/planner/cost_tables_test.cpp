@@ -17,10 +17,10 @@ double plain_throughput(const SearchContext& context, const Layout& layout) {
   double sum = 0;
   for (const auto& replica : layout.replicas) {
     const Scenario& s = context.scenario;
-    const ReplicaModel model(s.model, context.machine, replica, tensor_parallel(replica));
-    const std::int64_t blocks = kv_blocks(replica_memory(s.model, s.engine, context.machine.engine(),
-                                                         s.cluster, replica, tensor_parallel(replica)),
-                                          s.engine);
+    const ReplicaModel model(s.model, context.machine, replica, layout.cut(replica));
+    const std::int64_t blocks = kv_blocks(
+        replica_memory(s.model, s.engine, context.machine.engine(), s.cluster, replica, layout.cut(replica)),
+        s.engine);
     double running =
         std::min({static_cast<double>(blocks * s.engine.block_size) / (load.prompt + load.output),
                   static_cast<double>(s.engine.max_num_seqs), load.concurrency / layout.dp});

@@ -60,7 +60,7 @@ class DrafterCost : public testing::Test {
   ReplicaModel replica(std::optional<Drafter> drafter) const {
     ServedModel model = llama_70b();
     model.drafter = std::move(drafter);
-    return {model, machine_, {{{0, 80}, cluster_.gpus()}}, 1};
+    return {model, machine_, {{{0, 80}, cluster_.gpus()}}, {1, 1}};
   }
 };
 
@@ -82,7 +82,8 @@ TEST_F(DrafterCost, VerificationReadsTheCacheOnce) {
   decodes.decodes = decodes.samples = 64;
   decodes.decode_context_sum = 4 * verification(4).decode_context_sum;
   const FamilySeconds verified = model.families(0, verification(4)), decoded = model.families(0, decodes);
-  EXPECT_DOUBLE_EQ(verified[Family::gemm], decoded[Family::gemm]);
+  // But for the clock, which the other attention beside them moves a little.
+  EXPECT_NEAR(verified[Family::gemm] / decoded[Family::gemm], 1, 1e-3);
   EXPECT_LT(verified[Family::attention_decode], 0.5 * decoded[Family::attention_decode]);
   EXPECT_GE(verified[Family::attention_decode], model.families(0, verification(1))[Family::attention_decode]);
 }
