@@ -89,8 +89,7 @@ TEST(Recorded, BusBandwidth) {
 }
 
 // Whole steps of our harness on H200, from its kernels' rows and none of the steps themselves. Decode 3.9 %
-// median, 6.5 % at p90; prefill 7.0 and 14.3 %: its long GEMMs run at the clock that 700 W leave, those of
-// the rows, which last 10 ms, higher.
+// median, 7.0 % at p90; prefill 1.9 and 5.1 %.
 TEST(Recorded, StepsOfOurHarness) {
   EXPECT_THAT(misses("../../calibrate/measurements/h200-sxm.steps.jsonl.gz",
                      {"step/decode:median=4", "step/decode:p90=7", "step/decode:worst=16",
@@ -99,7 +98,7 @@ TEST(Recorded, StepsOfOurHarness) {
 }
 
 // Steps of mixtures of experts, Qwen3-30B-A3B and Mixtral 8x7B, likewise; the grouped GEMM was measured with
-// even loads and the steps' tokens chose by chance. 2.4 % median, 9.6 % at p90; Mixtral at batch 256 -21 %:
+// even loads and the steps' tokens chose by chance. 3.3 % median, 8.7 % at p90; Mixtral at batch 256 -19 %:
 // loads of 64
 // +- 8 rows straddle the kernel's tiles, where even ones fill them.
 TEST(Recorded, ExpertStepsOfOurHarness) {
