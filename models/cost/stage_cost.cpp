@@ -116,8 +116,9 @@ void StageCost::visit_dense(std::int64_t tokens, Visit&& visit) const {
           count);
   for (const auto& [shape, count] : operators.moes)
     visit(Family::moe,
-          inputs_->drawing(shape.expert_parallel > 1 ? divided_moe_time(*inputs_->profile, shape, m, inputs_->routing)
-                                                     : moe_time(*inputs_->profile, shape, m),
+          inputs_->drawing(shape.expert_parallel > 1
+                               ? divided_moe_time(*inputs_->profile, shape, m, inputs_->routing)
+                               : moe_time(*inputs_->profile, shape, m),
                            inputs_->load_of("moe/" + shape.type), expert_tokens(shape, m)),
           count);
   for (const auto& [shape, count] : operators.elementwise)

@@ -61,9 +61,7 @@ void first_of_each(std::vector<EstimatedLayout>& layouts, const KeyOf& key_of) {
 /// more tp is quicker.
 std::vector<EstimatedLayout> most_promising(std::vector<EstimatedLayout> layouts, std::size_t most,
                                             bool by_latency) {
-  first_of_each(layouts, [](const Layout& l) {
-    return std::array{l.tp, l.pp, l.dp, l.alike() ? 1 : 0};
-  });
+  first_of_each(layouts, [](const Layout& l) { return std::array{l.tp, l.pp, l.dp, l.alike() ? 1 : 0}; });
   if (by_latency) first_of_each(layouts, [](const Layout& l) { return std::array{l.tp, 0, 0, 0}; });
   if (layouts.size() > most) layouts.resize(most);
   return layouts;
@@ -327,7 +325,8 @@ Plan make_plan(const Scenario& given, const PlanOptions& options) {
   const SearchContext context{answered, choices[best.choice]->context().machine,
                               summarise_workload(answered.workload),
                               fault_epochs(answered, options.find_profile)};
-  if (!best.meets_slo && options.needs_possible_slo && (!scenario.deployment || best.load)) check_possible(best, proposed, options);
+  if (!best.meets_slo && options.needs_possible_slo && (!scenario.deployment || best.load))
+    check_possible(best, proposed, options);
   for (std::string& text : explain(context, plan)) plan.reasons.push_back(std::move(text));
   if (!proposed.proofs.empty()) {
     plan.proof = proposed.proofs[best.choice];

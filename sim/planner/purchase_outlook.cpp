@@ -44,7 +44,8 @@ PromptDemand prompt_demand(const Scenario& scenario) {
 
 /// Seconds of such a prompt through all stages, undisturbed.
 double prompt_seconds(const SearchContext& context, const Layout& layout, std::int64_t tokens) {
-  const ReplicaModel model(context.scenario.model, context.machine, layout.replicas.front(), layout.cut(layout.replicas.front()));
+  const ReplicaModel model(context.scenario.model, context.machine, layout.replicas.front(),
+                           layout.cut(layout.replicas.front()));
   const PrefillChunk chunk{
       std::clamp<std::int64_t>(tokens, 1, context.scenario.engine.max_num_batched_tokens), 0};
   PassShape pass;

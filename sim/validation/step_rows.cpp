@@ -114,8 +114,8 @@ StepRows::Setup& StepRows::setup(const StepRow& row, const std::string& gpu) {
   made.machine = std::make_unique<Machine>(made.scenario.cluster, engine, profiles_.finder());
   const Layout layout = fixed_layout(made.scenario, {row.tp, row.pp, 1, {}, {}, row.ep});
   for (const double level : {0.0, 1.0, -1.0})
-    made.models.emplace_back(made.scenario.model, *made.machine, layout.replicas.front(), layout.cut(layout.replicas.front()),
-                             all_at(level));
+    made.models.emplace_back(made.scenario.model, *made.machine, layout.replicas.front(),
+                             layout.cut(layout.replicas.front()), all_at(level));
   made.untouched = made.models.front();
   return setups_.emplace(key, std::move(made)).first->second;
 }
