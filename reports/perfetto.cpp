@@ -131,7 +131,7 @@ void PerfettoWriter::pass(const ObservedPass& pass) {
 /// Of several changes at one instant only the last is written, once time has gone on.
 void PerfettoWriter::load(std::uint32_t replica, Time now, const ReplicaLoad& load) {
   if (full(now)) return;
-  Counters& counters = counters_[replica];
+  Counters& counters = counters_.at(replica);
   if (counters.changed && counters.at < now) write_counters(replica);
   counters.at = now;
   counters.load = load;
@@ -145,7 +145,7 @@ void PerfettoWriter::counter(std::uint32_t replica, const Counters& counters, st
 }
 
 void PerfettoWriter::write_counters(std::uint32_t replica) {
-  Counters& counters = counters_[replica];
+  Counters& counters = counters_.at(replica);
   const ReplicaLoad &load = counters.load, &before = counters.written;
   const bool all = !counters.any_written;
   if (all || load.waiting != before.waiting) counter(replica, counters, "waiting requests", load.waiting);
@@ -160,7 +160,7 @@ void PerfettoWriter::write_counters(std::uint32_t replica) {
 void PerfettoWriter::finish() {
   if (!cut_at_)
     for (std::uint32_t r = 0; r < counters_.size(); ++r)
-      if (counters_[r].changed) write_counters(r);
+      if (counters_.at(r).changed) write_counters(r);
   sink_("\n]\n}\n");
 }
 

@@ -102,7 +102,7 @@ void RunSeries::account(Time now) {
 
 void RunSeries::load(std::uint32_t replica, Time now, const ReplicaLoad& load) {
   account(now);
-  ReplicaLoad& known = loads_[replica];
+  ReplicaLoad& known = loads_.at(replica);
   total_.waiting += load.waiting - known.waiting;
   total_.running += load.running - known.running;
   total_.kv_blocks_used += load.kv_blocks_used - known.kv_blocks_used;

@@ -31,11 +31,13 @@ class RunFiles {
   RunFiles(const ParsedWords& words, const Scenario& scenario, std::uint64_t replications) {
     const auto most = words.whole_number("trace-events", 1, 1'000'000'000);
     if (most && !words.has("trace")) throw InputError("--trace-events: found no --trace, expected one");
+    // Replicas of both pools are watched, where prefill and decode are apart.
+    const FixedDeployment& main = *scenario.deployment;
+    const int replicas = main.dp + (scenario.prefill ? scenario.prefill->deployment.dp : 0);
+    const int stages = std::max(main.pp, scenario.prefill ? scenario.prefill->deployment.pp : 1);
     if (open(words, "trace", replications, trace_file_)) {
       timeline_.emplace(
-          [this](std::string_view text) { trace_file_->write(text); },
-          scenario.deployment->dp + (scenario.prefill ? scenario.prefill->deployment.dp : 0),
-          std::max(scenario.deployment->pp, scenario.prefill ? scenario.prefill->deployment.pp : 1),
+          [this](std::string_view text) { trace_file_->write(text); }, replicas, stages,
           static_cast<std::int64_t>(most.value_or(default_trace_events)));
       observers_.add(*timeline_);
     }
@@ -45,7 +47,7 @@ class RunFiles {
     }
     if (words.text("json") == "-") ++to_stdout_;
     if (words.has("json") || words.has("html")) {
-      series_.emplace(scenario.deployment->dp, scenario.deployment->pp);
+      series_.emplace(replicas, stages);
       observers_.add(*series_);
     }
   }

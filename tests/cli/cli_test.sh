@@ -226,6 +226,10 @@ complains "sextant plan"
 
 # ---- results: JSON on stdout and nothing beside it; files whole
 fixed=(--set 'deployment={"tp":1,"pp":3}' --set workload.num_prompts=8 --set workload.max_concurrency=4)
+# Both pools of replicas are watched.
+expect 0 simulate scenarios/disaggregated-70b.json --set workload.num_prompts=40 --quiet --json -
+says "\"stage_busy\""
+quiet
 expect 0 simulate scenarios/part1-405b.json "${fixed[@]}"
 says "Output token throughput (tok/s):"
 says "fingerprint"
