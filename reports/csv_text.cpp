@@ -18,6 +18,12 @@ std::string csv_field(const std::string& raw) {
   return result;
 }
 
+std::string csv_list(const std::vector<std::string>& texts) {
+  std::string result;
+  for (const std::string& text : texts) result.append(result.empty() ? "" : "; ").append(text);
+  return result;
+}
+
 std::string csv_number(double value) {
   return std::isfinite(value) ? fmt::format("{}", value) : "";
 }

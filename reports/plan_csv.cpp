@@ -6,16 +6,6 @@
 #include "reports/terminal.hpp"
 
 namespace sextant {
-namespace {
-
-std::string joined(const std::vector<std::string>& texts) {
-  std::string result;
-  for (const std::string& text : texts) result += (result.empty() ? "" : "; ") + text;
-  return result;
-}
-
-}  // namespace
-
 std::string plan_csv(const Scenario& scenario, const Plan& plan) {
   std::string text =
       "rank,tp,pp,dp,ep,split,gpus,kv_tokens,estimate,simulated,meets_slo,missed,grade,extrapolated";
@@ -29,7 +19,7 @@ std::string plan_csv(const Scenario& scenario, const Plan& plan) {
         fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}", i + 1, c.layout.tp, c.layout.pp, c.layout.dp,
                     c.layout.ep, c.layout.split(), csv_field(layout_gpus(scenario.cluster, c.layout)),
                     c.kv_tokens, csv_number(c.estimate), c.simulated, c.meets_slo,
-                    csv_field(joined(c.missed)), to_string(c.grade), c.extrapolated);
+                    csv_field(csv_list(c.missed)), to_string(c.grade), c.extrapolated);
     for (const auto& [unused, value] : named_metrics(c.metrics)) text.append(",").append(csv_number(value));
     text += fmt::format(",{},{},{},{},{},{},{},{}\n", csv_number(c.metrics.kv_occupancy_peak),
                         c.usd_per_million_output_tokens ? csv_number(*c.usd_per_million_output_tokens) : "",

@@ -43,12 +43,6 @@ std::string gpus_text(const Json& layout) {
   return text;
 }
 
-std::string joined(const std::vector<std::string>& texts) {
-  std::string result;
-  for (const std::string& text : texts) result.append(result.empty() ? "" : "; ").append(text);
-  return result;
-}
-
 std::vector<std::string> metric_names() {
   std::vector<std::string> names;
   for (const auto& [name, unused] : named_metrics(ServingMetrics{})) names.push_back(name);
@@ -75,7 +69,7 @@ std::string runs_csv(const Json& runs, const char* number, const Json& layout_of
     cells.push_back(csv_field(gpus_text(layout)));
     for (const char* key : {"kv_tokens", "estimate", "simulated", "meets_slo"})
       cells.push_back(field(member(run, key)));
-    cells.push_back(csv_field(joined(texts_member(run, "missed"))));
+    cells.push_back(csv_field(csv_list(texts_member(run, "missed"))));
     for (const char* key : {"grade", "extrapolated"}) cells.push_back(field(member(run, key)));
     for (const std::string& name : metric_names()) cells.push_back(field(member(metrics, name)));
     cells.push_back(field(member(metrics, "kv_occupancy_peak")));

@@ -36,6 +36,9 @@ void LoadFit::add(const PowerRow& row, const std::string& source) {
 
 std::optional<LoadModel> LoadFit::fit(double full_clock, double window_seconds) const {
   if (rows_.empty()) return std::nullopt;
+  if (!(full_clock > 0))
+    throw InputError(
+        "found power rows of operators and no highest_clock_mhz of the gpu in the catalogue, expected one");
   if (!idle_watts_) throw InputError("found power rows of operators and none of work idle, expected one");
   LoadModel load;
   load.idle_watts = *idle_watts_;

@@ -15,8 +15,8 @@ class LoadFit {
  public:
   void add(const PowerRow&, const std::string& source);
   /// nullopt without rows, or where no row was held back by the limit. Throws InputError if the rows' limits
-  /// differ or none says what the card draws idle. `full_clock_mhz` of the
-  /// card; `window_seconds`: see LoadModel, which no row tells.
+  /// differ, none says what the card draws idle, or its highest clock is not known (0). `window_seconds`: see
+  /// LoadModel; no row tells it.
   std::optional<LoadModel> fit(double full_clock_mhz, double window_seconds) const;
 
  private:

@@ -136,6 +136,12 @@ GpuProfile at_clock(const GpuProfile& profile, double relative, std::optional<do
   for_each_model(result, [&](const std::string&, OperatorModel& model) {
     scale(model, relative, memory, relative, {1, 1}, rule);
   });
+  // What is slower draws less, so that the limit holds it back less or not at all.
+  if (result.load)
+    for (auto& [unused, work] : result.load->works)
+      for (double& watts : work.watts)
+        watts = result.load->idle_watts +
+                (watts - result.load->idle_watts) * std::pow(relative, result.load->clock_exponent);
   result.provenance = fmt::format("{}; {}", rule, result.provenance);
   return result;
 }

@@ -69,6 +69,9 @@ MetricIntervals metric_intervals(const SearchContext&, const Candidate&, const P
 /// The same from runs that were made before.
 MetricIntervals metric_intervals(const SearchContext&, const Candidate&, const PerturbedRuns&);
 
+/// The prefill pool's layout, where prefill and decode are apart.
+std::optional<Layout> prefill_layout(const Candidate&);
+
 /// Whether some stage has state-space layers.
 bool scans_states(const Candidate&);
 

@@ -10,8 +10,6 @@ namespace sextant {
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
-/// A sampled token's id on its way back to the first stage.
-constexpr double bytes_per_token_id = 4;
 
 std::size_t index(std::int64_t value) {
   return static_cast<std::size_t>(value);
@@ -23,12 +21,6 @@ std::vector<int> examples_of_kinds(const Architecture& architecture) {
   for (int i = architecture.layer_count() - 1; i >= 0; --i)
     examples[index(architecture.layers[index(i)])] = i;
   return examples;
-}
-
-/// Tokens missing to the next captured CUDA graph; 0 beyond the largest.
-std::int64_t graph_padding(const std::vector<std::int64_t>& sizes, std::int64_t tokens) {
-  const auto next = std::lower_bound(sizes.begin(), sizes.end(), tokens);
-  return next == sizes.end() ? 0 : *next - tokens;
 }
 
 }  // namespace

@@ -100,8 +100,7 @@ ErrorEffects plan_effects(const Scenario& scenario, const Candidate& candidate, 
   const SearchContext context{answered, machine, summarise_workload(answered.workload)};
   return error_effects(
       context, candidate, objective,
-      perturbed_runs(context, candidate.layout, scans_states(candidate), options,
-                     candidate.prefill ? std::optional(candidate.prefill->layout) : std::nullopt),
+      perturbed_runs(context, candidate.layout, scans_states(candidate), options, prefill_layout(candidate)),
       options);
 }
 

@@ -86,6 +86,10 @@ PerturbedRuns perturbed_runs(const SearchContext& context, const Layout& layout,
   return result;
 }
 
+std::optional<Layout> prefill_layout(const Candidate& candidate) {
+  return candidate.prefill ? std::optional(candidate.prefill->layout) : std::nullopt;
+}
+
 bool scans_states(const Candidate& candidate) {
   return std::any_of(candidate.stages.begin(), candidate.stages.end(),
                      [](const auto& stage) { return stage.decode_families[Family::state_space] > 0; });
@@ -95,8 +99,7 @@ MetricIntervals metric_intervals(const SearchContext& context, const Candidate& 
                                  const PlanOptions& options) {
   return metric_intervals(
       context, candidate,
-      perturbed_runs(context, candidate.layout, scans_states(candidate), options,
-                     candidate.prefill ? std::optional(candidate.prefill->layout) : std::nullopt));
+      perturbed_runs(context, candidate.layout, scans_states(candidate), options, prefill_layout(candidate)));
 }
 
 MetricIntervals metric_intervals(const SearchContext& context, const Candidate& candidate,

@@ -252,8 +252,7 @@ void add_uncertainty(const Scenario& scenario, const SearchContext& context, con
                      Plan& plan) {
   Candidate& best = plan.candidates.front();
   const PerturbedRuns runs =
-      perturbed_runs(context, best.layout, scans_states(best), options,
-                     best.prefill ? std::optional(best.prefill->layout) : std::nullopt);
+      perturbed_runs(context, best.layout, scans_states(best), options, prefill_layout(best));
   MetricIntervals intervals = metric_intervals(context, best, runs);
   best.intervals = std::move(intervals.intervals);
   plan.reasons.push_back(std::move(intervals.cause));

@@ -13,9 +13,6 @@
 namespace sextant {
 namespace {
 
-/// A sampled token's id on its way back to the first stage.
-constexpr double bytes_per_token_id = 4;
-
 StageShape shape_of(const std::vector<StagePlacement>& stages, std::size_t index, LayerCut cut) {
   return {stages[index].layers, cut.tensor_parallel, index == 0, index + 1 == stages.size(),
           cut.expert_parallel};
@@ -163,15 +160,18 @@ double host_link_gbps(const Gpu& gpu) {
   return gpu.host_gbps ? gpu.host_gbps->value : memory_gbps(gpu);
 }
 
-/// Tokens missing to the next captured CUDA graph; 0 beyond the largest.
-std::int64_t graph_padding(const std::vector<std::int64_t>& sizes, const PassShape& shape) {
+std::int64_t pass_padding(const std::vector<std::int64_t>& sizes, const PassShape& shape) {
   std::int64_t tokens = shape.decodes * shape.tokens_per_decode;
   for (const PrefillChunk& chunk : shape.chunks) tokens += chunk.new_tokens;
-  const auto next = std::lower_bound(sizes.begin(), sizes.end(), tokens);
-  return tokens == 0 || next == sizes.end() ? 0 : *next - tokens;
+  return graph_padding(sizes, tokens);
 }
 
 }  // namespace
+
+std::int64_t graph_padding(const std::vector<std::int64_t>& sizes, std::int64_t tokens) {
+  const auto next = std::lower_bound(sizes.begin(), sizes.end(), tokens);
+  return tokens == 0 || next == sizes.end() ? 0 : *next - tokens;
+}
 
 PassShape decode_pass(const EngineOptions& engine, std::int64_t batch, double context) {
   PassShape shape;
@@ -210,10 +210,10 @@ ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine,
       stage.costs.emplace_back(operators, machine.profile(device), tp > 1 ? &group : nullptr, tp, level);
       stage.mixed_tiles.push_back(mixed_tile(engine_, cluster.gpu(device)));
       if (!model.drafter || s + 1 < stages.size()) continue;
-      const auto cut = static_cast<int>(model.drafter->cut(tp));
+      const auto drafter_tp = static_cast<int>(model.drafter->cut(tp));
       draft_passes_ = model.drafter->tokens;
       draft_costs_.emplace_back(model.drafter->operators(tp), machine.profile(device),
-                                cut > 1 ? &group : nullptr, cut, level);
+                                drafter_tp > 1 ? &group : nullptr, drafter_tp, level);
     }
     if (stages.size() > 1) {
       const std::vector<int>& target = stages[(s + 1) % stages.size()].gpus;
@@ -233,7 +233,7 @@ FamilySeconds ReplicaModel::families(int stage, const PassShape& shape) const {
   FamilySeconds slowest;
   const Stage& server = stages_[static_cast<std::size_t>(stage)];
   PassShape own = shape;
-  own.padding = graph_padding(engine_.cudagraph_capture_sizes, shape);
+  own.padding = pass_padding(engine_.cudagraph_capture_sizes, shape);
   for (std::size_t i = 0; i < server.costs.size(); ++i) {
     own.mixed_tile = server.mixed_tiles[i];
     FamilySeconds seconds = server.costs[i].cost(own);
@@ -254,7 +254,7 @@ FamilySeconds ReplicaModel::draft(std::size_t kind, const PassShape& verified) c
   next.decode_context_sum = verified.decode_context_sum + requests;
   for (const PrefillChunk& chunk : verified.chunks)
     next.decode_context_sum += chunk.past_tokens + chunk.new_tokens;
-  next.padding = graph_padding(engine_.cudagraph_capture_sizes, next);
+  next.padding = pass_padding(engine_.cudagraph_capture_sizes, next);
   FamilySeconds one = draft_costs_[kind].cost(next);
   for (double& family : one.seconds) family *= static_cast<double>(draft_passes_ - 1);
   return seconds += one;

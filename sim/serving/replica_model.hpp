@@ -66,6 +66,11 @@ std::vector<StageMemory> replica_memory(const ServedModel&, const EngineOptions&
 /// over workers, less those the engine keeps.
 std::int64_t kv_blocks(const std::vector<StageMemory>&, const EngineOptions&);
 
+/// Tokens missing to the next captured CUDA graph; 0 beyond the largest.
+std::int64_t graph_padding(const std::vector<std::int64_t>& sizes, std::int64_t tokens);
+/// A sampled token's id on its way back to the first stage.
+inline constexpr double bytes_per_token_id = 4;
+
 /// A pass of decodes alone: so many with so many tokens cached on average, those speculated included.
 PassShape decode_pass(const EngineOptions&, std::int64_t batch, double context);
 

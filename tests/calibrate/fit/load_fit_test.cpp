@@ -63,6 +63,7 @@ TEST(LoadFit, RefusesTwoLimitsAndNoIdle) {
   LoadFit no_idle;
   no_idle.add(row("gemm/bf16", 8192, 0.8, 1000, 700, 1500), "toy");
   EXPECT_THROW(no_idle.fit(2000, 0.05), InputError);
+  EXPECT_THROW(toy().fit(0, 0.05), InputError);  // whether a clock was held back, the full one tells
 }
 
 }  // namespace

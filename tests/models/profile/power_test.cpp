@@ -187,5 +187,21 @@ TEST(Clock, ArithmeticFollowsItMemoryUpToSaturation) {
   EXPECT_THAT(error_of([&] { at_clock(profile, 1.5); }), HasSubstr("found a clock of 1.5"));
 }
 
+// Work of 1,060 W above 100 idle, with the square of the clock: at 0.8 of it 100 + 960 x 0.64 = 714.4 W,
+// which a limit of 700 holds back by (600 / 614.4)^(1/2) = 0.988212 only, where it took 0.790569 of the full
+// clock.
+TEST(Clock, WhatIsSlowerDrawsLess) {
+  GpuProfile profile;
+  profile.gpu = "toy";
+  profile.load.emplace();
+  profile.load->limit_watts = 700;
+  profile.load->idle_watts = 100;
+  profile.load->clock_exponent = 2;
+  profile.load->works["gemm/bf16"] = {{1}, {1060}, {1}};
+  const LoadModel slow = *at_clock(profile, 0.8).load;
+  EXPECT_NEAR(slow.works.at("gemm/bf16").watts.front(), 714.4, 1e-9);
+  EXPECT_NEAR(relative_clock(slow, slow.works.at("gemm/bf16").watts.front()), 0.988212, 1e-6);
+}
+
 }  // namespace
 }  // namespace sextant
