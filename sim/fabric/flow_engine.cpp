@@ -19,8 +19,13 @@ void check_capacity(std::size_t link, double capacity) {
 
 }  // namespace
 
-FlowEngine::FlowEngine(std::vector<double> capacities)
-    : capacities_(std::move(capacities)), members_(capacities_.size()), filling_(capacities_.size()) {
+FlowEngine::FlowEngine(std::vector<double> capacities, CongestionRules rules)
+    : capacities_(std::move(capacities)),
+      members_(capacities_.size()),
+      filling_(capacities_.size()),
+      rules_(std::move(rules)) {
+  if (!rules_.ideal() && rules_.ports.size() != capacities_.size())
+    throw std::logic_error("fabric: rules of congestion for other links than there are");
   for (std::size_t i = 0; i < capacities_.size(); ++i) check_capacity(i, capacities_[i]);
 }
 

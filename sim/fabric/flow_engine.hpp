@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "sim/fabric/congestion.hpp"
 #include "sim/fabric/flow_calendar.hpp"
 #include "sim/fabric/least_share.hpp"
 #include "sim/kernel/time.hpp"
@@ -27,8 +28,9 @@ class FlowEngine {
   static constexpr double no_limit = std::numeric_limits<double>::infinity();
   static constexpr int own_limit = -1;
 
-  /// Capacities by link direction. Throws InputError for one that is not above zero.
-  explicit FlowEngine(std::vector<double> capacities);
+  /// Capacities by link direction, and what congestion does (nothing, unless told). Throws InputError for one
+  /// that is not above zero.
+  explicit FlowEngine(std::vector<double> capacities, CongestionRules rules = {});
 
   /// A flow of `bytes` over `path` (indices of capacities) that begins to move `latency` after `now` and
   /// takes no more than `limit`. A path without links moves at `limit`. Throws InputError for a path with
@@ -51,6 +53,10 @@ class FlowEngine {
   double remaining(Time now, FlowId);  ///< bytes
   /// The link direction that holds a moving flow back, or own_limit.
   int bottleneck(FlowId);
+  /// Whether a flow moves slower than its own links let it, because a pause at its bottleneck() reaches it.
+  bool held_by_pauses(FlowId);
+  /// How long what arrives last waits in the queues of a path, microseconds.
+  double queue_us(std::span<const int> path);
   double load(int link);  ///< bytes per nanosecond that cross it now
   double capacity(int link) const { return capacities_[static_cast<std::size_t>(link)]; }
   std::size_t flows() const { return calendar_.size(); }
@@ -83,6 +89,7 @@ class FlowEngine {
     std::uint32_t mark = 0;   ///< the settlement that has it in its set
     std::uint32_t first = 0;  ///< the stretch of its flows in open_members_
     std::uint32_t end = 0;
+    bool paused = false;
     std::uint32_t next = 0;  ///< where the next flow that stops stands in the link's list
     double share() const { return (capacity - sum) / open; }
   };
@@ -90,12 +97,18 @@ class FlowEngine {
   void begin_moving(Time now, FlowId);
   void leave_links(FlowId);
   void settle();
-  double undisturbed_level() const;
-  double level_of(std::uint32_t link) const;
+  double undisturbed_level();
+  double level_of(std::uint32_t link);
   void gather(double level);
   std::size_t open_link(std::uint32_t link, double level);
   void fill();
   double next_rate(double rate);
+  Meeting meeting(std::uint32_t link);
+  double usable_capacity(std::uint32_t link);
+  double slowest_companion(std::uint32_t link) const;
+  void spread_pauses(std::uint32_t link, double rate, std::size_t stopped);
+  template <class Hold>
+  void pause_cable(std::uint32_t cable, double rate, std::uint32_t cause, const Hold& hold);
   void stop_flows(std::uint32_t link, double rate);
   void fix(FlowId, double rate, int bottleneck);
   FlowId free_slot();
@@ -124,6 +137,17 @@ class FlowEngine {
   std::vector<std::uint32_t> links_in_set_, limited_in_set_, open_members_, new_members_;
   std::size_t open_end_ = 0;
   LeastShare least_;  ///< slots as in links_in_set_
+  CongestionRules rules_;
+  struct Held {
+    FlowId flow = 0;
+    std::uint32_t until = 0;  ///< the link at which it is held
+  };
+  std::vector<Held> held_;
+  std::vector<std::uint32_t> held_in_;  ///< by flow: the last pause that held it
+  std::vector<Meeting> meetings_;       ///< by link that marks, as of its last settlement
+  std::uint32_t pause_ = 0;
+  std::vector<std::uint32_t> seen_;  ///< by link: the last meeting() that counted it
+  std::uint32_t seen_mark_ = 0;
   std::int64_t now_ns_ = 0;
   std::uint64_t flows_visited_ = 0;
 };

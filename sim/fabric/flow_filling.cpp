@@ -29,7 +29,7 @@ void FlowEngine::settle() {
 }
 
 /// Flows slower than this keep their rates: up to there every link fills as it did before.
-double FlowEngine::undisturbed_level() const {
+double FlowEngine::undisturbed_level() {
   double level = std::min(lowest_left_, lowest_new_);
   for (const std::uint32_t link : touched_) level = std::min(level, level_of(link));
   return level;
@@ -37,11 +37,12 @@ double FlowEngine::undisturbed_level() const {
 
 /// The level to which a link fills by its flows' old rates, new flows taking as much as any: infinite where
 /// no new flow joined it.
-double FlowEngine::level_of(std::uint32_t link) const {
+double FlowEngine::level_of(std::uint32_t link) {
   const std::vector<Member>& members = members_[link];
   const auto is_new = [](const Member& member) { return member.rate == no_limit; };
   if (std::none_of(members.rbegin(), members.rend(), is_new)) return no_limit;
-  double level = capacities_[link] / static_cast<double>(members.size());
+  const double capacity = usable_capacity(link);
+  double level = capacity / static_cast<double>(members.size());
   for (;;) {  // each pass fixes the flows below the level; it rises until none is left below
     double fixed = 0;
     std::size_t open = 0;
@@ -51,8 +52,8 @@ double FlowEngine::level_of(std::uint32_t link) const {
       else
         ++open;
     }
-    const double next = open == 0 ? level : (capacities_[link] - fixed) / static_cast<double>(open);
-    if (!(next > level / almost)) return level;
+    const double next = open == 0 ? level : (capacity - fixed) / static_cast<double>(open);
+    if (!(next > level / almost)) return std::min(level, slowest_companion(link));
     level = next;
   }
 }
@@ -97,18 +98,21 @@ std::size_t FlowEngine::open_link(std::uint32_t link, double level) {
   }
   double sum = 0;
   for (std::size_t m = 0; m < slower; ++m) sum += members[m].rate;
-  filling_[link] = {capacities_[link],
+  filling_[link] = {usable_capacity(link),
                     sum,
                     static_cast<std::uint32_t>(open_end_ - first),
                     mark_,
                     static_cast<std::uint32_t>(first),
                     static_cast<std::uint32_t>(open_end_),
+                    false,
                     static_cast<std::uint32_t>(slower)};
   return found;
 }
 
 /// Raises all open flows together; each stops where a link of its way is full or at its own limit.
 void FlowEngine::fill() {
+  // Of links that fill at once the first pauses: by number, not by how the set came about.
+  if (!rules_.ideal()) std::sort(links_in_set_.begin(), links_in_set_.end());
   least_.begin(links_in_set_.size());
   for (std::size_t i = 0; i < links_in_set_.size(); ++i)
     if (const Filling& filling = filling_[links_in_set_[i]]; filling.open > 0) least_.put(i, filling.share());
@@ -144,6 +148,7 @@ void FlowEngine::stop_flows(std::uint32_t link, double rate) {
     found += static_cast<std::size_t>(marks_[open_members_[m]] == mark_);
   }
   for (std::size_t m = 0; m < found; ++m) fix(new_members_[m], rate, static_cast<int>(link));
+  if (!rules_.ideal()) spread_pauses(link, rate, found);
 }
 
 /// Rounding apart flows stop in the order of their rates anyway; by it the links' lists are sorted.
