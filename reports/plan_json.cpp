@@ -131,11 +131,16 @@ Json metrics_object(const ServingMetrics& m) {
 }
 
 Json budget_json(const MemoryBudget& b, std::int64_t kv_tokens) {
-  return {{"device", finite(b.device)},   {"usable", finite(b.usable)},
-          {"weights", finite(b.weights)}, {"activations", finite(b.activations)},
-          {"context", finite(b.context)}, {"communication", finite(b.communication)},
-          {"engine", finite(b.engine)},   {"kv_bytes_per_token", finite(b.kv_bytes_per_token)},
-          {"states", finite(b.states)},   {"for_kv", finite(b.for_kv())},
+  return {{"device", finite(b.device)},
+          {"usable", finite(b.usable)},
+          {"weights", finite(b.weights)},
+          {"activations", finite(b.activations)},
+          {"context", finite(b.context)},
+          {"communication", finite(b.communication)},
+          {"engine", finite(b.engine)},
+          {"kv_bytes_per_token", finite(b.kv_bytes_per_token)},
+          {"states", finite(b.sequence.state * static_cast<double>(b.sequences))},
+          {"for_kv", finite(b.for_kv())},
           {"kv_tokens", kv_tokens}};
 }
 

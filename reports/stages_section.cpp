@@ -83,8 +83,6 @@ std::string hops_section(const Candidate& best, TextStyle style) {
 }
 
 std::string memory_section(const Candidate& best, double utilisation, TextStyle style) {
-  const bool states = std::any_of(best.stages.begin(), best.stages.end(),
-                                  [](const StageReport& stage) { return stage.memory.budget.states > 0; });
   std::vector<Table::Column> columns = {{"stage"},
                                         {"device"},
                                         {fmt::format("usable\nat {:g}", utilisation)},
@@ -93,7 +91,6 @@ std::string memory_section(const Candidate& best, double utilisation, TextStyle 
                                         {"context"},
                                         {"commu-\nnication"},
                                         {"engine"}};
-  if (states) columns.push_back({"states"});
   columns.push_back({"KV"});
   Table table(columns);
   for (std::size_t s = 0; s < best.stages.size(); ++s) {
@@ -102,7 +99,6 @@ std::string memory_section(const Candidate& best, double utilisation, TextStyle 
     for (const double bytes : {budget.device, budget.usable, budget.weights, budget.activations,
                                budget.context, budget.communication, budget.engine})
       row.emplace_back(gigabytes_text(bytes));
-    if (states) row.emplace_back(gigabytes_text(budget.states));
     row.emplace_back(gigabytes_text(budget.for_kv()), budget.fits() ? Tone::good : Tone::bad);
     table.add(row);
   }

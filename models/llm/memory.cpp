@@ -209,29 +209,18 @@ double activation_peak_bytes(const Architecture& architecture, const StageShape&
   return pass + static_cast<double>(limits.max_sequences) * logits_per_row;
 }
 
-std::int64_t MemoryBudget::kv_tokens(std::int64_t block_size) const {
+std::int64_t MemoryBudget::kv_blocks() const {
   if (!fits()) return 0;
-  constexpr double most = 1e15;  // a stage without attention layers holds any number of tokens
-  double left = for_kv(), per_token = kv_bytes_per_token, tokens = 0;
-  // Tokens come in until each window is full of them, one length of window after another; from there on its
-  // layers need no more.
-  std::vector<SequenceCache::Window> windows = sequence.windows;
-  std::sort(windows.begin(), windows.end(), [](const auto& a, const auto& b) { return a.tokens < b.tokens; });
-  for (const SequenceCache::Window& window : windows) {
-    const auto full = static_cast<double>(sequences * (window.tokens - 1 + block_size) + pass_tokens);
-    if (left < (full - tokens) * per_token) break;
-    left -= (full - tokens) * per_token;
-    per_token -= window.bytes_per_token;
-    tokens = full;
-  }
-  constexpr double no_bytes = 1e-6;  // what is left of a sum when all of it was taken away
-  tokens = per_token > no_bytes ? std::min(most, tokens + left / per_token) : most;
-  return static_cast<std::int64_t>(tokens) / block_size * block_size;
+  constexpr std::int64_t most = std::int64_t{1} << 46;  // a stage that caches nothing holds any number
+  if (block_bytes <= 0) return most;
+  const auto blocks = static_cast<std::int64_t>(std::min(static_cast<double>(most), for_kv() / block_bytes));
+  return pool.state_groups > 0 && blocks < sequences ? 0 : blocks;
 }
 
 MemoryBudget memory_budget(const Architecture& architecture, const WeightFormat& weights, const KvFormat& kv,
                            const StageShape& stage, const BatchLimits& limits, const EngineMemory& engine,
-                           double device_bytes, double gpu_memory_utilization, int communicators) {
+                           double device_bytes, double gpu_memory_utilization, int communicators,
+                           const KvPool& pool) {
   MemoryBudget budget;
   budget.device = device_bytes;
   budget.usable = device_bytes * gpu_memory_utilization;
@@ -243,8 +232,8 @@ MemoryBudget memory_budget(const Architecture& architecture, const WeightFormat&
   budget.kv_bytes_per_token = kv_bytes_per_token(architecture, kv, stage);
   budget.sequence = sequence_cache(architecture, kv, stage);
   budget.sequences = limits.max_sequences;
-  budget.pass_tokens = limits.max_batched_tokens;
-  budget.states = budget.sequence.state * static_cast<double>(limits.max_sequences);
+  budget.pool = pool;
+  budget.block_bytes = block_bytes(pool, architecture, kv, stage);
   return budget;
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "models/llm/architecture.hpp"
+#include "models/llm/kv_pool.hpp"
 #include "models/llm/weight_format.hpp"
 #include "models/profile/engine_profile.hpp"
 
@@ -73,28 +74,25 @@ struct MemoryBudget {
   double usable = 0;  ///< device * gpu_memory_utilization
   double weights = 0;
   double activations = 0;
-  double context = 0;        ///< CUDA context and loaded kernels
-  double communication = 0;  ///< NCCL buffers, all communicators of this GPU
-  double engine = 0;         ///< CUDA graphs, workspaces, the table of positions
-  /// Constant states of as many sequences as may run at once: vLLM refuses to start with fewer (since 0.17,
-  /// "max_num_seqs exceeds available Mamba cache blocks").
-  double states = 0;
+  double context = 0;             ///< CUDA context and loaded kernels
+  double communication = 0;       ///< NCCL buffers, all communicators of this GPU
+  double engine = 0;              ///< CUDA graphs, workspaces, the table of positions
   double kv_bytes_per_token = 0;  ///< where every layer keeps every token
-  SequenceCache sequence;         ///< where layers that slide keep their window only
+  SequenceCache sequence;         ///< what one sequence keeps, each layer for itself
+  KvPool pool;                    ///< how layers share what is left
+  double block_bytes = 0;         ///< of one of its blocks
   std::int64_t sequences = 0;     ///< that may run at once
-  std::int64_t pass_tokens = 0;   ///< of the largest pass: layers that slide drop tokens after it
-  double for_kv() const { return usable - weights - activations - context - communication - engine - states; }
+  double for_kv() const { return usable - weights - activations - context - communication - engine; }
   bool fits() const { return for_kv() > 0; }
-  /// Whole KV tokens that fit however they are spread over the sequences (0 if weights do not). Layers that
-  /// slide keep at most their window of each sequence, and the tokens of the pass under way
-  /// (vllm/v1/kv_cache_interface.py, SlidingWindowSpec).
-  std::int64_t kv_tokens(std::int64_t block_size) const;
+  /// Whole blocks that fit. 0 also where sequences keep states and fewer blocks fit than may run at once:
+  /// vLLM then refuses to start ("max_num_seqs exceeds available Mamba cache blocks").
+  std::int64_t kv_blocks() const;
 };
 
 /// `communicators`: NCCL groups this GPU belongs to (tensor-parallel group of > 1 ranks, each pipeline
 /// neighbour).
 MemoryBudget memory_budget(const Architecture&, const WeightFormat&, const KvFormat&, const StageShape&,
                            const BatchLimits&, const EngineMemory&, double device_bytes,
-                           double gpu_memory_utilization, int communicators);
+                           double gpu_memory_utilization, int communicators, const KvPool& = {});
 
 }  // namespace sextant

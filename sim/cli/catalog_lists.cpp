@@ -17,6 +17,7 @@ namespace {
 using Align = Table::Align;
 
 constexpr double kibibyte = 1024, mebibyte = 1024 * 1024;
+constexpr std::int64_t vllm_block_tokens = 16;
 
 std::string figure_text(const std::optional<Figure>& figure) {
   return figure ? number_text(figure->value) : "";
@@ -27,6 +28,14 @@ std::string rate_text(const std::map<std::string, Figure>& rates, const std::str
   return found == rates.end() ? "" : number_text(found->second.value);
 }
 
+/// "1", "1+6w", "1+5s".
+std::string groups_text(const KvPool& pool) {
+  std::string text = std::to_string(pool.full_groups);
+  for (const KvPool::Window& window : pool.windows) text += fmt::format("+{}w", window.groups);
+  if (pool.state_groups > 0) text += fmt::format("+{}s", pool.state_groups);
+  return text;
+}
+
 std::string list_models(TextStyle style) {
   Table table({{"model", Align::left, true},
                {"parameters\n10^9"},
@@ -35,11 +44,14 @@ std::string list_models(TextStyle style) {
                {"context\ntokens"},
                {"KV\nKiB/token"},
                {"sliding\nKiB/token"},
-               {"state\nMiB/seq."}});
+               {"state\nMiB/seq."},
+               {"KV\ngroups"},
+               {"block\ntokens"}});
   for (const std::string& name : model_names()) {
     const Architecture model = find_model(name).architecture;
     const SequenceCache cache =
         sequence_cache(model, kv_format("bf16"), {{0, model.layer_count()}, 1, true, true});
+    const KvPool pool = kv_pool(model, kv_format("bf16"), 1, vllm_block_tokens);
     double sliding = 0;
     for (const SequenceCache::Window& window : cache.windows) sliding += window.bytes_per_token;
     table.add({name, number_text(static_cast<double>(model.parameters()) / 1e9),
@@ -47,11 +59,15 @@ std::string list_models(TextStyle style) {
                std::to_string(model.layer_count()), count_text(model.max_position),
                number_text(cache.bytes_per_token / kibibyte),
                sliding > 0 ? number_text(sliding / kibibyte) : "",
-               cache.state > 0 ? number_text(cache.state / mebibyte) : ""});
+               cache.state > 0 ? number_text(cache.state / mebibyte) : "", groups_text(pool),
+               count_text(pool.block_tokens)});
   }
   return table.text(style) +
          "  KV in 16 bit, all layers, tp 1: of layers that keep every token, and of those that keep a "
-         "window\n";
+         "window; "
+         "groups of\n  layers that share vLLM's pool of KV blocks: those that keep every token, and + those "
+         "that "
+         "slide (w) or keep a\n  state (s)\n";
 }
 
 std::string list_gpus(TextStyle style) {

@@ -331,7 +331,8 @@ class Search {
       if (blocks <= 0)
         settle("memory", 0, 0, [&] { return branch_words() + ": no room for KV"; });
       else
-        worse_with_more = !visit(range, std::min(running, std::max(1.0, tables_.running_in(blocks))), last);
+        worse_with_more =
+            !visit(range, std::min(running, std::max(1.0, tables_.running_in(known.group, blocks))), last);
       partial_.gpus.pop_back();
       partial_.stages.pop_back();
       if (worse_with_more) break;

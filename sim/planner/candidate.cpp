@@ -26,7 +26,7 @@ StageReport report_stage(const SearchContext& context, const Candidate& candidat
     report.gpus.push_back(scenario.cluster.devices[static_cast<std::size_t>(gpu)].name);
   report.gpu = scenario.cluster.kinds(placement.gpus);
   report.memory = memory;
-  report.kv_tokens = kv_blocks({memory}, scenario.engine) * scenario.engine.block_size;
+  report.kv_tokens = cached_tokens(context, memory.budget.pool, kv_blocks({memory}, scenario.engine));
   report.decode_families = model.families(stage, typical.decode);
   report.decode_pass_ms = model.pass(stage, typical.decode).total.ms();
   report.chunk_pass_ms = model.pass(stage, typical.prefill).total.ms();
@@ -43,6 +43,18 @@ StageReport report_stage(const SearchContext& context, const Candidate& candidat
 }
 
 }  // namespace
+
+std::int64_t cached_tokens(const SearchContext& context, const KvPool& pool, std::int64_t blocks) {
+  if (pool.plain()) return blocks * pool.block_tokens;
+  const double each = context.workload.prompt + context.workload.output;
+  return static_cast<std::int64_t>(static_cast<double>(blocks * pool.block_tokens) / pool.token_slots(each) *
+                                   each);
+}
+
+bool holds_longest(const EngineOptions& engine, const KvPool& pool, std::int64_t blocks) {
+  return pool.most_blocks(engine.max_model_len, engine.max_num_batched_tokens) <=
+         blocks + engine.reserved_kv_blocks;
+}
 
 void judge_slo(const Scenario& scenario, Candidate& candidate) {
   if (scenario.slo.empty()) return;
@@ -72,7 +84,7 @@ std::vector<ReplicaSetup> replica_setups(const SearchContext& context, const Lay
                                        scenario.cluster, replica, layout.cut(replica));
     setups.push_back(
         {std::make_shared<ReplicaModel>(scenario.model, context.machine, replica, layout.cut(replica), level),
-         kv_blocks(memory, scenario.engine)});
+         kv_blocks(memory, scenario.engine), ReplicaRole::whole, memory.front().budget.pool});
   }
   return setups;
 }
@@ -84,10 +96,9 @@ Candidate simulate_candidate(const SearchContext& context, const EstimatedLayout
   candidate.layout = estimated.layout;
   candidate.estimate = estimated.output_throughput;
   const EngineOptions& engine = scenario.engine;
-  candidate.kv_tokens = estimated.kv_blocks * engine.block_size;
-  // vLLM holds max_model_len against all blocks, its own included (check_enough_kv_cache_memory).
-  candidate.startable =
-      (estimated.kv_blocks + engine.reserved_kv_blocks) * engine.block_size >= engine.max_model_len;
+  const KvPool pool = replica_pool(scenario.model, engine, candidate.layout.tp);
+  candidate.kv_tokens = cached_tokens(context, pool, estimated.kv_blocks);
+  candidate.startable = holds_longest(engine, pool, estimated.kv_blocks);
   const PreparedRun run = prepare_run(context, candidate.layout, estimated.prefill);
   const std::vector<ReplicaSetup>& setups = run.setups;
   SimulationOptions simulation{options.step_by_step, options.replication, scenario.goodput,

@@ -9,6 +9,13 @@ namespace sextant {
 /// The replicas of a layout, ready to simulate; every family of costs at `level`.
 std::vector<ReplicaSetup> replica_setups(const SearchContext&, const Layout&, CostLevel level = {});
 
+/// Tokens that requests of the workload's mean length have in so many blocks.
+std::int64_t cached_tokens(const SearchContext&, const KvPool&, std::int64_t blocks);
+
+/// Whether one request of max_model_len fits in the blocks and the engine's own: vLLM refuses to start
+/// otherwise (check_enough_kv_cache_memory).
+bool holds_longest(const EngineOptions&, const KvPool&, std::int64_t blocks);
+
 /// Fills in the stages of a candidate whose layout, metrics, decode batch and chunk are known.
 void report_stages(const SearchContext&, Candidate&);
 

@@ -52,6 +52,7 @@ CostTables::Group CostTables::make_group(const std::vector<int>& gpus, bool bare
   const Cluster& cluster = context_.scenario.cluster;
   Group group;
   group.tp = static_cast<int>(gpus.size());
+  group.pool = replica_pool(model, context_.scenario.engine, group.tp);
   const LinkProfile link = group.tp > 1 && !bare ? context_.machine.group_link(gpus) : LinkProfile{};
   std::vector<std::string> kinds;
   for (const int gpu : gpus) {
@@ -205,18 +206,19 @@ std::int64_t CostTables::stage_blocks(int group, LayerRange layers, bool first, 
   std::int64_t blocks = std::numeric_limits<std::int64_t>::max();
   const StageShape shape{layers, server.tp, first, last, cut(server.tp).expert_parallel};
   for (const double bytes : server.memory) {
-    MemoryBudget budget =
-        memory_budget(scenario.model.architecture, scenario.model.weights, scenario.model.kv, shape, limits,
-                      context_.machine.engine().memory, bytes, options.gpu_memory_utilization, communicators);
+    MemoryBudget budget = memory_budget(scenario.model.architecture, scenario.model.weights,
+                                        scenario.model.kv, shape, limits, context_.machine.engine().memory,
+                                        bytes, options.gpu_memory_utilization, communicators, server.pool);
     if (scenario.model.drafter && last) scenario.model.drafter->take_memory(budget, server.tp);
-    blocks = std::min(blocks, budget.kv_tokens(options.block_size) / options.block_size);
+    blocks = std::min(blocks, budget.kv_blocks());
   }
   return known[place] = std::max<std::int64_t>(0, blocks);
 }
 
-double CostTables::running_in(std::int64_t blocks) const {
+double CostTables::running_in(int group, std::int64_t blocks) const {
   const WorkloadSummary& load = context_.workload;
-  return static_cast<double>(blocks * context_.scenario.engine.block_size) / (load.prompt + load.output);
+  const KvPool& pool = groups_[index(group)].pool;
+  return static_cast<double>(blocks * pool.block_tokens) / pool.token_slots(load.prompt + load.output);
 }
 
 double CostTables::most_running(int dp) const {
@@ -258,7 +260,8 @@ ReplicaEstimate CostTables::replica(std::span<const StageChoice> stages, int dp)
   if (result.kv_blocks <= 0) return result;
 
   const WorkloadSummary& load = context_.workload;
-  const double most = std::max(1.0, std::min(most_running(dp), running_in(result.kv_blocks)));
+  const double most =
+      std::max(1.0, std::min(most_running(dp), running_in(stages.front().group, result.kv_blocks)));
   // Tokens/s of one replica.
   const double demand = load.concurrency > 0 ? infinity : load.rate * load.output / dp;
   double running = most, seconds = round_seconds(stages, running);

@@ -64,7 +64,8 @@ class CostTables {
   ReplicaEstimate replica(std::span<const StageChoice>, int dp);
   /// KV blocks of a stage on the tightest GPU of its group, before those that the engine keeps.
   std::int64_t stage_blocks(int group, LayerRange, bool first, bool last);
-  double running_in(std::int64_t blocks) const;  ///< requests whose tokens fit in so many blocks
+  /// Requests whose tokens fit in so many blocks of a group's replica.
+  double running_in(int group, std::int64_t blocks) const;
 
   /// Seconds of a decode pass of `batch`.
   double decode_seconds(int group, LayerRange, bool first, bool last, std::int64_t batch);
@@ -99,6 +100,7 @@ class CostTables {
   };
   struct Group {
     int tp = 1;
+    KvPool pool;  // of a replica of such groups
     std::vector<Member> members;
     std::vector<double> memory;                     // bytes of its GPUs, each size once
     std::vector<std::vector<std::int64_t>> blocks;  // [first + 2 x last][layers]; -1: not computed yet

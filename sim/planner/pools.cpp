@@ -138,8 +138,9 @@ void report_prefill_pool(const SearchContext& context, const Layout& prefill, Ca
   const std::int64_t blocks = kv_blocks_of(context, prefill);
   auto pool = std::make_shared<Candidate>();
   pool->layout = prefill;
-  pool->kv_tokens = blocks * engine.block_size;
-  pool->startable = (blocks + engine.reserved_kv_blocks) * engine.block_size >= engine.max_model_len;
+  const KvPool kv = replica_pool(context.scenario.model, engine, prefill.tp);
+  pool->kv_tokens = cached_tokens(context, kv, blocks);
+  pool->startable = holds_longest(engine, kv, blocks);
   pool->decode_batch = candidate.decode_batch;
   pool->decode_context = candidate.decode_context;
   pool->chunk_tokens = candidate.chunk_tokens;

@@ -16,6 +16,7 @@
 namespace sextant {
 namespace {
 
+constexpr double MB = 1e6;
 constexpr double GB = 1e9;
 
 Layout make_layout(const std::vector<std::vector<GpuGroup>>& pipelines,
@@ -236,16 +237,20 @@ Rejection memory_rejection(const Layout& layout, const std::vector<StageMemory>&
   if (budget.weights > budget.device)
     rejection.reason = fmt::format("{} needs {:.1f} GB of weights, the GPU has {:.1f}", stage,
                                    budget.weights / GB, budget.device / GB);
+  else if (budget.fits())
+    rejection.reason = fmt::format(
+        "{} has room for {:.0f} KV blocks of {:.1f} MB, the state of a sequence takes one in each of {} "
+        "groups, "
+        "and vLLM wants as many blocks as engine.max_num_seqs, which is {}",
+        stage, std::floor(budget.for_kv() / budget.block_bytes), budget.block_bytes / MB,
+        budget.pool.state_groups, budget.sequences);
   else
     rejection.reason = fmt::format(
-        "{} needs {:.1f} GB of weights and {:.1f} GB beside them{}, of {:.1f} GB usable "
+        "{} needs {:.1f} GB of weights and {:.1f} GB beside them, of {:.1f} GB usable "
         "(gpu_memory_utilization); "
         "nothing is left for KV",
         stage, budget.weights / GB,
-        (budget.activations + budget.context + budget.communication + budget.engine + budget.states) / GB,
-        budget.states > 0 ? fmt::format(" ({:.1f} of them states of {} sequences: engine.max_num_seqs)",
-                                        budget.states / GB, budget.sequences)
-                          : "",
+        (budget.activations + budget.context + budget.communication + budget.engine) / GB,
         budget.usable / GB);
   return rejection;
 }

@@ -105,17 +105,19 @@ StageLoad stage_load(const SearchContext& context, const GpuGroup& group, bool f
   one[s].layers = {0, layers};
   const StageMemory full = replica_memory(scenario.model, scenario.engine, context.machine.engine(),
                                           scenario.cluster, one, cut)[s];
+  double states = 0;  // of all layers: they come out of what is for KV
   for (int i = 0; i < layers; ++i) {
     const StageShape layer{{i, i + 1}, tp, false, false, ep};
     const double state = sequence_cache(architecture, scenario.model.kv, layer).state *
                          static_cast<double>(scenario.engine.max_num_seqs);
+    states += state;
     const auto kind = static_cast<std::size_t>(architecture.layers[static_cast<std::size_t>(i)]);
     load.work.push_back(load.work.back() + seconds[kind]);
     load.bytes.push_back(load.bytes.back() + state +
                          layer_bytes(stage_weights(architecture, scenario.model.weights, layer)));
     load.kv.push_back(load.kv.back() + kv_bytes_per_token(architecture, scenario.model.kv, layer));
   }
-  load.room = full.budget.for_kv() + load.bytes.back();
+  load.room = full.budget.for_kv() + load.bytes.back() - states;
   return load;
 }
 

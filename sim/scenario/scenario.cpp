@@ -49,6 +49,11 @@ int read_expert_parallel(const JsonObject& object, const FixedDeployment& deploy
   return ep;
 }
 
+bool keeps_states(const Architecture& model) {
+  return std::any_of(model.kinds.begin(), model.kinds.end(),
+                     [](const LayerKind& kind) { return std::holds_alternative<Mamba2>(kind.mixer); });
+}
+
 std::optional<FixedDeployment> read_deployment(const JsonValue& value) {
   if (value.is_text()) {
     if (value.text() != "search")
@@ -280,6 +285,13 @@ Scenario read_scenario(const JsonValue& document) {
       scenario.engine = scenario.search.choices.front().engine;
     }
   }
+  if (scenario.engine.kv_offloading_gib > 0 && keeps_states(scenario.model.architecture))
+    object.at("engine").fail(
+        "found kv_offloading_size for a model with state-space layers, expected none: vLLM's connector takes "
+        "one "
+        "group of KV blocks, which such layers do not fit in");
+  // A KV connector takes one group of blocks: vLLM turns its hybrid KV cache manager off beside one.
+  if (scenario.prefill) scenario.engine.disable_hybrid_kv_cache_manager = true;
   if (scenario.prefill && !scenario.faults.empty())
     object.at("faults").fail("found faults where prefill and decode are apart, expected one pool");
   if ((scenario.prefill || !scenario.faults.empty()) &&

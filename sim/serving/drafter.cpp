@@ -64,6 +64,7 @@ void Drafter::take_memory(MemoryBudget& budget, std::int64_t tensor_parallel) co
   const double kv_bytes = kv_bytes_per_token(architecture, kv, stage);
   budget.kv_bytes_per_token += kv_bytes;
   budget.sequence.bytes_per_token += kv_bytes;
+  budget.block_bytes += kv_bytes * static_cast<double>(budget.pool.block_tokens);
 }
 
 std::optional<Drafter> make_drafter(const Speculation& speculation, const Architecture& model,

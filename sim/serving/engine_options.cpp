@@ -93,6 +93,12 @@ EngineOptions read_engine_options(const JsonValue* value, const Cluster& cluster
       object->boolean_or("scheduler_reserve_full_isl", options.scheduler_reserve_full_isl);
   options.async_scheduling = object->boolean_or("async_scheduling", options.async_scheduling);
   options.kv_offloading_gib = object->number_or("kv_offloading_size", 0, {0, 1e6});
+  options.disable_hybrid_kv_cache_manager =
+      object->boolean_or("disable_hybrid_kv_cache_manager", options.kv_offloading_gib > 0);
+  if (options.kv_offloading_gib > 0 && !options.disable_hybrid_kv_cache_manager)
+    object->at("disable_hybrid_kv_cache_manager")
+        .fail(
+            "found false with kv_offloading_size, expected true: vLLM's connectors take one group of blocks");
   if (options.kv_offloading_gib > 0 && !options.enable_prefix_caching)
     object->at("kv_offloading_size")
         .fail(

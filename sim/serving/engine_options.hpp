@@ -26,6 +26,9 @@ struct EngineOptions {
   bool enable_chunked_prefill = true;
   std::int64_t long_prefill_token_threshold = 0;  ///< most tokens of one prompt in a step; 0: no such limit
   bool enable_prefix_caching = true;              ///< full blocks stay known after they are freed
+  /// Layers that slide keep every token. vLLM does so unasked where KV leaves the GPU: prefill and decode
+  /// apart, or KV offloading.
+  bool disable_hybrid_kv_cache_manager = false;
   SchedulingPolicy scheduling_policy = SchedulingPolicy::fcfs;
   /// A waiting or preempted request enters only if all of its tokens fit in free KV blocks (vLLM from 0.19
   /// on); else its first chunk is enough (0.15.1).

@@ -4,11 +4,30 @@
 #include <cassert>
 
 namespace sextant {
+namespace {
 
-KvCache::KvCache(std::int64_t blocks, std::int64_t block_size, bool enable_prefix_caching)
-    : blocks_(blocks), block_size_(block_size), free_(blocks), enabled_(enable_prefix_caching) {
+KvPool plain_pool(std::int64_t block_size) {
+  KvPool pool;
+  pool.block_tokens = block_size;
+  return pool;
+}
+
+}  // namespace
+
+// vLLM leaves prefix caching off where layers keep states, unless told.
+KvCache::KvCache(std::int64_t blocks, const KvPool& pool, bool enable_prefix_caching)
+    : pool_(pool),
+      blocks_(blocks),
+      block_size_(pool.block_tokens),
+      free_(blocks),
+      at_once_(pool.blocks_at_once()),
+      enabled_(enable_prefix_caching && pool.state_groups == 0),
+      by_name_(1 + pool.windows.size()) {
   append_nameless(blocks);
 }
+
+KvCache::KvCache(std::int64_t blocks, std::int64_t block_size, bool enable_prefix_caching)
+    : KvCache(blocks, plain_pool(block_size), enable_prefix_caching) {}
 
 KvCache::Place KvCache::place(const PromptBlocks& prompt, std::int64_t block) const {
   const std::int64_t last_token = (block + 1) * block_size_ - 1;
@@ -17,10 +36,28 @@ KvCache::Place KvCache::place(const PromptBlocks& prompt, std::int64_t block) co
   return {(*prompt.names)[static_cast<std::size_t>(index)], static_cast<std::uint32_t>(block - first)};
 }
 
-std::uint32_t KvCache::find_named(Place place) const {
-  const auto found = by_name_.find(place.name);
-  if (found == by_name_.end() || place.offset >= found->second.size()) return none;
+std::uint32_t KvCache::find_named(const ByName& table, Place place) const {
+  const auto found = table.find(place.name);
+  if (found == table.end() || place.offset >= found->second.size()) return none;
   return found->second[place.offset];
+}
+
+/// Of the first `blocks` blocks of tokens those before the window of the token behind them.
+std::int64_t KvCache::blocks_before(std::size_t window, std::int64_t blocks) const {
+  return pool_.blocks_left(window, blocks * block_size_);
+}
+
+/// The most of the prompt's first `blocks` blocks that one window has what it needs of: as many one after
+/// another as it covers, or all from the first on (SlidingWindowManager.find_longest_cache_hit).
+std::int64_t KvCache::find_window(std::size_t window, const PromptBlocks& prompt, std::int64_t blocks) const {
+  std::int64_t end = blocks;
+  for (std::int64_t block = blocks; block-- > 0;) {
+    if (find_named(by_name_[window + 1], place(prompt, block)) == none)
+      end = block;
+    else if (block <= blocks_before(window, end))
+      return end;
+  }
+  return end;
 }
 
 KvCache::Hit KvCache::find(const PromptBlocks& prompt, std::int64_t tokens, const Holding& holding) const {
@@ -28,87 +65,244 @@ KvCache::Hit KvCache::find(const PromptBlocks& prompt, std::int64_t tokens, cons
   if (!enabled_) return hit;
   const std::int64_t most = (tokens - 1) / block_size_;
   const std::int64_t named = prompt.names ? std::min(most, prompt.named_tokens / block_size_) : 0;
-  for (; hit.blocks < named; ++hit.blocks) {
-    const std::uint32_t node = find_named(place(prompt, hit.blocks));
-    if (node == none) return hit;
-    if (nodes_[node].users == 0) ++hit.from_queue;
+  std::int64_t found = pool_.full_groups > 0 ? 0 : named;
+  for (; found < named; ++found) {
+    const std::uint32_t node = find_named(by_name_[0], place(prompt, found));
+    if (node == none) break;
+    if (nodes_[node].users == 0) hit.from_queue += nodes_[node].count;
   }
-  const std::int64_t parked = std::min(parked_blocks(holding), most - hit.blocks);
+  if (!pool_.windows.empty()) {
+    for (std::int64_t before = -1; before != found;) {
+      before = found;
+      for (std::size_t w = 0; w < pool_.windows.size(); ++w) found = find_window(w, prompt, found);
+    }
+    hit.from_queue = 0;
+    const auto count_free = [&](const ByName& table, std::int64_t begin) {
+      for (std::int64_t block = begin; block < found; ++block)
+        if (const Node& node = nodes_[find_named(table, place(prompt, block))]; node.users == 0)
+          hit.from_queue += node.count;
+    };
+    if (pool_.full_groups > 0) count_free(by_name_[0], 0);
+    for (std::size_t w = 0; w < pool_.windows.size(); ++w)
+      count_free(by_name_[w + 1], blocks_before(w, found));
+  }
+  hit.blocks = found;
+  if (found < named) return hit;
+  const std::int64_t parked = std::min(parked_blocks(holding), most - found);
+  if (parked == 0) return hit;
   hit.blocks += parked;
-  hit.from_queue += parked;
+  hit.from_queue += parked * pool_.full_groups;
+  for (std::size_t w = 0; w < pool_.windows.size(); ++w)
+    hit.from_queue += own_in_window(w, named, hit.blocks) * pool_.windows[w].groups;
   return hit;
 }
 
+/// Blocks without a name that a prompt's first `blocks` blocks leave in a window.
+std::int64_t KvCache::own_in_window(std::size_t window, std::int64_t named, std::int64_t blocks) const {
+  return blocks - std::max(named, blocks_before(window, blocks));
+}
+
+/// Of its own blocks those that a preempted request can go on behind. Where there are windows all must be
+/// there, as what lay before them was given back earlier.
+std::int64_t KvCache::parked_blocks(const Holding& holding) const {
+  if (holding.parked == none) return 0;
+  const std::int64_t blocks = nodes_[holding.parked].count / pool_.full_groups;
+  if (pool_.windows.empty()) return blocks;
+  if (blocks != holding.parked_blocks) return 0;
+  for (std::size_t w = 0; w < holding.windows.size(); ++w) {
+    const WindowHolding& window = holding.windows[w];
+    if (window.parked != none && nodes_[window.parked].count < window.parked_blocks * pool_.windows[w].groups)
+      return 0;
+  }
+  return blocks;
+}
+
+void KvCache::use(std::uint32_t node) {
+  if (nodes_[node].users++ > 0) return;
+  unlink(node);
+  free_ -= nodes_[node].count;
+}
+
+void KvCache::leave(std::uint32_t node) {
+  if (--nodes_[node].users > 0) return;
+  append(node);
+  free_ += nodes_[node].count;
+}
+
+void KvCache::open_windows(Holding& holding) const {
+  if (holding.windows.size() != pool_.windows.size()) holding.windows.resize(pool_.windows.size());
+}
+
+void KvCache::take_parked(std::uint32_t node, std::int64_t count) {
+  nodes_[node].count -= count;
+  free_ -= count;
+}
+
 void KvCache::take(const PromptBlocks& prompt, const Hit& hit, Holding& holding) {
+  open_windows(holding);
   const std::int64_t named = prompt.names ? std::min(hit.blocks, prompt.named_tokens / block_size_) : 0;
-  for (std::int64_t block = 0; block < named; ++block) {
-    const std::uint32_t node = find_named(place(prompt, block));
-    if (nodes_[node].users++ == 0) {
-      unlink(node);
-      --free_;
+  const std::int64_t own = hit.blocks - named;
+  std::int64_t anew = 0;
+  if (pool_.full_groups > 0)
+    for (std::int64_t block = 0; block < named; ++block) {
+      const std::uint32_t node = find_named(by_name_[0], place(prompt, block));
+      use(node);
+      holding.named.push_back(node);
     }
-    holding.named.push_back(node);
-  }
-  if (const std::int64_t own = hit.blocks - named; own > 0) {
-    Node& parked = nodes_[holding.parked];
-    parked.count -= own;
-    free_ -= own;
-  }
+  for (std::size_t w = 0; w < holding.windows.size(); ++w)
+    anew += take_window(w, prompt, named, hit.blocks, holding);
+  if (own > 0) take_parked(holding.parked, own * pool_.full_groups);
   forget_parked(holding);
+  evict(anew);
   holding.blocks = hit.blocks;
 }
 
+/// Takes a window's part of what was found; the blocks of the pool that it takes anew.
+std::int64_t KvCache::take_window(std::size_t w, const PromptBlocks& prompt, std::int64_t named,
+                                  std::int64_t blocks, Holding& holding) {
+  WindowHolding& window = holding.windows[w];
+  window.left = blocks_before(w, blocks);
+  window.first = std::min(window.left, named);
+  window.named.clear();
+  for (std::int64_t block = window.left; block < named; ++block) {
+    const std::uint32_t node = find_named(by_name_[w + 1], place(prompt, block));
+    use(node);
+    window.named.push_back(node);
+  }
+  if (blocks == named) return 0;
+  // What of it was given back before the preemption is taken to be there still.
+  std::int64_t own = own_in_window(w, named, blocks) * pool_.windows[w].groups;
+  if (window.parked != none) {
+    const std::int64_t parked = std::min(own, nodes_[window.parked].count);
+    take_parked(window.parked, parked);
+    own -= parked;
+  }
+  return own;
+}
+
 void KvCache::allocate(std::int64_t count, Holding& holding) {
-  evict(count);
+  open_windows(holding);
+  evict(count * at_once_);
+  if (!holding.state) evict(pool_.state_groups);
+  holding.state = true;
   holding.blocks += count;
+}
+
+void KvCache::slide(Holding& holding, std::int64_t computed) {
+  for (std::size_t w = 0; w < holding.windows.size(); ++w) {
+    WindowHolding& window = holding.windows[w];
+    const std::int64_t left = std::min(pool_.blocks_left(w, computed), holding.blocks);
+    if (left <= window.left) continue;
+    // The last in front: of a chain the blocks further on are forgotten first.
+    const std::int64_t named_end = std::clamp(left, window.first, window.named_end());
+    give_back((left - std::max(window.left, named_end)) * pool_.windows[w].groups);
+    const auto count = named_end - window.first;
+    for (std::int64_t i = count; i-- > 0;) leave(window.named[static_cast<std::size_t>(i)]);
+    window.named.erase(window.named.begin(), window.named.begin() + count);
+    window.first = named_end;
+    window.left = left;
+  }
+}
+
+void KvCache::give_back(std::int64_t pool_blocks) {
+  append_nameless(pool_blocks);
+  free_ += pool_blocks;
+}
+
+void KvCache::give_back_named(Holding& holding, std::size_t w) {
+  WindowHolding& window = holding.windows[w];
+  leave(window.named.front());
+  window.named.erase(window.named.begin());
+  ++window.first;
+}
+
+void KvCache::count_in(Holding& holding, std::int64_t blocks, std::int64_t computed) const {
+  holding.blocks = blocks;
+  for (std::size_t w = 0; w < holding.windows.size(); ++w)
+    holding.windows[w].left = pool_.blocks_left(w, computed);
+}
+
+std::uint32_t KvCache::new_named(std::uint8_t table, std::int64_t count, Place at) {
+  const std::uint32_t node = new_node(Node::Kind::named, count);
+  nodes_[node].users = 1;
+  nodes_[node].name = at.name;
+  nodes_[node].offset = at.offset;
+  nodes_[node].table = table;
+  std::vector<std::uint32_t>& blocks = by_name_[table][at.name];
+  if (at.offset >= blocks.size()) blocks.resize(at.offset + 1, none);
+  std::uint32_t* last = &blocks[at.offset];
+  while (*last != none) last = &nodes_[*last].twin;
+  *last = node;
+  return node;
 }
 
 void KvCache::name_full_blocks(const PromptBlocks& prompt, std::int64_t tokens, Holding& holding) {
   if (!enabled_ || !prompt.names) return;
   const std::int64_t full = std::min(tokens, prompt.named_tokens) / block_size_;
-  for (auto block = static_cast<std::int64_t>(holding.named.size()); block < full; ++block) {
-    const std::uint32_t node = new_node(Node::Kind::named, 1);
-    const Place at = place(prompt, block);
-    nodes_[node].users = 1;
-    nodes_[node].name = at.name;
-    nodes_[node].offset = at.offset;
-    holding.named.push_back(node);
-    std::vector<std::uint32_t>& blocks = by_name_[at.name];
-    if (at.offset >= blocks.size()) blocks.resize(at.offset + 1, none);
-    std::uint32_t* last = &blocks[at.offset];
-    while (*last != none) last = &nodes_[*last].twin;
-    *last = node;
+  if (pool_.full_groups > 0)
+    for (auto block = static_cast<std::int64_t>(holding.named.size()); block < full; ++block)
+      holding.named.push_back(new_named(0, pool_.full_groups, place(prompt, block)));
+  for (std::size_t w = 0; w < holding.windows.size(); ++w) {
+    WindowHolding& window = holding.windows[w];
+    if (window.named.empty()) window.first = std::max(window.first, window.left);
+    for (std::int64_t block = window.named_end(); block < full; ++block)
+      window.named.push_back(
+          new_named(static_cast<std::uint8_t>(w + 1), pool_.windows[w].groups, place(prompt, block)));
   }
 }
 
+/// Gives back blocks without a name of which `parked` can be found again; the node that holds these.
+std::uint32_t KvCache::park(std::int64_t own, std::int64_t parked, std::int64_t groups) {
+  append_nameless((own - parked) * groups);
+  free_ += own * groups;
+  if (parked == 0) return none;
+  const std::uint32_t node = new_node(Node::Kind::parked, parked * groups);
+  append(node);
+  return node;
+}
+
 void KvCache::release(Holding& holding, std::int64_t parked_tokens) {
+  // Where every layer slides, only names are found again.
+  const std::int64_t parked_end = enabled_ && pool_.full_groups > 0 ? parked_tokens / block_size_ : 0;
   const auto named = static_cast<std::int64_t>(holding.named.size());
-  std::int64_t own = holding.blocks - named;
-  const std::int64_t parked =
-      enabled_ ? std::clamp<std::int64_t>(parked_tokens / block_size_ - named, 0, own) : 0;
-  append_nameless(own - parked);
-  if (parked > 0) {
-    holding.parked = new_node(Node::Kind::parked, parked);
-    append(holding.parked);
+  if (pool_.full_groups > 0) {
+    const std::int64_t own = holding.blocks - named;
+    holding.parked_blocks = std::clamp<std::int64_t>(parked_end - named, 0, own);
+    if (const auto node = park(own, holding.parked_blocks, pool_.full_groups); node != none)
+      holding.parked = node;
+    for (std::size_t i = holding.named.size(); i-- > 0;) leave(holding.named[i]);
   }
-  free_ += own;
-  for (std::size_t i = holding.named.size(); i-- > 0;)
-    if (const std::uint32_t node = holding.named[i]; --nodes_[node].users == 0) {
-      append(node);
-      ++free_;
-    }
+  for (std::size_t w = 0; w < holding.windows.size(); ++w) {
+    WindowHolding& window = holding.windows[w];
+    const std::int64_t begin = std::max(window.left, window.named_end());
+    const std::int64_t own = holding.blocks - begin;
+    window.parked_blocks = std::clamp<std::int64_t>(parked_end - begin, 0, own);
+    if (const auto node = park(own, window.parked_blocks, pool_.windows[w].groups); node != none)
+      window.parked = node;
+    for (std::size_t i = window.named.size(); i-- > 0;) leave(window.named[i]);
+    window.named.clear();
+    window.first = window.left = 0;
+  }
+  if (holding.state) give_back(pool_.state_groups);
+  holding.state = false;
   holding.named.clear();
   holding.blocks = 0;
 }
 
-void KvCache::forget_parked(Holding& holding) {
-  if (holding.parked == none) return;
-  const std::uint32_t node = holding.parked;
-  holding.parked = none;
+void KvCache::forget_parked(std::uint32_t& parked) {
+  if (parked == none) return;
+  const std::uint32_t node = parked;
+  parked = none;
   if (nodes_[node].queued)
     nodes_[node].kind = Node::Kind::nameless;
   else
     recycle(node);
+}
+
+void KvCache::forget_parked(Holding& holding) {
+  forget_parked(holding.parked);
+  for (WindowHolding& window : holding.windows) forget_parked(window.parked);
+  holding.parked_blocks = 0;
 }
 
 std::uint32_t KvCache::new_node(Node::Kind kind, std::int64_t count) {
@@ -159,22 +353,27 @@ void KvCache::evict(std::int64_t count) {
     const std::int64_t taken = std::min(count, nodes_[front].count);
     count -= taken;
     nodes_[front].count -= taken;
-    if (nodes_[front].count > 0) return;
-    unlink(front);
     if (nodes_[front].kind == Node::Kind::named) forget_name(front);
+    if (nodes_[front].count > 0) {
+      // Of a name that stands for several groups the first block taken loses the content of all.
+      if (nodes_[front].kind == Node::Kind::named) nodes_[front].kind = Node::Kind::nameless;
+      return;
+    }
+    unlink(front);
     // Of a preempted request's blocks none are left, which it will find when it comes back.
     if (nodes_[front].kind != Node::Kind::parked) recycle(front);
   }
 }
 
 void KvCache::forget_name(std::uint32_t node) {
-  const auto found = by_name_.find(nodes_[node].name);
+  ByName& table = by_name_[nodes_[node].table];
+  const auto found = table.find(nodes_[node].name);
   std::vector<std::uint32_t>& blocks = found->second;
   std::uint32_t* link = &blocks[nodes_[node].offset];
   while (*link != node) link = &nodes_[*link].twin;
   *link = nodes_[node].twin;
   while (!blocks.empty() && blocks.back() == none) blocks.pop_back();
-  if (blocks.empty()) by_name_.erase(found);
+  if (blocks.empty()) table.erase(found);
 }
 
 }  // namespace sextant

@@ -25,12 +25,18 @@ std::uint32_t batch_of(std::uint64_t data) {
   return static_cast<std::uint32_t>(data);
 }
 
+KvPool plain_pool(std::int64_t block_size) {
+  KvPool pool;
+  pool.block_tokens = block_size;
+  return pool;
+}
+
 }  // namespace
 
 Replica::Replica(const PipelineModel& pipeline, const EngineOptions& options, std::int64_t kv_blocks,
                  bool step_by_step, std::uint32_t id, EventQueue& queue, Recorder& recorder,
                  Fingerprint& fingerprint, ReplicaListener& listener, ReplicaRole role,
-                 std::shared_ptr<const AcceptanceDraws> draws)
+                 std::shared_ptr<const AcceptanceDraws> draws, const std::optional<KvPool>& pool)
     : pipeline_(&pipeline),
       options_(options),
       id_(id),
@@ -39,10 +45,11 @@ Replica::Replica(const PipelineModel& pipeline, const EngineOptions& options, st
       recorder_(recorder),
       fingerprint_(fingerprint),
       listener_(listener),
-      cache_(kv_blocks, options.block_size, options.enable_prefix_caching),
+      cache_(kv_blocks, pool ? *pool : plain_pool(options.block_size), options.enable_prefix_caching),
       by_priority_(options.scheduling_policy == SchedulingPolicy::priority),
       step_by_step_(step_by_step),
       waiting_(by_priority_) {
+  options_.block_size = cache_.pool().block_tokens;
   const auto stages = static_cast<std::size_t>(pipeline.stages());
   if (const double block_bytes = pipeline.host_copy(options.block_size).bytes;
       options.kv_offloading_gib > 0 && block_bytes > 0)
@@ -56,8 +63,8 @@ Replica::Replica(const PipelineModel& pipeline, const EngineOptions& options, st
     batches_[b].decodes =
         options.speculation
             ? make_speculative_group({draws, options.speculation->reserved_tokens(), options.max_model_len},
-                                     options.block_size, step_by_step)
-            : make_decode_group(options.block_size, step_by_step);
+                                     cache_.pool(), step_by_step)
+            : make_decode_group(cache_.pool(), step_by_step);
     idle_.push_back(b);
   }
 }
@@ -86,14 +93,19 @@ std::string Replica::state() const {
   return text;
 }
 
-/// Blocks of a request at its last token.
+/// Blocks of the pool that a request must be able to have: while it grows to its last token, or all its
+/// tokens' at once where it enters only then. vLLM 0.19 counts those of windows whole there
+/// (vllm-project/vllm#39734), and a request that needs more than there are waits for ever.
 std::int64_t Replica::most_blocks(std::int64_t prompt, std::int64_t output) const {
   std::int64_t tokens = prompt + output - 1;
   if (options_.speculation) {
     tokens += options_.speculation->reserved_tokens() - 1;
     if (options_.max_model_len > 0) tokens = std::min(tokens, options_.max_model_len);
   }
-  return blocks_for(tokens);
+  const KvPool& pool = cache_.pool();
+  return options_.scheduler_reserve_full_isl
+             ? pool.token_blocks(tokens) * pool.blocks_at_once() + pool.state_groups
+             : pool.most_blocks(tokens, options_.max_num_batched_tokens);
 }
 
 std::uint64_t Replica::pack(int stage, std::uint32_t batch) const {
@@ -260,15 +272,20 @@ void Replica::returned(std::uint32_t b) {
   ++totals_.steps;
   recorder_.gap(now - batch.last_return, batch.decodes->count());
   batch.last_return = now;
-  batch.allocated = false;
+  batch.allocated = batch.slid = false;
   ahead_ = async_;
   finished_.clear();
   batch.decodes->advance(finished_);
   for (const std::uint32_t slot : finished_) {
     State& state = states_[slot];
     state.batch = none;
-    finish(slot, options_.speculation ? batch.decodes->blocks_held(slot)
-                                      : blocks_for(state.prompt + state.output - 1));
+    const std::int64_t cached = state.prompt + state.output - 1;  // the last token is yielded, never cached
+    const DecodeGroup& group = *batch.decodes;
+    if (options_.speculation)
+      cache_.count_in(state.held, group.blocks_held(slot), group.slid(slot));
+    else
+      cache_.count_in(state.held, blocks_for(cached), cached - 1);
+    finish(slot);
   }
   for (const Chunk& chunk : batch.chunks) {
     State& state = states_[chunk.slot];
@@ -278,11 +295,10 @@ void Replica::returned(std::uint32_t b) {
     else
       recorder_.gap(now - state.last_token, 1);
     if (state.generated == state.output) {
-      finish(chunk.slot, blocks_for(state.prompt + state.output - 1));
+      finish(chunk.slot);
       continue;
     }
-    state.batch = b;
-    batch.decodes->add(chunk.slot, state.to_prefill, state.output - state.generated, state.id);
+    join_decodes(chunk.slot, b);
   }
   batch.chunks.clear();
   idle_.push_back(b);
@@ -296,11 +312,21 @@ void Replica::see_everything() {
   held_back_.clear();
 }
 
-void Replica::finish(std::uint32_t slot, std::int64_t blocks) {
+/// Its prompt is computed: from now on its blocks follow from its cached tokens.
+void Replica::join_decodes(std::uint32_t slot, std::uint32_t b) {
+  State& state = states_[slot];
+  state.batch = b;
+  cache_.slide(state.held, state.to_prefill - 1);
+  named_ends_.clear();
+  for (const KvCache::WindowHolding& window : state.held.windows)
+    named_ends_.push_back(window.named.empty() ? 0 : window.named_end());
+  batches_[b].decodes->add(slot, state.to_prefill, state.output - state.generated, state.id, named_ends_);
+}
+
+void Replica::finish(std::uint32_t slot) {
   if (role_ == ReplicaRole::prefill) return hand_over(slot);
   State& state = states_[slot];
-  const std::int64_t cached = state.prompt + state.output - 1;  // the last token is yielded, never cached
-  state.held.blocks = blocks;
+  const std::int64_t cached = state.prompt + state.output - 1;
   name_full_blocks(state, cached);
   store_own_blocks(state, cached);
   if (ahead_)

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -88,9 +89,12 @@ struct ReplicaTotals {
 /// launched.
 class Replica {
  public:
+  /// `pool` says how its layers share the `kv_blocks`; null: every layer keeps every token, in pages of
+  /// block_size.
   Replica(const PipelineModel&, const EngineOptions&, std::int64_t kv_blocks, bool step_by_step,
           std::uint32_t id, EventQueue&, Recorder&, Fingerprint&, ReplicaListener&,
-          ReplicaRole role = ReplicaRole::whole, std::shared_ptr<const AcceptanceDraws> = nullptr);
+          ReplicaRole role = ReplicaRole::whole, std::shared_ptr<const AcceptanceDraws> = nullptr,
+          const std::optional<KvPool>& pool = {});
 
   /// A request arrives now. Rejects (and counts) what can never run: a prompt that leaves no room for a token
   /// under max_model_len, or one that all KV blocks together cannot hold. A prefill replica computes one
@@ -171,6 +175,7 @@ class Replica {
     std::int64_t tokens = 0;
     Time last_return;        // when the decodes' last tokens came back
     bool allocated = false;  // its decodes hold the block of the token in flight
+    bool slid = false;       // and have given back what that leaves behind their windows
   };
   struct Stage {
     std::deque<std::uint32_t> queue;  // batches that have arrived and wait
@@ -209,12 +214,14 @@ class Replica {
   void preempt(std::uint32_t slot);
   RequestRank rank(std::uint32_t slot) const;
   std::int64_t blocks_in_use() const { return cache_.blocks() - cache_.free(); }
-  std::int64_t blocks_held(std::uint32_t slot) const;
+  void slide_decodes(Batch&);
+  void count_in(State&, std::uint32_t slot);
+  void join_decodes(std::uint32_t slot, std::uint32_t batch);
   void launch(std::uint32_t batch);
   void start_pass(int stage);
   void pass_done(int stage, std::uint32_t batch);
   void returned(std::uint32_t batch);
-  void finish(std::uint32_t slot, std::int64_t blocks);
+  void finish(std::uint32_t slot);
   void see_everything();
   void link_running(std::uint32_t slot);
   void unlink_running(std::uint32_t slot);
@@ -262,8 +269,9 @@ class Replica {
   std::uint64_t arrived_ = 0, arrived_at_launch_ = 0;
   std::vector<KvCache::Holding> held_back_;
   bool preempted_in_fill_ = false;
-  int limit_ = -1;                       // which limit stopped the last admission; -1: nothing waited
-  std::vector<std::uint32_t> finished_;  // scratch
+  std::vector<std::int64_t> named_ends_;  // scratch
+  int limit_ = -1;                        // which limit stopped the last admission; -1: nothing waited
+  std::vector<std::uint32_t> finished_;   // scratch
 
   ReplicaTotals totals_;
   Time accounted_;

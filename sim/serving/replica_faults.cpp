@@ -47,7 +47,7 @@ void Replica::forget_everything() {
     states_[slot].epoch = epoch;
     free_slots_.push_back(slot);
   }
-  cache_ = KvCache(cache_.blocks(), options_.block_size, options_.enable_prefix_caching);
+  cache_ = KvCache(cache_.blocks(), cache_.pool(), options_.enable_prefix_caching);
   waiting_ = WaitingQueue(by_priority_);
   running_ranks_.clear();
   running_head_ = running_tail_ = none;
@@ -57,7 +57,7 @@ void Replica::forget_everything() {
   idle_.clear();
   for (std::uint32_t b = 0; b < batches_.size(); ++b) {
     batches_[b] = Batch{};
-    batches_[b].decodes = make_decode_group(options_.block_size, step_by_step_);
+    batches_[b].decodes = make_decode_group(cache_.pool(), step_by_step_);
     idle_.push_back(b);
   }
   for (std::size_t s = 0; s < stages_.size(); ++s) {

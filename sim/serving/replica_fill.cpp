@@ -53,9 +53,21 @@ bool Replica::fill(Batch& batch) {
   return batch.tokens > 0;
 }
 
+/// What the next token leaves behind its windows is free before anything is taken
+/// (KVCacheManager.allocate_slots).
+void Replica::slide_decodes(Batch& batch) {
+  if (cache_.pool().windows.empty() || batch.decodes->count() == 0) return;
+  cache_.give_back(batch.decodes->blocks_leaving());
+  for (const DecodeGroup::Leaving& leaving : batch.decodes->named_leaving())
+    cache_.give_back_named(states_[leaving.slot].held, leaving.window);
+  batch.slid = true;
+}
+
 void Replica::allocate_decodes(Batch& batch) {
+  slide_decodes(batch);
   const std::int64_t needed = batch.decodes->blocks_needed();
-  if (needed <= cache_.free()) {
+  const std::int64_t at_once = cache_.pool().blocks_at_once();
+  if (needed * at_once <= cache_.free()) {
     cache_.allocate(needed);
     batch.allocated = batch.decodes->count() > 0;
     return;
@@ -63,14 +75,14 @@ void Replica::allocate_decodes(Batch& batch) {
   // Blocks run short: go through the requests as the engine does, in order of admission.
   for (std::uint32_t slot = running_head_; slot != none;) {
     const std::int64_t blocks = batch.decodes->contains(slot) ? batch.decodes->blocks_needed(slot) : 0;
-    if (blocks > 0) {
-      while (cache_.free() < blocks && preempt_for(batch, slot)) {
-      }
-      if (!states_[slot].running) break;
+    std::uint32_t next = states_[slot].next;
+    // By priority the first to go may be this one itself, with others behind it.
+    while (cache_.free() < blocks * at_once && preempt_for(batch, slot)) next = states_[slot].next;
+    if (blocks > 0 && states_[slot].running) {
       cache_.allocate(blocks);
       states_[slot].took_block = true;
     }
-    slot = states_[slot].next;
+    slot = next;
   }
   for (std::uint32_t slot = running_head_; slot != none; slot = states_[slot].next)
     states_[slot].took_block = false;
@@ -142,7 +154,7 @@ bool Replica::admit(Batch& batch, std::uint32_t slot) {
   }
   const std::int64_t tokens = std::min(rest, budget);
   const std::int64_t must_fit = options_.scheduler_reserve_full_isl ? state.to_prefill : cached + tokens;
-  if (blocks_for(must_fit) - hit.blocks + hit.from_queue > cache_.free()) {
+  if (cache_.cost(hit, blocks_for(must_fit)) > cache_.free()) {
     if (host_ && drop_loaded(slot)) return admit(batch, slot);
     limit_ = kv_blocks_short;
     return false;
@@ -168,9 +180,10 @@ bool Replica::admit(Batch& batch, std::uint32_t slot) {
 }
 
 bool Replica::allocate_chunk(State& state, std::int64_t tokens) {
-  const std::int64_t blocks = blocks_for(state.scheduled + tokens) - state.held.blocks;
-  if (blocks > cache_.free()) return false;
-  cache_.allocate(blocks, state.held);
+  cache_.slide(state.held, state.scheduled);
+  const std::int64_t blocks = blocks_for(state.scheduled + tokens);
+  if (cache_.cost(state.held, blocks) > cache_.free()) return false;
+  cache_.allocate(blocks - state.held.blocks, state.held);
   name_full_blocks(state, state.scheduled + tokens);
   return true;
 }
@@ -201,19 +214,20 @@ bool Replica::preempt_for(Batch& batch, std::uint32_t slot) {
   return victim != slot;
 }
 
-std::int64_t Replica::blocks_held(std::uint32_t slot) const {
-  const State& state = states_[slot];
-  if (state.batch == none) return state.held.blocks;
+/// What a decoding request holds now.
+void Replica::count_in(State& state, std::uint32_t slot) {
   const Batch& batch = batches_[state.batch];
-  const std::int64_t next = batch.allocated || state.took_block ? batch.decodes->blocks_needed(slot) : 0;
-  return batch.decodes->blocks_held(slot) + next;
+  const DecodeGroup& group = *batch.decodes;
+  const std::int64_t next = batch.allocated || state.took_block ? group.blocks_needed(slot) : 0;
+  cache_.count_in(state.held, group.blocks_held(slot) + next,
+                  batch.slid ? group.cached(slot) : group.slid(slot));
 }
 
 void Replica::preempt(std::uint32_t slot) {
   State& state = states_[slot];
-  state.held.blocks = blocks_held(slot);
   std::int64_t cached = state.scheduled;
   if (state.batch != none) {
+    count_in(state, slot);
     Batch& batch = batches_[state.batch];
     cached = batch.decodes->cached(slot);
     state.generated = state.output - batch.decodes->remaining(slot);

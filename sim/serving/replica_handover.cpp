@@ -31,13 +31,13 @@ void Replica::release(std::uint32_t slot) {
 /// names only when they are filled.
 bool Replica::ask_for_kv(std::uint32_t slot, const KvCache::Hit& hit) {
   State& state = states_[slot];
-  const std::int64_t blocks = blocks_for(state.to_prefill) - hit.blocks;
-  if (blocks + hit.from_queue > cache_.free()) {
+  const std::int64_t blocks = blocks_for(state.to_prefill);
+  if (cache_.cost(hit, blocks) > cache_.free()) {
     limit_ = kv_blocks_short;
     return false;
   }
   cache_.take(state.prompt_blocks, hit, state.held);
-  cache_.allocate(blocks, state.held);
+  cache_.allocate(blocks - hit.blocks, state.held);
   state.kv_elsewhere = false;
   state.scheduled = state.to_prefill - 1;
   ++kv_under_way_;

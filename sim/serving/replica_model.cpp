@@ -113,10 +113,16 @@ const std::shared_ptr<const GpuProfile>& Machine::profile(int device) const {
   return profiles_.at(cluster().kind(device));
 }
 
+KvPool replica_pool(const ServedModel& model, const EngineOptions& options, std::int64_t tensor_parallel) {
+  return kv_pool(model.architecture, model.kv, tensor_parallel, options.block_size,
+                 !options.disable_hybrid_kv_cache_manager);
+}
+
 std::vector<StageMemory> replica_memory(const ServedModel& model, const EngineOptions& options,
                                         const EngineProfile& engine, const Cluster& cluster,
                                         const std::vector<StagePlacement>& stages, LayerCut cut) {
   const BatchLimits limits{options.max_num_batched_tokens, options.max_num_seqs};
+  const KvPool pool = replica_pool(model, options, cut.tensor_parallel);
   std::vector<StageMemory> result;
   for (std::size_t s = 0; s < stages.size(); ++s) {
     StageMemory memory;
@@ -127,7 +133,7 @@ std::vector<StageMemory> replica_memory(const ServedModel& model, const EngineOp
       MemoryBudget budget =
           memory_budget(model.architecture, model.weights, model.kv, memory.shape, limits, engine.memory,
                         cluster.gpu(device).memory_bytes.value, options.gpu_memory_utilization,
-                        neighbours + (cut.tensor_parallel > 1 ? 1 : 0));
+                        neighbours + (cut.tensor_parallel > 1 ? 1 : 0), pool);
       if (model.drafter && s + 1 == stages.size())
         model.drafter->take_memory(budget, static_cast<int>(cut.tensor_parallel));
       if (memory.device == -1 || budget.for_kv() < memory.budget.for_kv()) {
@@ -143,8 +149,7 @@ std::vector<StageMemory> replica_memory(const ServedModel& model, const EngineOp
 std::int64_t kv_blocks(const std::vector<StageMemory>& stages, const EngineOptions& options) {
   if (stages.empty()) return 0;
   std::int64_t blocks = std::numeric_limits<std::int64_t>::max();
-  for (const StageMemory& stage : stages)
-    blocks = std::min(blocks, stage.budget.kv_tokens(options.block_size) / options.block_size);
+  for (const StageMemory& stage : stages) blocks = std::min(blocks, stage.budget.kv_blocks());
   return std::max<std::int64_t>(0, blocks - options.reserved_kv_blocks);
 }
 

@@ -62,6 +62,9 @@ struct StageMemory {
 std::vector<StageMemory> replica_memory(const ServedModel&, const EngineOptions&, const EngineProfile&,
                                         const Cluster&, const std::vector<StagePlacement>&, LayerCut);
 
+/// How the replica's layers share its KV blocks.
+KvPool replica_pool(const ServedModel&, const EngineOptions&, std::int64_t tensor_parallel);
+
 /// KV blocks of the replica that requests can have: those of its tightest stage, as vLLM takes the minimum
 /// over workers, less those the engine keeps.
 std::int64_t kv_blocks(const std::vector<StageMemory>&, const EngineOptions&);

@@ -31,7 +31,9 @@ std::vector<std::int64_t> kv_tokens(const std::vector<ReplicaSetup>& setups, std
                                     bool decode) {
   std::vector<std::int64_t> tokens;
   for (const ReplicaSetup& setup : setups)
-    if ((setup.role == ReplicaRole::decode) == decode) tokens.push_back(setup.kv_blocks * block_size);
+    if ((setup.role == ReplicaRole::decode) == decode)
+      tokens.push_back(setup.kv_blocks * (setup.pool ? setup.pool->block_tokens : block_size) /
+                       (setup.pool ? std::max<std::int64_t>(1, setup.pool->blocks_at_once()) : 1));
   return tokens;
 }
 
@@ -55,7 +57,7 @@ class Run final : public ReplicaListener {
     for (std::uint32_t i = 0; i < setups.size(); ++i)
       replicas_.push_back(std::make_unique<Replica>(*setups[i].pipeline, engine, setups[i].kv_blocks,
                                                     options.step_by_step, i, queue_, recorder_, fingerprint_,
-                                                    *this, setups[i].role, draws));
+                                                    *this, setups[i].role, draws, setups[i].pool));
     connect(setups, engine);
     down_since_.resize(setups.size());
     for (std::size_t i = 0; i < options_.changes.size(); ++i)
@@ -337,6 +339,9 @@ class Run final : public ReplicaListener {
       throw std::logic_error(
           fmt::format("requests were lost: {} arrived, {} finished, {} rejected, {} in flight",
                       metrics.arrived, metrics.finished, metrics.rejected, metrics.in_flight));
+    for (const auto& replica : replicas_)
+      if (metrics.in_flight == 0 && replica->used_blocks() != 0)
+        throw std::logic_error("KV blocks were lost: " + replica->state());
     metrics.overloaded = queue_growth_.overloaded();
     if (metrics.overloaded) metrics.overload = queue_growth_.overload();
     metrics.events = queue_.popped();

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "sim/serving/engine_options.hpp"
@@ -20,6 +21,7 @@ struct ReplicaSetup {
   std::shared_ptr<const PipelineModel> pipeline;
   std::int64_t kv_blocks = 0;
   ReplicaRole role = ReplicaRole::whole;  ///< prefill replicas stand before decode ones
+  std::optional<KvPool> pool = {};        ///< how its layers share the blocks; none: each keeps every token
 };
 
 struct SimulationOptions {

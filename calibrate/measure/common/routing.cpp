@@ -56,4 +56,25 @@ Routing uniform_routing(std::int64_t tokens, int experts, int topk, std::uint64_
   return sorted(chosen, experts, topk);
 }
 
+Routing of_experts(const Routing& all, int first, int count) {
+  Routing own;
+  std::vector<std::int32_t> places(all.row_tokens.size(), -1);
+  std::size_t row = 0;
+  for (const Routing::Load& load : all.loads) {
+    const auto rows = static_cast<std::size_t>(load.rows);
+    if (load.expert >= first && load.expert < first + count) {
+      own.loads.push_back({load.expert - first, load.rows});
+      for (std::size_t i = 0; i < rows; ++i) {
+        places[row + i] = static_cast<std::int32_t>(own.row_tokens.size());
+        own.row_tokens.push_back(all.row_tokens[row + i]);
+      }
+    }
+    row += rows;
+  }
+  own.token_rows.reserve(all.token_rows.size());
+  for (const std::int32_t place : all.token_rows)
+    own.token_rows.push_back(places[static_cast<std::size_t>(place)]);
+  return own;
+}
+
 }  // namespace sextant::measure

@@ -5,7 +5,7 @@
 namespace sextant::measure {
 
 std::string StepLayout::text() const {
-  return fmt::format("{} {} tp {} pp {}", model, weights, tp, pp);
+  return fmt::format("{} {} tp {} pp {}{}", model, weights, tp, pp, ep > 1 ? fmt::format(" ep {}", ep) : "");
 }
 
 std::string StepCase::text() const {
@@ -20,6 +20,7 @@ StepRow step_row(const StepLayout& layout, const StepCase& item) {
   row.kv = layout.kv;
   row.tp = layout.tp;
   row.pp = layout.pp;
+  row.ep = layout.ep;
   row.phase = item.prefill ? "prefill" : "decode";
   row.batch = item.batch;
   row.context = item.context;

@@ -15,6 +15,7 @@ struct StepLayout {
   std::string kv = "bf16";       ///< or fp8
   int tp = 1;
   int pp = 1;
+  int ep = 1;  ///< or tp: each GPU of a group holds whole experts instead of a part of each
   int gpus() const { return tp * pp; }
   std::string text() const;  ///< "llama-3.1-8b bf16 tp 2 pp 1"
   bool operator==(const StepLayout&) const = default;

@@ -21,6 +21,25 @@ void check_words(const char* option, const std::vector<std::string>& words,
                                    did_you_mean(word, known)));
 }
 
+void check_experts(const std::string& name, const StepPlanOptions& asked) {
+  const Architecture model = find_model(name).architecture;
+  for (const std::int64_t ep : asked.ep) {
+    if (ep == 1) continue;
+    if (std::find(asked.tp.begin(), asked.tp.end(), ep) == asked.tp.end())
+      throw InputError(
+          fmt::format("--ep: found {}, expected 1 or one of --tp, {}", ep, fmt::join(asked.tp, ",")));
+    for (const LayerKind& kind : model.kinds) {
+      const auto* mixture = std::get_if<MixtureOfExperts>(&kind.feed_forward);
+      if (mixture == nullptr)
+        throw InputError(
+            fmt::format("--ep: found {} for {}, which has layers without experts, expected 1", ep, name));
+      if (mixture->experts % ep != 0)
+        throw InputError(
+            fmt::format("--ep: found {}, expected a divisor of {}'s {} experts", ep, name, mixture->experts));
+    }
+  }
+}
+
 std::vector<StepLayout> usual_layouts(int gpus) {
   struct Usual {
     const char* model;
@@ -47,8 +66,10 @@ std::vector<StepLayout> asked_layouts(const StepPlanOptions& asked, int gpus) {
       for (const std::string& kv : asked.kv)
         for (const std::int64_t tp : asked.tp)
           for (const std::int64_t pp : asked.pp)
-            if (tp * pp <= gpus)
-              layouts.push_back({model, weights, kv, static_cast<int>(tp), static_cast<int>(pp)});
+            for (const std::int64_t ep : asked.ep)
+              if (tp * pp <= gpus && (ep == 1 || ep == tp))
+                layouts.push_back(
+                    {model, weights, kv, static_cast<int>(tp), static_cast<int>(pp), static_cast<int>(ep)});
   return layouts;
 }
 
@@ -91,7 +112,7 @@ std::vector<StepPlan> step_plans(const StepPlanOptions& asked, int gpus) {
   check_words("--weights", asked.weights, {"bf16", "fp8"});
   check_words("--kv", asked.kv, {"bf16", "fp8"});
   check_words("--phase", asked.phases, {"decode", "prefill"});
-  for (const std::string& model : asked.models) find_model(model);
+  for (const std::string& model : asked.models) check_experts(model, asked);
   std::vector<StepPlan> plans;
   for (const StepLayout& layout : asked.models.empty() ? usual_layouts(gpus) : asked_layouts(asked, gpus))
     plans.push_back({layout, cases_of(asked, layout)});

@@ -16,7 +16,7 @@ constexpr std::size_t pointer_lists = 6;
 Mixture::Mixture(const MoeRow& shape, Routing routing)
     : shape_(shape),
       routing_(std::move(routing)),
-      rows_(shape.tokens * shape.topk),
+      rows_(static_cast<std::int64_t>(routing_.row_tokens.size())),
       width_(shape.intermediate / shape.tp) {
   for (const Routing::Load& load : routing_.loads) {
     if (groups_.empty() || groups_.back().rows != load.rows) groups_.push_back({load.rows, 0});
@@ -33,7 +33,7 @@ std::size_t Mixture::pointer_bytes() const {
 }
 
 std::size_t Mixture::list_bytes() const {
-  return pointer_bytes() + 2 * static_cast<std::size_t>(rows_) * sizeof(std::int32_t);
+  return pointer_bytes() + (routing_.row_tokens.size() + routing_.token_rows.size()) * sizeof(std::int32_t);
 }
 
 void Mixture::write_lists(const Buffers& buffers, void* lists, cudaStream_t stream) const {
@@ -52,18 +52,23 @@ void Mixture::write_lists(const Buffers& buffers, void* lists, cudaStream_t stre
     row += routing_.loads[i].rows;
   }
   auto* places = static_cast<std::byte*>(lists) + pointer_bytes();
-  const std::size_t place_bytes = static_cast<std::size_t>(rows_) * sizeof(std::int32_t);
+  const std::size_t row_bytes = routing_.row_tokens.size() * sizeof(std::int32_t);
   const auto copy = [&](void* to, const void* from, std::size_t bytes) {
     SEXTANT_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream));
   };
   copy(lists, all.data(), pointer_bytes());
-  copy(places, routing_.row_tokens.data(), place_bytes);
-  copy(places + place_bytes, routing_.token_rows.data(), place_bytes);
+  copy(places, routing_.row_tokens.data(), row_bytes);
+  copy(places + row_bytes, routing_.token_rows.data(), routing_.token_rows.size() * sizeof(std::int32_t));
   SEXTANT_CUDA(cudaStreamSynchronize(stream));
 }
 
 void Mixture::run(const GroupedBlas& blas, const Buffers& buffers, const void* lists,
                   cudaStream_t stream) const {
+  if (rows_ == 0) {  // no token came to this GPU's experts
+    SEXTANT_CUDA(cudaMemsetAsync(
+        buffers.output, 0, static_cast<std::size_t>(shape_.tokens * shape_.hidden * bf16_bytes), stream));
+    return;
+  }
   const auto* inputs = static_cast<const void* const*>(lists);
   auto* outputs = static_cast<void* const*>(const_cast<void*>(lists));
   const std::size_t count = routing_.loads.size();

@@ -13,7 +13,7 @@ namespace sextant::measure {
 class Mixture {
  public:
   Mixture(const MoeRow&, Routing);
-  std::int64_t rows() const { return rows_; }                             ///< tokens times topk
+  std::int64_t rows() const { return rows_; }                             ///< of this GPU's experts
   std::int64_t width() const { return width_; }                           ///< intermediate of this GPU
   int active() const { return static_cast<int>(routing_.loads.size()); }  ///< experts that get tokens
   std::size_t expert_bytes() const;                                       ///< gate, up, down, bf16
@@ -50,7 +50,7 @@ void choose_experts(const void* logits, std::int32_t* ids, float* shares, std::i
 /// output[row] = input[row_tokens[row]].
 void gather_rows(const void* input, const std::int32_t* row_tokens, void* output, std::int64_t rows,
                  std::int64_t width, cudaStream_t);
-/// output[token] = sum over i of shares[token, i] * input[token_rows[token, i]].
+/// output[token] = sum over i of shares[token, i] * input[token_rows[token, i]], without rows of -1.
 void sum_rows(const void* input, const std::int32_t* token_rows, const float* shares, void* output,
               std::int64_t tokens, int topk, std::int64_t width, cudaStream_t);
 

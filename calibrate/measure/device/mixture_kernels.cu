@@ -64,8 +64,10 @@ __global__ void sum_rows_kernel(const uint4* input, const std::int32_t* token_ro
   for (std::size_t i = threadIdx.x; i < vectors; i += blockDim.x) {
     float sum[8] = {};
     for (int pick = 0; pick < topk; ++pick) {
+      const std::int32_t row = token_rows[token * topk + pick];
+      if (row < 0) continue;  // another GPU adds it
       const float share = shares[token * topk + pick];
-      const uint4 words = input[token_rows[token * topk + pick] * vectors + i];
+      const uint4 words = input[row * vectors + i];
       const auto* pairs = reinterpret_cast<const __nv_bfloat162*>(&words);
 #pragma unroll
       for (int p = 0; p < 4; ++p) {

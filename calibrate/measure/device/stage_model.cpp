@@ -63,7 +63,8 @@ StageModel::LayerWeights StageModel::layer_weights(int layer) const {
   weights.output = weights.qkv + values(part_.qkv_width(), part_.hidden) * element;
   weights.gate_up = weights.output + values(part_.hidden, part_.heads * part_.head_dim) * element;
   weights.down = weights.gate_up + values(2 * part_.intermediate, part_.hidden) * element;
-  weights.router = weights.gate_up + values(part_.experts, 3 * part_.intermediate * part_.hidden) * element;
+  weights.router =
+      weights.gate_up + values(part_.own_experts, 3 * part_.intermediate * part_.hidden) * element;
   return weights;
 }
 
@@ -152,8 +153,7 @@ void StageModel::take_experts(Arena& arena) {
   MoeRow shape;
   shape.tokens = case_.tokens();
   shape.hidden = part_.hidden;
-  shape.intermediate = part_.intermediate * part_.tp;
-  shape.tp = part_.tp;
+  shape.intermediate = part_.intermediate;  // of this GPU
   shape.experts = part_.experts;
   shape.topk = part_.experts_per_token;
   const auto rows = static_cast<std::size_t>(shape.tokens * shape.topk);
@@ -170,8 +170,10 @@ void StageModel::take_experts(Arena& arena) {
   buffers.expert_output =
       static_cast<std::byte*>(arena.take(rows * static_cast<std::size_t>(part_.hidden) * bf16_bytes));
   for (int layer = 0; layer < part_.layers; ++layer) {
-    mixtures_.emplace_back(shape, uniform_routing(shape.tokens, part_.experts, part_.experts_per_token,
-                                                  static_cast<std::uint64_t>(layer)));
+    // All GPUs of a group draw the same and compute what goes to their experts.
+    const Routing all = uniform_routing(shape.tokens, part_.experts, part_.experts_per_token,
+                                        static_cast<std::uint64_t>(layer));
+    mixtures_.emplace_back(shape, of_experts(all, part_.first_expert, part_.own_experts));
     buffers.experts = layer_weights(layer).gate_up;
     mixture_buffers_.push_back(buffers);
     mixture_lists_.push_back(arena.take(mixtures_.back().list_bytes()));

@@ -19,14 +19,15 @@ namespace sextant::measure {
 
 /// What one GPU holds of a model and how it is cut: sizes only.
 struct StagePart {
-  StagePart(const Architecture&, const StepLayout&, int stage);
+  StagePart(const Architecture&, const StepLayout&, int stage, int rank = 0);
   std::int64_t hidden = 0, intermediate = 0, heads = 0, kv_heads = 0, head_dim = 0,
                vocabulary = 0;             ///< local
   int experts = 0, experts_per_token = 0;  ///< 0: a dense model; otherwise `intermediate` is an expert's
+  int first_expert = 0, own_experts = 0;   ///< those this GPU holds, all or some, whole or a part of each
   int layers = 0, tp = 1;
   bool first = false, last = false, qk_norm = false, fp8_weights = false, fp8_kv = false;
   std::int64_t qkv_width() const { return (heads + 2 * kv_heads) * head_dim; }
-  void take_experts(const MixtureOfExperts&, const std::string& model, const StepLayout&);
+  void take_experts(const MixtureOfExperts&, const std::string& model, const StepLayout&, int rank);
   std::size_t layer_bytes() const;                  ///< of its matrices
   std::size_t vocabulary_bytes() const;             ///< of embedding and head
   std::size_t kv_bytes(std::int64_t tokens) const;  ///< of one layer's keys and values, whole pages

@@ -5,7 +5,7 @@
 
 namespace sextant::measure {
 
-StagePart::StagePart(const Architecture& architecture, const StepLayout& layout, int stage) {
+StagePart::StagePart(const Architecture& architecture, const StepLayout& layout, int stage, int rank) {
   if (architecture.kinds.size() != 1)
     throw Error(ExitCode::failure, fmt::format("skipped: {} mixes kinds of layers", architecture.name));
   const LayerKind& kind = architecture.kinds.front();
@@ -22,7 +22,7 @@ StagePart::StagePart(const Architecture& architecture, const StepLayout& layout,
   if (mlp != nullptr) {
     intermediate = local_mlp(*mlp, layout.tp).intermediate;
   } else {
-    take_experts(*mixture, architecture.name, layout);
+    take_experts(*mixture, architecture.name, layout, rank);
   }
   heads = local.heads;
   kv_heads = local.kv_heads;
@@ -38,24 +38,30 @@ StagePart::StagePart(const Architecture& architecture, const StepLayout& layout,
 }
 
 void StagePart::take_experts(const MixtureOfExperts& mixture, const std::string& model,
-                             const StepLayout& layout) {
+                             const StepLayout& layout, int rank) {
   if (mixture.shared_intermediate > 0 || mixture.router_bias || mixture.expert_bias)
     throw Error(
         ExitCode::failure,
         fmt::format("skipped: {} has a shared expert or biases, expected routed experts alone", model));
   if (layout.weights != "bf16")
     throw Error(ExitCode::failure, fmt::format("skipped: experts in {}, expected bf16", layout.weights));
-  if (mixture.intermediate % layout.tp != 0)
+  if (mixture.experts % layout.ep != 0)
+    throw Error(ExitCode::failure,
+                fmt::format("skipped: {} experts do not divide by ep {}", mixture.experts, layout.ep));
+  const int cut = layout.ep > 1 ? 1 : layout.tp;
+  if (mixture.intermediate % cut != 0)
     throw Error(ExitCode::failure, fmt::format("skipped: an expert's width of {} does not divide by tp {}",
                                                mixture.intermediate, layout.tp));
   experts = static_cast<int>(mixture.experts);
   experts_per_token = static_cast<int>(mixture.experts_per_token);
-  intermediate = mixture.intermediate / layout.tp;
+  own_experts = experts / layout.ep;
+  first_expert = layout.ep > 1 ? rank * own_experts : 0;
+  intermediate = mixture.intermediate / cut;
 }
 
 std::size_t StagePart::layer_bytes() const {
   const std::int64_t feed_forward =
-      experts > 0 ? experts * (3 * intermediate + 1) : 3 * intermediate;  // a router's row for each expert
+      experts > 0 ? own_experts * 3 * intermediate + experts : 3 * intermediate;  // a router's row for each
   const std::int64_t values = hidden * (qkv_width() + heads * head_dim + feed_forward);
   return static_cast<std::size_t>(values) * (fp8_weights ? 1 : 2);
 }

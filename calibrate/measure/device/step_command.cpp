@@ -39,6 +39,7 @@ options::options_description known_options() {
       ("kv", options::value<std::string>()->default_value("bf16"), "bf16, fp8")                            //
       ("tp", options::value<std::string>()->default_value("1"), "tensor-parallel degrees")                 //
       ("pp", options::value<std::string>()->default_value("1"), "pipeline stages")                         //
+      ("ep", options::value<std::string>()->default_value("1"), "1, or tp: whole experts on each GPU")     //
       ("phase", options::value<std::string>()->default_value("decode,prefill"), "decode, prefill")         //
       ("batch", options::value<std::string>(), "sequences of a decode microbatch")                         //
       ("context", options::value<std::string>(), "cached tokens (decode), prompt length (prefill)")        //
@@ -61,6 +62,7 @@ StepPlanOptions plan_options(const options::variables_map& values) {
   plan.phases = parts(values["phase"].as<std::string>());
   numbers("tp", plan.tp);
   numbers("pp", plan.pp);
+  numbers("ep", plan.ep);
   numbers("batch", plan.batches);
   numbers("context", plan.contexts);
   numbers("microbatches", plan.microbatches);

@@ -127,7 +127,7 @@ void run_gpu_thread(Shared& shared, int gpu) {
   StepComms comms;
   if (shared.nccl) comms = join_groups(*shared.nccl, *shared.ids, shared.layout, stage, rank);
   {
-    StageRunner runner(StagePart(shared.architecture, shared.layout, stage), blas, cudnn.get(),
+    StageRunner runner(StagePart(shared.architecture, shared.layout, stage, rank), blas, cudnn.get(),
                        shared.nccl.get(), comms);
     for (const StepCase& item : shared.cases) {
       if (gpu == 0) {

@@ -48,5 +48,31 @@ TEST(Routing, TouchesAsManyExpertsAsChanceDoes) {
   EXPECT_NEAR(touched / draws, 128 * (1 - std::pow(15.0 / 16, 16)), 1);
 }
 
+// Four GPUs with four of 16 experts each: every pair of token and expert is computed by exactly one of them,
+// and its row there is of that token.
+TEST(Routing, IsDividedAmongGpus) {
+  const Routing all = uniform_routing(50, 16, 3, 9);
+  std::vector<int> seen(all.token_rows.size());
+  for (int first = 0; first < 16; first += 4) {
+    const Routing own = of_experts(all, first, 4);
+    std::int64_t rows = 0;
+    for (const Routing::Load& load : own.loads) {
+      EXPECT_GE(load.expert, 0);
+      EXPECT_LT(load.expert, 4);
+      rows += load.rows;
+    }
+    EXPECT_EQ(static_cast<std::size_t>(rows), own.row_tokens.size());
+    ASSERT_EQ(own.token_rows.size(), all.token_rows.size());
+    for (std::size_t i = 0; i < own.token_rows.size(); ++i) {
+      if (own.token_rows[i] < 0) continue;
+      ++seen[i];
+      EXPECT_EQ(own.row_tokens[static_cast<std::size_t>(own.token_rows[i])],
+                static_cast<std::int32_t>(i / 3));
+    }
+  }
+  EXPECT_EQ(seen, std::vector<int>(all.token_rows.size(), 1));
+  EXPECT_TRUE(of_experts(uniform_routing(1, 8, 1, 3), 0, 0).row_tokens.empty());
+}
+
 }  // namespace
 }  // namespace sextant::measure

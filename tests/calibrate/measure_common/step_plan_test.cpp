@@ -53,6 +53,40 @@ TEST(StepPlans, OnlyWhatFitsTheGpusAndIsAsked) {
   EXPECT_THROW(step_plans(asked, 2), InputError);
 }
 
+// Of tp 1, 2, 4 and ep 1, 2, 4 those are left in which ep is 1 or tp: 1/1, 2/1, 2/2, 4/1, 4/4.
+TEST(StepPlans, ExpertsWholeOnEachGpu) {
+  StepPlanOptions asked;
+  asked.models = {"qwen3-30b-a3b"};
+  asked.weights = asked.kv = {"bf16"};
+  asked.tp = asked.ep = {1, 2, 4};
+  std::vector<std::pair<int, int>> found;
+  for (const StepPlan& plan : step_plans(asked, 4)) found.emplace_back(plan.layout.tp, plan.layout.ep);
+  EXPECT_EQ(found, (std::vector<std::pair<int, int>>{{1, 1}, {2, 1}, {2, 2}, {4, 1}, {4, 4}}));
+  const StepLayout layout{"qwen3-30b-a3b", "bf16", "bf16", 4, 1, 4};
+  EXPECT_EQ(layout.text(), "qwen3-30b-a3b bf16 tp 4 pp 1 ep 4");
+  EXPECT_EQ(step_row(layout, {}).ep, 4);
+}
+
+TEST(StepPlans, RefusesExpertsThatCannotBeDivided) {
+  const auto message = [](const char* model, std::int64_t tp, std::int64_t ep) {
+    StepPlanOptions asked;
+    asked.models = {model};
+    asked.weights = asked.kv = {"bf16"};
+    asked.tp = {tp};
+    asked.ep = {ep};
+    try {
+      step_plans(asked, 8);
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(message("qwen3-30b-a3b", 4, 2), "--ep: found 2, expected 1 or one of --tp, 4");
+  EXPECT_EQ(message("llama-3.1-8b", 4, 4),
+            "--ep: found 4 for llama-3.1-8b, which has layers without experts, expected 1");
+  EXPECT_EQ(message("mixtral-8x7b", 3, 3), "--ep: found 3, expected a divisor of mixtral-8x7b's 8 experts");
+}
+
 TEST(StepRow, KeysOfACase) {
   const StepRow row = step_row({"llama-3.1-8b", "bf16", "fp8", 2, 4}, {true, 3, 512, 4});
   EXPECT_EQ(row.phase, "prefill");

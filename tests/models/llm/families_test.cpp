@@ -164,32 +164,21 @@ TEST(Cache, OfSlidingLayersIsBounded) {
   EXPECT_DOUBLE_EQ(kv_bytes_per_token(model, kv_format("bf16"), whole(model)), 62 * 8192);
 }
 
-/// A GPU with so many bytes for KV; 10 B a token in layers that keep all, 30 B in layers that keep 100.
-MemoryBudget sliding_budget(double bytes) {
-  MemoryBudget budget;
-  budget.usable = bytes;
-  budget.kv_bytes_per_token = 40;
-  budget.sequence.bytes_per_token = 10;
-  budget.sequence.windows = {{100, 30}};
-  budget.sequences = 4;
-  budget.pass_tokens = 40;
-  return budget;
-}
-
-// Four sequences hold 4 x (100 - 1 + 16) + 40 = 500 tokens in windows at most. Up to there a token takes 40 B
-// (20,000 B), beyond it 10 B: 50,000 B hold 500 + 3000 tokens, whole blocks of 16: 3488. With 8,000 B no
-// window is full: 200 tokens, 192 in whole blocks.
-TEST(Cache, HoldsMoreTokensWhereWindowsAreFull) {
-  EXPECT_EQ(sliding_budget(50'000).kv_tokens(16), 3488);
-  EXPECT_EQ(sliding_budget(8'000).kv_tokens(16), 192);
-}
-
-// States of all sequences that may run are set aside, whatever runs.
-TEST(Cache, SetsStatesOfEverySequenceAside) {
+// States come out of the pool: at 9/10 of 200e9 B less 69.5e9 of weights and 0.7e9 of activations some 3,200
+// blocks of 8 x 4160 x 1024 B fit, and of an eighth of that card none that would do for 96 sequences.
+TEST(Cache, TakesStatesFromThePool) {
   const Architecture model = catalogued("nemotron-3-super-120b-a12b");
-  const MemoryBudget budget = memory_budget(model, weight_format("nvfp4"), kv_format("fp8"), whole(model),
-                                            {2048, 96}, {}, 200e9, 0.9, 0);
-  EXPECT_DOUBLE_EQ(budget.states, 96 * 40 * (4'194'304.0 + 61'440));
+  const KvPool pool = kv_pool(model, kv_format("bf16"), 1, 16);
+  const auto budget = [&](double device_bytes) {
+    return memory_budget(model, weight_format("nvfp4"), kv_format("bf16"), whole(model), {2048, 96}, {},
+                         device_bytes, 0.9, 0, pool);
+  };
+  const MemoryBudget roomy = budget(200e9);
+  EXPECT_EQ(roomy.kv_blocks(), static_cast<std::int64_t>(roomy.for_kv() / 34'078'720));
+  EXPECT_NEAR(static_cast<double>(roomy.kv_blocks()), 3220, 60);
+  const MemoryBudget tight = budget((roomy.usable - roomy.for_kv() + 95.5 * 34'078'720) / 0.9);
+  EXPECT_TRUE(tight.fits());
+  EXPECT_EQ(tight.kv_blocks(), 0) << "95 blocks for 96 sequences";
 }
 
 // 3 stages of Super 49B in 16 bit: each layer's weights are its own. Layers 53 to 69 of 80 have no attention

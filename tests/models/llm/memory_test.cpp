@@ -250,7 +250,7 @@ TEST(MemoryBudget, AddsUp) {
   const double left = 92.34e9 - 16'060'522'496.0 - 1'035'862'016.0 - 1e9 - 1e9 - 2e9 - 33'554'432.0;
   EXPECT_DOUBLE_EQ(budget.for_kv(), left);
   EXPECT_TRUE(budget.fits());
-  EXPECT_EQ(budget.kv_tokens(16), 543'280);  // floor(71,210,061,056 / 131072) = 543,289 -> 33,955 blocks
+  EXPECT_EQ(budget.kv_blocks() * 16, 543'280);  // floor(71,210,061,056 / 131072) = 543,289 -> 33,955 blocks
 }
 
 // vLLM 0.15.1 had 30251 blocks of 16 tokens for this model on four H100 (81,559 MiB each) at a utilization of
@@ -284,7 +284,7 @@ TEST(MemoryBudget, ThatDoesNotFitHoldsNoTokens) {
   const MemoryBudget budget = memory_budget(llama, weight_format("awq-int4"), kv_format("bf16"), whole(llama),
                                             {8192, 256}, engine_memory(), 102.6e9, 0.9, 0);
   EXPECT_FALSE(budget.fits());
-  EXPECT_EQ(budget.kv_tokens(16), 0);
+  EXPECT_EQ(budget.kv_blocks(), 0);
 }
 
 // Nemotron 3 Ultra's NVFP4 checkpoint: of 549.31e9 weights the routed experts, 48 x 512 x 2 x 2048 x 5120 =

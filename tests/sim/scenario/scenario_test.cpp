@@ -100,6 +100,16 @@ TEST(Scenario, MisspeltKeysAndBadValuesNameThePath) {
   EXPECT_NE(refusal("model.weights", "awq").find("awq-int4"), std::string::npos);
 }
 
+TEST(Scenario, KvThatLeavesTheGpuTakesOneGroupOfBlocks) {
+  EXPECT_FALSE(changed("engine", "{}").engine.disable_hybrid_kv_cache_manager);
+  EXPECT_TRUE(changed("engine", R"({"disable_hybrid_kv_cache_manager": true})")
+                  .engine.disable_hybrid_kv_cache_manager);
+  EXPECT_TRUE(changed("engine", R"({"kv_offloading_size": 8})").engine.disable_hybrid_kv_cache_manager);
+  EXPECT_EQ(refusal("engine", R"({"kv_offloading_size": 8, "disable_hybrid_kv_cache_manager": false})"),
+            "minimal.json: engine.disable_hybrid_kv_cache_manager: found false with kv_offloading_size, "
+            "expected true: vLLM's connectors take one group of blocks");
+}
+
 TEST(Scenario, AQuantisedModelComesInItsOwnFormat) {
   EXPECT_EQ(changed("model.name", "gpt-oss-120b").model.weights.name, "mxfp4");
   EXPECT_EQ(changed("model", R"({"name": "gpt-oss-120b", "weights": "mxfp4"})").model.weights.name, "mxfp4");

@@ -65,10 +65,48 @@ TEST_P(DecodeGroupBothWays, ForgetsTheEndOfAMemberThatLeft) {
 INSTANTIATE_TEST_SUITE_P(Ways, DecodeGroupBothWays, testing::Bool(),
                          [](const auto& way) { return way.param ? "Visiting" : "Totals"; });
 
+KvPool windows_of_40_and_100() {
+  KvPool pool;
+  pool.windows = {{40, 2}, {100, 1}};
+  return pool;
+}
+
+// Windows of 40 and 100 tokens over blocks of 16. A request joins with 54 tokens: its first block leaves the
+// first window (2 groups) with the step that has 55 cached, 55 - 39 = 16; the next at 71.
+TEST(DecodeGroup, BlocksLeaveTheirWindows) {
+  for (const bool visiting : {false, true}) {
+    auto group = make_decode_group(windows_of_40_and_100(), visiting);
+    std::vector<std::uint32_t> finished;
+    group->add(3, 54, 100, 0, std::vector<std::int64_t>{0, 0});
+    for (std::int64_t cached = 54; cached < 140; ++cached) {
+      const std::int64_t leaving = (cached >= 55 && (cached - 55) % 16 == 0 ? 2 : 0) +
+                                   (cached >= 115 && (cached - 115) % 16 == 0 ? 1 : 0);
+      EXPECT_EQ(group->blocks_leaving(), leaving) << cached;
+      EXPECT_TRUE(group->named_leaving().empty());
+      group->advance(finished);
+    }
+  }
+}
+
+// The same, where the first two blocks have names: at 55 and 71 they leave by name, at 87 two without.
+TEST(DecodeGroup, BlocksWithNamesLeaveOneByOne) {
+  for (const bool visiting : {false, true}) {
+    auto group = make_decode_group(windows_of_40_and_100(), visiting);
+    std::vector<std::uint32_t> finished;
+    group->add(3, 54, 100, 0, std::vector<std::int64_t>{2, 0});
+    for (std::int64_t cached = 54; cached < 90; ++cached) {
+      EXPECT_EQ(group->named_leaving().size(), cached == 55 || cached == 71 ? 1U : 0U) << cached;
+      EXPECT_EQ(group->blocks_leaving(), cached == 87 ? 2 : 0) << cached;
+      group->advance(finished);
+    }
+  }
+}
+
 // Property: both implementations answer every question alike through 20,000 random operations.
 TEST(DecodeGroup, TotalsAgreeWithVisiting) {
   RandomStream random(1, "decode-group-test");
-  auto totals = make_decode_group(16, false), visiting = make_decode_group(16, true);
+  const KvPool pool = windows_of_40_and_100();
+  auto totals = make_decode_group(pool, false), visiting = make_decode_group(pool, true);
   std::vector<bool> member(64);
   for (int i = 0; i < 20000; ++i) {
     const auto slot = static_cast<std::uint32_t>(random.below(member.size()));
@@ -79,10 +117,14 @@ TEST(DecodeGroup, TotalsAgreeWithVisiting) {
     } else if (!member[slot]) {
       const auto cached = static_cast<std::int64_t>(1 + random.below(500));
       const auto remaining = static_cast<std::int64_t>(1 + random.below(40));
-      totals->add(slot, cached, remaining);
-      visiting->add(slot, cached, remaining);
+      std::vector<std::int64_t> named_ends;
+      for (int w = 0; w < 2; ++w) named_ends.push_back(static_cast<std::int64_t>(random.below(20)));
+      totals->add(slot, cached, remaining, 0, named_ends);
+      visiting->add(slot, cached, remaining, 0, named_ends);
       member[slot] = true;
     }
+    ASSERT_EQ(totals->blocks_leaving(), visiting->blocks_leaving());
+    ASSERT_EQ(totals->named_leaving(), visiting->named_leaving());
     std::vector<std::uint32_t> a, b;
     totals->advance(a);
     visiting->advance(b);

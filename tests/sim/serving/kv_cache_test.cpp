@@ -145,5 +145,107 @@ TEST(KvCache, NamedBlocksAreCutIntoKvBlocks) {
   EXPECT_EQ(odd.find(names({1, 7}, 1024, 512), 2000, other).blocks, 10);
 }
 
+/// Layers that keep everything and layers that keep 32 tokens, a group each.
+KvPool two_groups() {
+  KvPool pool;
+  pool.windows = {{32, 1}};
+  return pool;
+}
+
+// 70 tokens are 5 blocks in each of two groups. Once all are computed (70 - 31) / 16 = 2 blocks have left the
+// window; the request then holds 5 + 3.
+TEST(KvCache, BlocksThatLeftTheirWindowAreFree) {
+  KvCache cache(100, two_groups(), true);
+  KvCache::Holding held;
+  EXPECT_EQ(cache.cost(held, 5), 10);
+  cache.allocate(5, held);
+  EXPECT_EQ(cache.free(), 90);
+  cache.slide(held, 70);
+  EXPECT_EQ(cache.free(), 92);
+  EXPECT_EQ(held.windows[0].left, 2);
+  cache.slide(held, 70);
+  EXPECT_EQ(cache.free(), 92) << "once";
+  cache.release(held);
+  EXPECT_EQ(cache.free(), 100);
+}
+
+// A prompt that starts with 4 known blocks takes them in the first group and, of the window's, the last two:
+// the window of token 64 begins with token 33, so that (64 - 31) / 16 = 2 are not needed.
+TEST(KvCache, AHitTakesOfAWindowWhatItNeeds) {
+  KvCache cache(100, two_groups(), true);
+  KvCache::Holding first, second;
+  EXPECT_EQ(admit(cache, names({1, 2, 3}, 70), 70, first), 0);
+  cache.slide(first, 70);
+  EXPECT_EQ(cache.free(), 92);
+  const KvCache::Hit hit = cache.find(names({1, 2, 3}, 70), 70, second);
+  EXPECT_EQ(hit.blocks, 4);
+  EXPECT_EQ(hit.from_queue, 0) << "the first still holds all of them";
+  EXPECT_EQ(cache.cost(hit, 5), 2);
+  cache.take(names({1, 2, 3}, 70), hit, second);
+  EXPECT_EQ(second.windows[0].left, 2);
+  cache.allocate(1, second);
+  EXPECT_EQ(cache.free(), 90);
+  cache.release(first);
+  cache.release(second);
+  EXPECT_EQ(cache.free(), 100);
+}
+
+// The same start of 2 blocks: the first group has them, in use; the window's are free but known, until others
+// need the room. From then on nothing can be gone on from, though the first group has it all.
+TEST(KvCache, AHitNeedsEveryGroup) {
+  KvCache cache(20, two_groups(), true);
+  KvCache::Holding first, taker, other;
+  admit(cache, names({1, 2, 3}, 70), 70, first);
+  cache.slide(first, 70);
+  KvCache::Hit hit = cache.find(names({1, 9}, 64), 64, other);
+  EXPECT_EQ(hit.blocks, 2);
+  EXPECT_EQ(hit.from_queue, 2);
+  // 12 blocks are free, the 10 never used in front; the 12 taken are the last two as well.
+  cache.allocate(6, taker);
+  EXPECT_EQ(cache.free(), 0);
+  hit = cache.find(names({1, 9}, 64), 64, other);
+  EXPECT_EQ(hit.blocks, 0);
+  EXPECT_EQ(hit.from_queue, 0);
+}
+
+// Preempted at 70 tokens, its four full blocks without a name are found again, and of the window's the two
+// that it takes; once one of them is taken by another, nothing is.
+TEST(KvCache, APreemptedRequestNeedsItsWindowsToo) {
+  KvCache cache(100, two_groups(), true);
+  KvCache::Holding held, taker;
+  cache.allocate(5, held);
+  cache.slide(held, 70);
+  cache.release(held, 70);
+  EXPECT_EQ(cache.free(), 100);
+  KvCache::Hit hit = cache.find({}, 71, held);
+  EXPECT_EQ(hit.blocks, 4);
+  EXPECT_EQ(hit.from_queue, 4 + 2);
+  cache.take({}, hit, held);
+  EXPECT_EQ(cache.free(), 94);
+  EXPECT_EQ(held.windows[0].left, 2);
+  cache.release(held, 64);
+  // All but one block go to another: the front of the queue, and with it some of what was left behind.
+  cache.allocate(49, taker);
+  EXPECT_EQ(cache.find({}, 71, held).blocks, 0);
+}
+
+// Six of its blocks are the states of as many groups, from the first token on and whatever comes.
+TEST(KvCache, AStateTakesItsBlocksOnce) {
+  KvPool pool;
+  pool.block_tokens = 4160;
+  pool.state_groups = 5;
+  KvCache cache(20, pool, true);
+  KvCache::Holding held;
+  EXPECT_EQ(cache.cost(KvCache::Hit{}, 1), 6);
+  cache.allocate(1, held);
+  EXPECT_EQ(cache.free(), 14);
+  EXPECT_EQ(cache.cost(held, 2), 1);
+  cache.allocate(1, held);
+  EXPECT_EQ(cache.free(), 13);
+  cache.release(held, 5000);
+  EXPECT_EQ(cache.free(), 20);
+  EXPECT_EQ(cache.find({}, 5000, held).blocks, 0) << "no state of an earlier token is kept";
+}
+
 }  // namespace
 }  // namespace sextant
