@@ -280,7 +280,10 @@ Scenario read_scenario(const JsonValue& document) {
       scenario.engine = scenario.search.choices.front().engine;
     }
   }
-  if (scenario.prefill && !scenario.faults.empty())
+  const std::vector<SearchChoice>& choices = scenario.search.choices;
+  const bool apart = scenario.prefill || std::any_of(choices.begin(), choices.end(),
+                                                     [](const SearchChoice& choice) { return choice.apart; });
+  if (apart && !scenario.faults.empty())
     object.at("faults").fail("found faults where prefill and decode are apart, expected one pool");
   if ((scenario.prefill || !scenario.faults.empty()) &&
       (scenario.engine.speculation || scenario.engine.kv_offloading_gib > 0))
@@ -290,10 +293,8 @@ Scenario read_scenario(const JsonValue& document) {
   const auto router = object.find("router");
   scenario.router = read_router(router ? &*router : nullptr);
   scenario.workload = read_workload(object.at("workload"));
-  if (scenario.workload.find_highest && (scenario.prefill || !scenario.faults.empty()))
-    object.at("workload")
-        .fail(fmt::format("found a load of \"highest\" {}, expected a number",
-                          scenario.prefill ? "where prefill and decode are apart" : "with faults"));
+  if (scenario.workload.find_highest && !scenario.faults.empty())
+    object.at("workload").fail("found a load of \"highest\" with faults, expected a number");
   if (const auto slo = object.find("slo")) {
     const JsonObject bounds = slo->object();
     if (const auto goodput = bounds.find("goodput")) scenario.goodput = read_goodput(*goodput);
