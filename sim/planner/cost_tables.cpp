@@ -263,8 +263,8 @@ void CostTables::estimate_prompts(std::span<const StageChoice> stages, double de
   double slowest = 0;
   for (std::size_t s = 0; s < stages.size(); ++s) {
     const bool first = s == 0, last = s + 1 == stages.size();
-    const double chunk = prefill_seconds(stages[s].group, stages[s].layers, first, last) +
-                         (first ? step_seconds(1) : 0);
+    const double chunk =
+        prefill_seconds(stages[s].group, stages[s].layers, first, last) + (first ? step_seconds(1) : 0);
     slowest = std::max(slowest, chunk);
     result.token_seconds += chunk + (last ? 0 : hop_seconds(stages[s].hop, false, chunk_.new_tokens));
   }

@@ -131,7 +131,7 @@ class CostTables {
   double hop_bytes_ = 0;
   double chunks_per_token_ = 0;
   bool computes_prompts_alone_ = false;  // the context's role is prefill
-  double yield_ = 1;  // tokens of a request in a round
+  double yield_ = 1;                     // tokens of a request in a round
   PrefillChunk chunk_;
   std::deque<Group> groups_;
   std::deque<Hop> hops_;

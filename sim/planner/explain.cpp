@@ -37,9 +37,9 @@ std::string figures(const Candidate& c) {
 }
 
 std::string named(const Candidate& c) {
-  const std::string layout =
-      c.prefill ? fmt::format("prefill on {} with decode on {}", c.prefill->layout.describe(), c.layout.describe())
-                : c.layout.describe();
+  const std::string layout = c.prefill ? fmt::format("prefill on {} with decode on {}",
+                                                     c.prefill->layout.describe(), c.layout.describe())
+                                       : c.layout.describe();
   return layout + (c.choice_name.empty() ? "" : fmt::format(" ({})", c.choice_name));
 }
 

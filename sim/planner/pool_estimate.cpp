@@ -40,7 +40,8 @@ double network_rate(const SearchContext& context, const std::set<int>& nodes) {
   const auto node = [&](int device) { return cluster.devices[static_cast<std::size_t>(device)].node; };
   double rate = 0;
   for (const Link& link : cluster.links)
-    if (node(link.from) != node(link.to) && (nodes.contains(node(link.from)) || nodes.contains(node(link.to))))
+    if (node(link.from) != node(link.to) &&
+        (nodes.contains(node(link.from)) || nodes.contains(node(link.to))))
       rate += link.gbps * link.share;
   return rate;
 }
@@ -78,7 +79,8 @@ double transfer_rate(const SearchContext& context, const Layout& prefill, const 
           bytes[direction] += flow.bytes_per_token * context.workload.prompt / pairs;
   double requests = infinity;
   for (const auto& [direction, each] : bytes)
-    if (each > 0) requests = std::min(requests, fabric.capacities[static_cast<std::size_t>(direction)] * GB / each);
+    if (each > 0)
+      requests = std::min(requests, fabric.capacities[static_cast<std::size_t>(direction)] * GB / each);
   return requests * context.workload.output;
 }
 

@@ -31,8 +31,8 @@ class PoolContext {
 /// decode replicas alike. Throws InputError where two GPUs have no way between them.
 double transfer_rate(const SearchContext&, const Layout& prefill, const Layout& decode);
 
-/// Output tokens/s that no layouts on these GPUs exceed: all KV leaves the nodes of one pool and reaches those
-/// of the other. Infinity where a node has GPUs of both.
+/// Output tokens/s that no layouts on these GPUs exceed: all KV leaves the nodes of one pool and reaches
+/// those of the other. Infinity where a node has GPUs of both.
 double transfer_bound(const SearchContext&, const std::vector<int>& prefill, const std::vector<int>& decode);
 
 }  // namespace sextant

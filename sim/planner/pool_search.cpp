@@ -61,24 +61,35 @@ class PoolSearch {
         options_(options),
         prefill_(context, ReplicaRole::prefill, context.scenario.cluster.gpus()),
         decode_(context, ReplicaRole::decode, context.scenario.cluster.gpus()),
-        pools_(gpu_pools(context.scenario.cluster, Sites(context.machine.topology()))) {}
+        loaded_{context.scenario, context.machine, context.workload, {}, ReplicaRole::decode},
+        loaded_tables_(loaded_),
+        loaded_divided_tables_(loaded_, true),
+        pools_(gpu_pools(context.scenario.cluster, Sites(context.machine.topology()))) {
+    const WorkloadSummary& load = context.workload;
+    if (load.concurrency <= 0) demand_ = load.rate * load.output;
+  }
 
   SearchResult run() {
     std::vector<Division> divisions = bounded_divisions();
     result_.proof.complete = whole_nodes_only_ == false;
-    for (const Division& division : divisions) result_.proof.bound = std::max(result_.proof.bound, division.bound);
+    for (const Division& division : divisions)
+      result_.proof.bound = std::max(result_.proof.bound, division.bound);
     std::size_t searched = 0;
     for (const Division& division : divisions) {
       if (options_.stop != nullptr && options_.stop->load()) result_.proof.interrupted = true;
       if (result_.proof.interrupted && !result_.layouts.empty()) break;
-      const bool settled = division.bound <= best_;
+      // What carries all that arrives may still be quicker; so much of it is searched.
+      const bool settled = division.bound <= best_ && (best_ < demand_ || division.bound < demand_);
       if (division.bound <= 0 || (settled && searched >= worth_a_choice)) {
-        settle(division);
+        settle(division, division.by);
         continue;
       }
       if (searched >= most_searched()) {
-        result_.proof.complete = false;
-        break;
+        if (best_ >= demand_)
+          settle(division, "demand");
+        else
+          result_.proof.complete = false;
+        continue;
       }
       search(division);
       ++searched;
@@ -86,9 +97,10 @@ class PoolSearch {
         options_.progress(static_cast<std::int64_t>(searched), static_cast<std::int64_t>(divisions.size()),
                           nullptr);
     }
-    result_.proof.complete = result_.proof.complete && !result_.proof.interrupted;
+    // Nobody serves more than arrives, whatever was not searched.
+    result_.proof.bound = std::min(result_.proof.bound, demand_);
+    result_.proof.complete = (result_.proof.complete || best_ >= demand_) && !result_.proof.interrupted;
     std::stable_sort(result_.layouts.begin(), result_.layouts.end(), better_estimate);
-    cap_at_demand();
     return std::move(result_);
   }
 
@@ -164,13 +176,13 @@ class PoolSearch {
            room * scenario.engine.gpu_memory_utilization;
   }
 
-  void settle(const Division& division) {
-    ++result_.proof.pruned[division.by];
+  void settle(const Division& division, const char* by) {
+    ++result_.proof.pruned[by];
     const auto same = std::find_if(result_.proof.examples.begin(), result_.proof.examples.end(),
-                                   [&](const PrunedBranch& known) { return known.bound == division.by; });
+                                   [&](const PrunedBranch& known) { return known.bound == by; });
     const bool nearest = same == result_.proof.examples.end() || division.bound > same->value;
     if (!nearest && !options_.pruned) return;
-    const PrunedBranch pruned{words(division), division.by, division.bound, best_, 0};
+    const PrunedBranch pruned{words(division), by, division.bound, best_, 0};
     if (options_.pruned) options_.pruned(pruned);
     if (same == result_.proof.examples.end())
       result_.proof.examples.push_back(pruned);
@@ -197,8 +209,8 @@ class PoolSearch {
       own = {share.gpus, std::move(found.layouts), found.proof.complete};
       if (own.layouts.empty())
         for (Rejection& rejection : found.rejections) {
-          rejection.layout = fmt::format("the {} pool's {}", role == ReplicaRole::prefill ? "prefill" : "decode",
-                                         rejection.layout);
+          rejection.layout = fmt::format(
+              "the {} pool's {}", role == ReplicaRole::prefill ? "prefill" : "decode", rejection.layout);
           result_.rejections.push_back(std::move(rejection));
         }
     }
@@ -225,7 +237,8 @@ class PoolSearch {
         EstimatedLayout pair = to;
         pair.prefill = from.layout;
         pair.kv_blocks = to.kv_blocks;
-        pair.output_throughput = std::min(from.output_throughput, to.output_throughput);
+        pair.output_throughput = std::min({demand_, from.output_throughput, to.output_throughput});
+        pair.token_seconds = token_seconds(from, to, pair.output_throughput);
         pairs.push_back(std::move(pair));
       }
     std::stable_sort(pairs.begin(), pairs.end(), better_estimate);
@@ -240,20 +253,30 @@ class PoolSearch {
     }
     best_ = std::max(best_, most);
     // Where the links decide, layouts that carry less by themselves may carry more together.
-    if (!complete || (most < unlinked && division.bound > best_)) result_.proof.complete = false;
+    if (!complete || (most < unlinked && division.bound > best_ && best_ < demand_))
+      result_.proof.complete = false;
   }
 
-  /// Of an open loop nobody serves more than arrives.
-  void cap_at_demand() {
+  /// A request's seconds a token, its way through the prefill pool and the mean wait there included (of fixed
+  /// service times and Poisson arrivals, Pollaczek and Khinchine).
+  double token_seconds(const EstimatedLayout& prefill, const EstimatedLayout& decode, double throughput) {
+    constexpr double fullest = 0.95;  // a full pool's wait grows with the run
     const WorkloadSummary& load = context_.workload;
-    if (load.concurrency > 0) return;
-    for (EstimatedLayout& layout : result_.layouts)
-      layout.output_throughput = std::min(layout.output_throughput, load.rate * load.output);
+    const auto chunks =
+        std::max(1.0, load.prompt / static_cast<double>(context_.scenario.engine.max_num_batched_tokens));
+    const double service = load.output * prefill.layout.dp / prefill.output_throughput;
+    const double busy = std::min(fullest, throughput / prefill.output_throughput);
+    const double first = prefill.token_seconds + (1 - 1 / chunks) * service + busy / (1 - busy) / 2 * service;
+    CostTables& tables = decode.layout.ep > 1 ? loaded_divided_tables_ : loaded_tables_;
+    return first / load.output + estimate(tables, decode.layout).token_seconds;
   }
 
   const SearchContext& context_;
   const SearchOptions& options_;
   PoolContext prefill_, decode_;  // of the whole cluster each
+  SearchContext loaded_;          // decode at the demand that there is
+  CostTables loaded_tables_, loaded_divided_tables_;
+  double demand_ = infinity;
   std::vector<GpuPool> pools_;
   bool whole_nodes_only_ = false;
   std::map<std::pair<ReplicaRole, Key>, Searched> searched_;

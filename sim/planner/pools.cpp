@@ -191,9 +191,8 @@ double busy(const std::vector<StageShares>& stages) {
 }
 
 std::string figures(const Candidate& c) {
-  std::string text =
-      c.load ? fmt::format("{:.4g} {}", c.load->highest, c.load->unit)
-             : fmt::format("{:.1f} output tokens/s", c.metrics.output_throughput);
+  std::string text = c.load ? fmt::format("{:.4g} {}", c.load->highest, c.load->unit)
+                            : fmt::format("{:.1f} output tokens/s", c.metrics.output_throughput);
   text += fmt::format(" (p99 TTFT {:.0f} ms, p99 TPOT {:.1f}, p99 ITL {:.1f})", c.metrics.ttft.p99,
                       c.metrics.tpot.p99, c.metrics.itl.p99);
   return c.meets_slo ? text : text + ", which misses the SLO";
@@ -214,10 +213,11 @@ void explain_disaggregation(const Plan& plan, std::vector<std::string>& reasons)
   reasons.push_back(fmt::format(
       "{}: two pools (prefill on {}, decode on {}) give {}; one pool ({}) gives {}",
       &plan.candidates.front() == apart ? "prefill and decode apart win" : "prefill and decode apart lose",
-      apart->prefill->layout.describe(), apart->layout.describe(), figures(*apart), together->layout.describe(),
-      figures(*together)));
+      apart->prefill->layout.describe(), apart->layout.describe(), figures(*apart),
+      together->layout.describe(), figures(*together)));
   reasons.push_back(fmt::format(
-      "what two pools gain: no chunk of {} tokens ({:.1f} ms a pass) comes between two tokens; what they give "
+      "what two pools gain: no chunk of {} tokens ({:.1f} ms a pass) comes between two tokens; what they "
+      "give "
       "up: a pool cannot help the other (prefill {:.0f} % busy, decode {:.0f} %, one pool {:.0f} %), and a "
       "prompt's KV takes {:.1f} ms to get across",
       together->chunk_tokens, chunk, busy(pools.prefill.stages), busy(apart->metrics.stages),
@@ -241,8 +241,8 @@ void explain_pools(const SearchContext& context, const Candidate& best, std::vec
   reasons.push_back(text);
   const PoolRates rates = pool_rates(context, best.prefill->layout, best.layout);
   std::string carried = fmt::format(
-      "by the estimate the prefill pool carries {:.1f} output tokens/s and the decode pool {:.1f}", rates.prefill,
-      rates.decode);
+      "by the estimate the prefill pool carries {:.1f} output tokens/s and the decode pool {:.1f}",
+      rates.prefill, rates.decode);
   if (std::isfinite(rates.transfer)) carried += fmt::format(", the transfer of KV {:.1f}", rates.transfer);
   reasons.push_back(carried + fmt::format(": {} is full first", rates.bottleneck()));
 }

@@ -166,8 +166,8 @@ class WhatIfRun {
   void try_best(WhatIfRow& row) {
     Candidate best = make_plan(row.scenario, simulation_).candidates.front();
     const Cluster& cluster = row.scenario.cluster;
-    const bool other = !row.kept || (!same_place(cluster, *row.kept, cluster, best) &&
-                                     ranks_before(best, *row.kept));
+    const bool other =
+        !row.kept || (!same_place(cluster, *row.kept, cluster, best) && ranks_before(best, *row.kept));
     if (other) row.best = std::move(best);
   }
 

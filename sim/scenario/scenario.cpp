@@ -89,7 +89,9 @@ void read_pools(const JsonValue& value, Scenario& scenario) {
   const auto pool = [&](const char* key) {
     const JsonValue given = object.at(key);
     if (given.is_text())
-      given.fail("found a text, expected an object with tp, pp and dp: pools are not searched");
+      given.fail(
+          "found a text, expected an object with tp, pp and dp: a search for pools is \"deployment\": "
+          "\"search\" with search.disaggregation");
     return *read_deployment(given);
   };
   scenario.prefill.emplace();

@@ -82,8 +82,8 @@ void add_disaggregation(const std::vector<bool>& apart, SearchQuestion& question
       SearchChoice one = choice;
       one.apart = two;
       if (apart.size() > 1)
-        one.name += fmt::format("{}{}", one.name.empty() ? "" : ", ",
-                                two ? "prefill and decode apart" : "one pool");
+        one.name +=
+            fmt::format("{}{}", one.name.empty() ? "" : ", ", two ? "prefill and decode apart" : "one pool");
       const std::string obstacle = two ? obstacle_of_pools(one.engine) : "";
       if (obstacle.empty())
         all.push_back(std::move(one));
@@ -187,7 +187,8 @@ SearchQuestion read_search(const JsonValue& value, const Cluster& cluster) {
   refuse_unusable(dimensions, reasons, usable);
   if (!one_pool_alone) add_disaggregation(apart, options);
   if (options.choices.empty())
-    search.at("disaggregation").fail("found two pools alone, which no choice allows: " + options.refused.back().reason);
+    search.at("disaggregation")
+        .fail("found two pools alone, which no choice allows: " + options.refused.back().reason);
   return options;
 }
 
