@@ -295,6 +295,10 @@ Scenario read_scenario(const JsonValue& document) {
   const auto router = object.find("router");
   scenario.router = read_router(router ? &*router : nullptr);
   scenario.workload = read_workload(object.at("workload"));
+  scenario.model.architecture.sampling =
+      scenario.workload.sampling.over(scenario.model.architecture.sampling);
+  for (SearchChoice& choice : scenario.search.choices)
+    choice.model.architecture.sampling = scenario.workload.sampling.over(choice.model.architecture.sampling);
   if (scenario.workload.find_highest && !scenario.faults.empty())
     object.at("workload").fail("found a load of \"highest\" with faults, expected a number");
   if (const auto slo = object.find("slo")) {
