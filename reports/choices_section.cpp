@@ -156,14 +156,26 @@ std::string limits_section(const Plan& plan, TextStyle style) {
   return text + occupancy_lines(plan.candidates.front().metrics, style);
 }
 
+namespace {
+
+/// "4 x 1 x 2", of two pools "2 x 1 x 2, then 4 x 1 x 1".
+std::string pools_degrees_text(const Candidate& c) {
+  const std::string own = degrees_text(c.layout);
+  return c.prefill ? degrees_text(c.prefill->layout) + ", then " + own : own;
+}
+
+}  // namespace
+
 std::string candidates_section(const Scenario& scenario, const Plan& plan, TextStyle style) {
   if (plan.candidates.size() < 2) return "";
+  const auto& load = plan.candidates.front().load;
   const bool costs = scenario.economics.has_value();
   Table table({{"rank"},
                {"tp x pp x dp", Table::Align::left},
                {"layers", Table::Align::left, true},
                {"GPUs", Table::Align::left, true},
                {plan.choices.empty() ? "" : "choice", Table::Align::left, true},
+               {load ? "highest\n" + load->unit : ""},
                {"output\ntok/s"},
                {"mean\nTTFT ms"},
                {"mean\nTPOT ms"},
@@ -172,8 +184,11 @@ std::string candidates_section(const Scenario& scenario, const Plan& plan, TextS
   const std::size_t shown = std::min(plan.candidates.size(), most_lines + 1);
   for (std::size_t i = 1; i < shown; ++i) {
     const Candidate& c = plan.candidates[i];
-    table.add({std::to_string(i + 1), degrees_text(c.layout), split_text(c.layout),
-               layout_gpus(scenario.cluster, c.layout), c.choice_name,
+    const std::string highest = !c.load               ? ""
+                                : c.load->highest > 0 ? number_text(c.load->highest)
+                                                      : "below " + number_text(c.load->probes.back().load);
+    table.add({std::to_string(i + 1), pools_degrees_text(c), split_text(c.layout),
+               layout_gpus(scenario.cluster, c.layout), c.choice_name, highest,
                number_text(c.metrics.output_throughput), number_text(c.metrics.ttft.mean),
                number_text(c.metrics.tpot.mean),
                c.usd_per_million_output_tokens ? number_text(*c.usd_per_million_output_tokens) : "",

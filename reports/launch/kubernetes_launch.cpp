@@ -238,6 +238,8 @@ class ManifestWriter {
 
 std::string kubernetes_launch(const Scenario& scenario, const Candidate& candidate,
                               const LaunchChoices& choices) {
+  if (candidate.prefill)
+    throw InputError("export: found a prefill and a decode pool, expected --format vllm or ray for them");
   if (choices.model.empty() || choices.image.empty())
     throw InputError(
         "export --format kubernetes: expected --model NAME and --image IMAGE, which no plan has");

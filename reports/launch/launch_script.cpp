@@ -13,6 +13,14 @@ namespace {
 using Words = std::vector<std::string>;
 
 constexpr int ray_port = 6379, master_port = 29500;
+/// vLLM's own number for the handshakes of its NIXL connector; each server of a node needs one of its own.
+constexpr int nixl_port = 5600;
+
+/// What a candidate's replicas are where prefill and decode are apart, as comments name them; empty: whole.
+struct Pool {
+  std::string name;
+  int first = 0;  ///< replicas of the pool before it, which have the ports before its own
+};
 
 /// One replica's part on one node.
 struct Part {
@@ -26,40 +34,46 @@ struct Part {
 class ScriptWriter {
  public:
   ScriptWriter(const Scenario& scenario, const Candidate& candidate, ServingEngine engine,
-               LaunchBackend backend, const LaunchChoices& choices)
+               LaunchBackend backend, const LaunchChoices& choices, Pool pool = {})
       : scenario_(scenario),
+        pool_(std::move(pool)),
         layout_(candidate.layout),
         engine_(engine),
         backend_(backend),
         choices_(choices),
         replicas_(replica_shares(scenario.cluster, candidate.layout)) {}
 
-  std::string cases() const {
-    std::string text = "case $node in\n";
-    for (std::size_t node = 0; node < scenario_.cluster.nodes.size(); ++node)
-      text += node_case(static_cast<int>(node));
-    return text +
-           "*)\n  echo \"launch: unknown node $node\" >&2\n  exit 2\n  ;;\nesac\n"
-           "# the first server that ends takes the others of this node with it\n"
-           "trap 'jobs -p | xargs -r kill' EXIT\nwait -n\n";
-  }
-
- private:
-  std::string node_case(int node) const {
+  /// What the node does for these replicas.
+  std::string on_node(int node) const {
     std::string text;
     for (std::size_t r = 0; r < replicas_.size(); ++r)
       for (std::size_t rank = 0; rank < replicas_[r].nodes.size(); ++rank)
         if (replicas_[r].nodes[rank].node == node) text += part({replicas_[r], r, rank});
-    const std::string name = shell_word(scenario_.cluster.nodes[static_cast<std::size_t>(node)].name);
-    if (text.empty()) text = "  echo 'launch: nothing is planned for this node'\n  exit 0\n";
-    return name + ")\n" + text + "  ;;\n";
+    return text;
   }
 
+  /// Names of the nodes with each replica's server, and the servers' ports.
+  Words servers() const {
+    Words nodes;
+    for (const ReplicaShares& replica : replicas_)
+      nodes.push_back(
+          shell_word(scenario_.cluster.nodes[static_cast<std::size_t>(replica.nodes.front().node)].name));
+    return nodes;
+  }
+  Words ports() const {
+    Words all;
+    for (std::size_t r = 0; r < replicas_.size(); ++r)
+      all.push_back(number(choices_.port + pool_.first + static_cast<int>(r)));
+    return all;
+  }
+
+ private:
   std::string part(const Part& part) const {
     const Layout& layout = layout_;
-    std::string text = indented(shell_comment(fmt::format(
-        "replica {} of {}, {} of its {} GPUs{}", part.number, layout.dp, part.share().gpus.size(),
-        layout.tp * layout.pp, part.replica.in_order ? "" : "; its ranks alternate between nodes")));
+    std::string text = indented(
+        shell_comment(fmt::format("{}replica {} of {}, {} of its {} GPUs{}", pool_.name, part.number,
+                                  layout.dp, part.share().gpus.size(), layout.tp * layout.pp,
+                                  part.replica.in_order ? "" : "; its ranks alternate between nodes")));
     for (const std::string& nic : nics_of(scenario_.cluster, part.share()))
       text += indented(shell_comment(nic));
     text += indented("(\n");
@@ -68,8 +82,17 @@ class ScriptWriter {
       text += inner(shell_comment(variable.reason));
       text += inner(fmt::format("export {}={}\n", variable.name, shell_word(variable.value)));
     }
+    if (!pool_.name.empty()) text += nixl_environment(part);
     text += part.replica.nodes.size() == 1 ? serve(part, {}) : over_nodes(part);
     return text + indented(") &\n");
+  }
+
+  /// The decode pool's servers fetch KV from the prefill pool's, whose addresses the proxy passes on.
+  std::string nixl_environment(const Part& part) const {
+    return inner(shell_comment("NIXL moves the KV over UCX, which knows nothing of NCCL's variables: "
+                               "UCX_NET_DEVICES chooses its ports")) +
+           inner("export VLLM_NIXL_SIDE_CHANNEL_HOST=\"$own\"\n") +
+           inner(fmt::format("export VLLM_NIXL_SIDE_CHANNEL_PORT={}\n", port(nixl_port, part)));
   }
 
   std::string over_nodes(const Part& part) const {
@@ -114,6 +137,9 @@ class ScriptWriter {
                       : Words{"exec", "python3", "-m", "sglang.launch_server", "--model-path", "\"$model\""};
     for (const std::string& word : engine_words(engine_, scenario_, layout_))
       words.push_back(shell_word(word));
+    if (!pool_.name.empty())
+      words.insert(words.end(), {"--kv-transfer-config",
+                                 shell_word(R"({"kv_connector": "NixlConnector", "kv_role": "kv_both"})")});
     words.insert(words.end(), more.begin(), more.end());
     if (part.head()) words.insert(words.end(), {"--port", number(port(choices_.port, part))});
     return inner(shell_command(words) + "\n");
@@ -128,7 +154,7 @@ class ScriptWriter {
                       engine));
   }
 
-  static int port(int first, const Part& part) { return first + static_cast<int>(part.number); }
+  int port(int first, const Part& part) const { return first + pool_.first + static_cast<int>(part.number); }
   template <class Number>
   static std::string number(Number value) {
     return fmt::format("{}", value);
@@ -145,12 +171,56 @@ class ScriptWriter {
   static std::string inner(const std::string& text) { return shifted(text, "    "); }
 
   const Scenario& scenario_;
+  Pool pool_;
   const Layout& layout_;
   ServingEngine engine_;
   LaunchBackend backend_;
   const LaunchChoices& choices_;
   std::vector<ReplicaShares> replicas_;
 };
+
+/// What every node does for the replicas of one pool or of two.
+std::string cases(const Scenario& scenario, const std::vector<ScriptWriter>& pools) {
+  std::string text = "case $node in\n";
+  for (std::size_t node = 0; node < scenario.cluster.nodes.size(); ++node) {
+    std::string own;
+    for (const ScriptWriter& pool : pools) own += pool.on_node(static_cast<int>(node));
+    if (own.empty()) own = "  echo 'launch: nothing is planned for this node'\n  exit 0\n";
+    text += shell_word(scenario.cluster.nodes[node].name) + ")\n" + own + "  ;;\n";
+  }
+  return text +
+         "*)\n  echo \"launch: unknown node $node\" >&2\n  exit 2\n  ;;\nesac\n"
+         "# the first server that ends takes the others of this node with it\n"
+         "trap 'jobs -p | xargs -r kill' EXIT\nwait -n\n";
+}
+
+/// The prefill pool's servers, then the decode pool's.
+std::vector<ScriptWriter> pools_of(const Scenario& scenario, const Candidate& candidate, ServingEngine engine,
+                                   LaunchBackend backend, const LaunchChoices& choices) {
+  if (!candidate.prefill) return {ScriptWriter(scenario, candidate, engine, backend, choices)};
+  if (engine != ServingEngine::vllm)
+    throw InputError(
+        "export: found a prefill and a decode pool, expected --format vllm or ray: SGLang's own "
+        "disaggregation is not written");
+  return {ScriptWriter(scenario, *candidate.prefill, engine, backend, choices, {"prefill pool, ", 0}),
+          ScriptWriter(scenario, candidate, engine, backend, choices,
+                       {"decode pool, ", candidate.prefill->layout.dp})};
+}
+
+/// How to start what sends each request to a server of either pool.
+std::string proxy_comments(const std::vector<ScriptWriter>& pools) {
+  const std::string command =
+      shell_command({"python3", "tests/v1/kv_connector/nixl_integration/toy_proxy_server.py", "--port",
+                     "8192", "--prefiller-hosts", fmt::format("{}", fmt::join(pools[0].servers(), " ")),
+                     "--prefiller-ports", fmt::format("{}", fmt::join(pools[0].ports(), " ")),
+                     "--decoder-hosts", fmt::format("{}", fmt::join(pools[1].servers(), " ")),
+                     "--decoder-ports", fmt::format("{}", fmt::join(pools[1].ports(), " "))});
+  return shell_comment(
+             "Clients talk to a proxy, started once, which has each prompt computed in the prefill pool and "
+             "answered by the decode pool, both in turn; vLLM's own for tests, from its repository, with the "
+             "nodes' names as addresses:") +
+         shell_comment(command);
+}
 
 std::string model_line(const LaunchChoices& choices) {
   if (choices.model.empty())
@@ -188,7 +258,7 @@ std::string launch_comments(const Scenario& scenario, const Candidate& candidate
 
 std::string node_cases(const Scenario& scenario, const Candidate& candidate, ServingEngine engine,
                        LaunchBackend backend, const LaunchChoices& choices) {
-  return ScriptWriter(scenario, candidate, engine, backend, choices).cases();
+  return cases(scenario, pools_of(scenario, candidate, engine, backend, choices));
 }
 
 }  // namespace detail
@@ -205,6 +275,10 @@ std::string launch_script(const Scenario& scenario, const Candidate& candidate, 
          "node=${1:?usage: launch.sh NODE [HEAD_ADDRESS]}\n"
          "# shellcheck disable=SC2034  # used where a replica lies on several nodes\n"
          "head=${2:-127.0.0.1}\n" +
+         (candidate.prefill
+              ? "# this node's address as the others reach it\nown=${3:-$(hostname -I | cut -d ' ' -f 1)}\n" +
+                    proxy_comments(pools_of(scenario, candidate, engine, backend, choices))
+              : std::string()) +
          model_line(choices) + nccl_part(scenario, candidate) +
          detail::node_cases(scenario, candidate, engine, backend, choices);
 }
@@ -213,6 +287,8 @@ std::string slurm_launch(const Scenario& scenario, const Candidate& candidate, c
   std::string names;
   for (const Node& node : scenario.cluster.nodes)
     names += fmt::format("{}{}", names.empty() ? "" : " ", shell_word(node.name));
+  if (candidate.prefill)
+    throw InputError("export: found a prefill and a decode pool, expected --format vllm or ray for them");
   const std::vector<ReplicaShares> replicas = replica_shares(scenario.cluster, candidate.layout);
   for (const ReplicaShares& replica : replicas)
     if (replica.nodes.size() > 1 && replica.nodes.front().node != replicas.front().nodes.front().node)

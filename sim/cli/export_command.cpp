@@ -93,13 +93,8 @@ void print_help(const options::options_description& description) {
         "\nExit codes: 0 exported, 2 bad input, 3 no layout fits, 130 interrupted.\n");
 }
 
-/// The deployment of the plan's n-th candidate.
-FixedDeployment deployment_of(const JsonObject& plan, std::uint64_t number) {
-  const std::vector<JsonValue> candidates = plan.at("candidates").array();
-  if (number > candidates.size())
-    throw InputError(fmt::format("--candidate: found {}, expected at most the {} that the plan has", number,
-                                 candidates.size()));
-  const JsonObject layout = candidates[number - 1].object().at("layout").object();
+/// The deployment that a plan's layout is.
+FixedDeployment deployment_of(const JsonObject& layout) {
   constexpr Range degree{1, 1e6};
   FixedDeployment deployment;
   deployment.tp = static_cast<int>(layout.integer("tp", degree));
@@ -124,12 +119,26 @@ FixedDeployment deployment_of(const JsonObject& plan, std::uint64_t number) {
   return deployment;
 }
 
+/// The deployment of the plan's n-th candidate: one pool or two.
+void deploy(const JsonObject& plan, std::uint64_t number, Scenario& scenario) {
+  const std::vector<JsonValue> candidates = plan.at("candidates").array();
+  if (number > candidates.size())
+    throw InputError(fmt::format("--candidate: found {}, expected at most the {} that the plan has", number,
+                                 candidates.size()));
+  const JsonObject candidate = candidates[number - 1].object();
+  scenario.deployment = deployment_of(candidate.at("layout").object());
+  const auto prefill = candidate.find("prefill");
+  if (!prefill) return;
+  if (!scenario.prefill) scenario.prefill.emplace();
+  scenario.prefill->deployment = deployment_of(prefill->object().at("layout").object());
+}
+
 /// The formats, engine options and load that the n-th candidate has of those to choose from; plans without a
 /// choice say none.
 std::vector<std::pair<std::string, std::string>> changes_of(const JsonObject& plan, std::uint64_t number) {
   const std::vector<JsonValue> candidates = plan.at("candidates").array();
   std::vector<std::pair<std::string, std::string>> changes;
-  if (number > candidates.size()) return changes;  // deployment_of says so
+  if (number > candidates.size()) return changes;  // deploy says so
   const JsonObject candidate = candidates[number - 1].object();
   const auto given = candidate.find("changes");
   if (!given) return changes;
@@ -139,10 +148,6 @@ std::vector<std::pair<std::string, std::string>> changes_of(const JsonObject& pl
 }
 
 Launch planned(Scenario scenario, const PlanOptions& settings, std::uint64_t number) {
-  if (scenario.prefill)
-    throw InputError(scenario.name +
-                     ": deployment: found a prefill and a decode pool, expected one: the launch of two pools "
-                     "and their proxy is not written yet");
   Plan plan = make_plan(scenario, settings);
   if (settings.stop->load()) throw Interrupted();
   if (number > plan.candidates.size())
@@ -173,7 +178,7 @@ Launch read_launch(const ParsedWords& parsed) {
   if (!object.has("scenario_document"))
     document.fail("found a plan without its scenario_document, expected one of this version: plan it again");
   Scenario scenario = read_scenario(with_changes(object.at("scenario_document"), changes_of(object, number)));
-  scenario.deployment = deployment_of(object, number);
+  deploy(object, number, scenario);
   return planned(std::move(scenario), settings, 1);
 }
 

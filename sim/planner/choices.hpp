@@ -17,6 +17,7 @@ class PlannedChoice {
   PlannedChoice& operator=(const PlannedChoice&) = delete;
 
   const std::string& name() const { return choice_.name; }
+  bool apart() const { return choice_.apart; }  ///< prefill and decode in pools of their own
   const std::vector<std::pair<std::string, std::string>>& changes() const { return choice_.changes; }
   const Scenario& scenario() const { return scenario_; }
   const SearchContext& context() const { return context_; }

@@ -42,7 +42,10 @@ CostTables::CostTables(const SearchContext& context, bool divide_experts)
   chunk_ = {
       std::clamp<std::int64_t>(std::llround(load.prompt), 1, context.scenario.engine.max_num_batched_tokens),
       0};
-  chunks_per_token_ = load.prompt / load.output / static_cast<double>(chunk_.new_tokens);
+  computes_prompts_alone_ = context.role == ReplicaRole::prefill;
+  chunks_per_token_ = context.role == ReplicaRole::decode
+                          ? 0
+                          : load.prompt / load.output / static_cast<double>(chunk_.new_tokens);
   yield_ = context.scenario.engine.expected_tokens();
   captured_ = context.machine.engine().cudagraph_capture_sizes;
 }
@@ -141,7 +144,8 @@ PartSeconds CostTables::computed_parts(const Member& member, std::int64_t batch)
 const PartSeconds& CostTables::decode_parts(Member& member, std::int64_t batch) const {
   if (member.decode.size() <= index(batch)) member.decode.resize(index(batch) + 1);
   PartSeconds& parts = member.decode[index(batch)];
-  if (parts.empty()) parts = computed_parts(member, batch);
+  if (!parts.empty()) return parts;
+  parts = computes_prompts_alone_ ? PartSeconds(member.parts.size(), 0.0) : computed_parts(member, batch);
   return parts;
 }
 
@@ -186,6 +190,10 @@ double CostTables::hop_seconds(int hop, bool back, std::int64_t batch) {
 }
 
 double CostTables::host_seconds(std::int64_t batch) const {
+  return computes_prompts_alone_ ? 0 : step_seconds(batch);
+}
+
+double CostTables::step_seconds(std::int64_t batch) const {
   const EngineProfile& engine = context_.machine.engine();
   return 1e-6 * (engine.step_us.value + engine.step_us_per_request.value * static_cast<double>(batch));
 }
@@ -216,6 +224,7 @@ std::int64_t CostTables::stage_blocks(int group, LayerRange layers, bool first, 
 }
 
 double CostTables::running_in(int group, std::int64_t blocks) const {
+  if (computes_prompts_alone_) return infinity;
   const WorkloadSummary& load = context_.workload;
   const KvPool& pool = groups_[index(group)].pool;
   return static_cast<double>(blocks * pool.block_tokens) / pool.token_slots(load.prompt + load.output);
@@ -223,6 +232,8 @@ double CostTables::running_in(int group, std::int64_t blocks) const {
 
 double CostTables::most_running(int dp) const {
   const WorkloadSummary& load = context_.workload;
+  // As many prompts as there can be stages keep all of them busy.
+  if (computes_prompts_alone_) return layers_;
   double most = static_cast<double>(context_.scenario.engine.max_num_seqs);
   if (const std::int64_t at_once = context_.scenario.workload.max_concurrency; at_once > 0)
     most = std::min(most, static_cast<double>(at_once) / dp);
@@ -250,6 +261,19 @@ double CostTables::round_seconds(std::span<const StageChoice> stages, double run
   return std::max(slowest, around);
 }
 
+void CostTables::estimate_prompts(std::span<const StageChoice> stages, double demand,
+                                  ReplicaEstimate& result) {
+  double slowest = 0;
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    const bool first = s == 0, last = s + 1 == stages.size();
+    const double chunk =
+        prefill_seconds(stages[s].group, stages[s].layers, first, last) + (first ? step_seconds(1) : 0);
+    slowest = std::max(slowest, chunk);
+    result.token_seconds += chunk + (last ? 0 : hop_seconds(stages[s].hop, false, chunk_.new_tokens));
+  }
+  result.throughput = std::min(demand, 1 / (chunks_per_token_ * slowest));
+}
+
 ReplicaEstimate CostTables::replica(std::span<const StageChoice> stages, int dp) {
   ReplicaEstimate result;
   std::int64_t blocks = std::numeric_limits<std::int64_t>::max();
@@ -264,6 +288,10 @@ ReplicaEstimate CostTables::replica(std::span<const StageChoice> stages, int dp)
       std::max(1.0, std::min(most_running(dp), running_in(stages.front().group, result.kv_blocks)));
   // Tokens/s of one replica.
   const double demand = load.concurrency > 0 ? infinity : load.rate * load.output / dp;
+  if (computes_prompts_alone_) {
+    estimate_prompts(stages, demand, result);
+    return result;
+  }
   double running = most, seconds = round_seconds(stages, running);
   if (running * yield_ / seconds > demand) {
     // Fewer requests suffice: the number at which tokens leave as fast as they are asked for.
@@ -326,11 +354,14 @@ const std::vector<PartSeconds>& CostTables::least_seconds(int id, std::int64_t e
 const std::vector<PartSeconds>& CostTables::least_pass(int id, std::int64_t each) {
   Group& group = at(id);
   extend_least(group, each);
+  if (computes_prompts_alone_)
+    for (std::size_t m = 0; m < group.members.size(); ++m)
+      group.least_pass[index(each)][m] = group.members[m].prefill;
   return group.least_pass[index(each)];
 }
 
 double CostTables::least_hop_seconds(int id, bool back, std::int64_t each) {
-  if (id < 0) return 0;
+  if (id < 0 || computes_prompts_alone_) return 0;
   std::vector<double>& least = back ? hops_[index(id)].least_back : hops_[index(id)].least_forward;
   if (least.empty()) least.push_back(infinity);
   while (least.size() <= index(each)) {

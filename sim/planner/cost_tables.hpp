@@ -25,8 +25,8 @@ struct StageChoice {
 /// What one replica does at its share of the demand.
 struct ReplicaEstimate {
   std::int64_t kv_blocks = 0;  ///< 0: does not fit
-  double throughput = 0;       ///< output tokens/s
-  double token_seconds = 0;    ///< between two tokens of one request
+  double throughput = 0;       ///< output tokens/s; of prompts alone: of the requests that they begin
+  double token_seconds = 0;    ///< between two tokens of one request; of prompts alone: of a chunk
 };
 
 /// Seconds on one GPU of each part of a stage: every kind of layer, then the embedding, then the head.
@@ -117,6 +117,8 @@ class CostTables {
   Group make_group(const std::vector<int>& gpus, bool bare) const;
   const PartSeconds& decode_parts(Member&, std::int64_t batch) const;
   PartSeconds computed_parts(const Member&, std::int64_t batch) const;
+  double step_seconds(std::int64_t batch) const;  ///< the host's, whatever the replicas do
+  void estimate_prompts(std::span<const StageChoice>, double demand, ReplicaEstimate&);
   double round_seconds(std::span<const StageChoice>, double running);
   void extend_least(Group&, std::int64_t each);
   double sum(const PartSeconds&, LayerRange, bool first, bool last) const;
@@ -130,7 +132,8 @@ class CostTables {
   std::vector<int> before_;  // layers of each kind before a layer
   double hop_bytes_ = 0;
   double chunks_per_token_ = 0;
-  double yield_ = 1;  // tokens of a request in a round
+  bool computes_prompts_alone_ = false;  // the context's role is prefill
+  double yield_ = 1;                     // tokens of a request in a round
   PrefillChunk chunk_;
   std::deque<Group> groups_;
   std::deque<Hop> hops_;

@@ -70,6 +70,7 @@ EstimatedLayout estimate(CostTables& tables, const Layout& layout) {
   EstimatedLayout result{layout, std::numeric_limits<std::int64_t>::max(), 0, 0};
   // Equal replicas are worked out once.
   std::map<std::vector<std::array<int, 4>>, ReplicaEstimate> known;
+  double slowest = std::numeric_limits<double>::infinity();
   for (const auto& replica : layout.replicas) {
     const std::vector<StageChoice> stages = stage_choices(tables, replica);
     std::vector<std::array<int, 4>> key;
@@ -79,8 +80,12 @@ EstimatedLayout estimate(CostTables& tables, const Layout& layout) {
     if (is_new) place->second = tables.replica(stages, layout.dp);
     result.kv_blocks = std::min(result.kv_blocks, place->second.kv_blocks);
     result.output_throughput += place->second.throughput;
+    slowest = std::min(slowest, place->second.throughput);
     result.token_seconds = std::max(result.token_seconds, place->second.token_seconds);
   }
+  // Turns give every replica as many requests: the slowest one's rate is everybody's.
+  if (tables.context().scenario.router.policy == RouterOptions::Policy::round_robin)
+    result.output_throughput = std::min(result.output_throughput, slowest * layout.dp);
   // Every replica must fit.
   if (result.kv_blocks <= 0) result.output_throughput = result.token_seconds = 0;
   return result;

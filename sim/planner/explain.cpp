@@ -23,6 +23,11 @@ bool same_degrees(const Layout& a, const Layout& b) {
   return a.tp == b.tp && a.pp == b.pp && a.dp == b.dp && a.ep == b.ep;
 }
 
+bool same_degrees(const Candidate& a, const Candidate& b) {
+  if ((a.prefill == nullptr) != (b.prefill == nullptr) || !same_degrees(a.layout, b.layout)) return false;
+  return !a.prefill || same_degrees(a.prefill->layout, b.prefill->layout);
+}
+
 std::string figures(const Candidate& c) {
   const auto latency = [](double ms, int digits) {
     return std::isnan(ms) ? "-" : fmt::format("{:.{}f} ms", ms, digits);
@@ -32,7 +37,10 @@ std::string figures(const Candidate& c) {
 }
 
 std::string named(const Candidate& c) {
-  return c.layout.describe() + (c.choice_name.empty() ? "" : fmt::format(" ({})", c.choice_name));
+  const std::string layout = c.prefill ? fmt::format("prefill on {} with decode on {}",
+                                                     c.prefill->layout.describe(), c.layout.describe())
+                                       : c.layout.describe();
+  return layout + (c.choice_name.empty() ? "" : fmt::format(" ({})", c.choice_name));
 }
 
 /// What was left after one probe is proven not to be better, at the load of that probe.
@@ -59,7 +67,7 @@ void explain_loads(const Plan& plan, std::vector<std::string>& reasons) {
 void explain_degrees(const Plan& plan, std::vector<std::string>& reasons) {
   const Candidate& best = plan.candidates.front();
   const auto other = std::find_if(plan.candidates.begin(), plan.candidates.end(),
-                                  [&](const Candidate& c) { return !same_degrees(c.layout, best.layout); });
+                                  [&](const Candidate& c) { return !same_degrees(c, best); });
   if (other == plan.candidates.end()) {
     if (!plan.rejections.empty())
       reasons.push_back(fmt::format(
@@ -89,7 +97,7 @@ void explain_split(const Plan& plan, std::vector<std::string>& reasons) {
   for (auto& replica : even.replicas)
     for (std::size_t s = 0; s < replica.size(); ++s) replica[s].layers = even_ranges[s];
   for (const Candidate& c : plan.candidates) {
-    if (!same_degrees(c.layout, best.layout) || c.layout.split() == own) continue;
+    if (!same_degrees(c, best) || c.layout.split() == own) continue;
     // Against the even split where the best is another one; else against the best of the others.
     if (rival == nullptr || c.layout.split() == even.split()) rival = &c;
     if (c.layout.split() == even.split()) break;
@@ -177,6 +185,7 @@ std::vector<std::string> explain(const SearchContext& context, const Plan& plan)
   const Candidate& best = plan.candidates.front();
   explain_loads(plan, reasons);
   explain_degrees(plan, reasons);
+  explain_disaggregation(plan, reasons);
   explain_split(plan, reasons);
   explain_bottleneck(best, reasons);
   explain_hops(best, reasons);

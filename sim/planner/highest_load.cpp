@@ -6,6 +6,7 @@
 #include "models/base/error.hpp"
 #include "sim/planner/candidate.hpp"
 #include "sim/planner/choices.hpp"
+#include "sim/planner/pools.hpp"
 
 namespace sextant {
 namespace {
@@ -32,13 +33,13 @@ double highest_load_once(const SearchContext& context, const Candidate& candidat
                          const PlanOptions& options) {
   constexpr double within = 1.01;
   const Scenario& scenario = context.scenario;
-  const std::vector<ReplicaSetup> setups = replica_setups(context, candidate.layout, level);
+  const PreparedRun prepared = prepare_run(context, candidate.layout, prefill_layout(candidate), level);
   double low = candidate.simulated_load / 2, high = candidate.simulated_load * 2;
   while (high > low * within) {
     const double middle = std::sqrt(low * high);
     const ServingMetrics run =
-        simulate(setups, scenario.engine, at_load(scenario.workload, middle),
-                 {false, options.replication, scenario.goodput, options.stop, scenario.router});
+        prepared.simulate(context, at_load(scenario.workload, middle),
+                          {false, options.replication, scenario.goodput, options.stop, scenario.router});
     (meets(scenario.slo, run) ? low : high) = middle;
   }
   return low;
@@ -71,12 +72,12 @@ Candidate candidate_at_highest_load(const SearchContext& context, const Estimate
   search.whole_numbers = scenario.workload.arrival == Workload::Arrival::concurrency;
   if (search.whole_numbers) search.most = static_cast<double>(scenario.workload.num_prompts);
   // A replica's models keep what they have worked out for the next load, but threads must not share them.
-  std::vector<std::vector<ReplicaSetup>> setups(static_cast<std::size_t>(search.most_replications));
+  std::vector<PreparedRun> prepared(static_cast<std::size_t>(search.most_replications));
   const RunAtLoad run = [&](double load, std::uint64_t replication) {
-    std::vector<ReplicaSetup>& own = setups[replication];
-    if (own.empty()) own = replica_setups(context, layout.layout);
-    return simulate(own, scenario.engine, at_load(scenario.workload, load),
-                    {options.step_by_step, replication, scenario.goodput, options.stop, scenario.router});
+    PreparedRun& own = prepared[replication];
+    if (own.setups.empty()) own = prepare_run(context, layout.layout, layout.prefill);
+    return own.simulate(context, at_load(scenario.workload, load),
+                        {options.step_by_step, replication, scenario.goodput, options.stop, scenario.router});
   };
   LoadSearch found = find_highest_load(scenario.slo, run, first_guess(context, layout, search.whole_numbers),
                                        to_beat, search);

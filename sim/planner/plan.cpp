@@ -15,6 +15,7 @@
 #include "sim/planner/choices.hpp"
 #include "sim/planner/comparison.hpp"
 #include "sim/planner/objective.hpp"
+#include "sim/planner/pool_search.hpp"
 #include "sim/planner/pools.hpp"
 #include "sim/planner/search.hpp"
 #include "sim/planner/slo_floor.hpp"
@@ -98,6 +99,17 @@ std::string why_nothing_fits(const std::vector<Rejection>& rejections) {
   return nearest == nullptr ? "no layout is possible" : nearest->layout + ": " + nearest->reason;
 }
 
+/// Where the KV cannot go from one pool to another there are no pools.
+SearchResult found_pools(const SearchContext& context, const SearchOptions& options) {
+  try {
+    return search_pools(context, options);
+  } catch (const InputError& error) {
+    SearchResult none;
+    none.rejections.push_back({"prefill and decode apart", error.what(), 0});
+    return none;
+  }
+}
+
 /// The layouts to simulate: of a fixed deployment the one given, of a search the best of each choice by
 /// estimate.
 Proposals proposals(const Scenario& scenario, const Choices& choices, const PlanOptions& options,
@@ -129,7 +141,8 @@ Proposals proposals(const Scenario& scenario, const Choices& choices, const Plan
   Proposals proposed;
   std::vector<Proposal>& all = proposed.all;
   for (std::size_t c = 0; c < choices.size(); ++c) {
-    SearchResult found = search_layouts(choices[c]->context(), search);
+    SearchResult found = choices[c]->apart() ? found_pools(choices[c]->context(), search)
+                                             : search_layouts(choices[c]->context(), search);
     proposed.proofs.push_back(std::move(found.proof));
     plan.considered += static_cast<int>(found.layouts.size());
     if (!choices[c]->name().empty())
@@ -143,6 +156,9 @@ Proposals proposals(const Scenario& scenario, const Choices& choices, const Plan
     for (const EstimatedLayout& e : found.layouts)
       if (divisions.insert({e.layout.tp, e.layout.pp}).second)
         proposed.divisions.push_back({choices[c].get(), e.layout});
+    for (const EstimatedLayout& e : found.layouts)
+      if (e.prefill && divisions.insert({e.prefill->tp, e.prefill->pp}).second)
+        proposed.divisions.push_back({choices[c].get(), *e.prefill});
     for (EstimatedLayout& layout :
          most_promising(std::move(found.layouts), most, scenario.workload.find_highest))
       all.push_back({c, std::move(layout)});

@@ -3,9 +3,12 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <set>
 
 #include "models/base/error.hpp"
+#include "sim/planner/pool_search.hpp"
 
 namespace sextant {
 namespace {
@@ -94,9 +97,14 @@ std::int64_t kv_blocks_of(const SearchContext& context, const Layout& layout) {
 }  // namespace
 
 ServingMetrics PreparedRun::simulate(const SearchContext& context, SimulationOptions options) const {
+  return simulate(context, context.scenario.workload, std::move(options));
+}
+
+ServingMetrics PreparedRun::simulate(const SearchContext& context, const Workload& workload,
+                                     SimulationOptions options) const {
   options.fabric = fabric;
   if (context.scenario.prefill) options.first_token = context.scenario.prefill->first_token;
-  return sextant::simulate(setups, context.scenario.engine, context.scenario.workload, options);
+  return sextant::simulate(setups, context.scenario.engine, workload, options);
 }
 
 PreparedRun prepare_run(const SearchContext& context, const Layout& main,
@@ -120,8 +128,16 @@ EstimatedLayout pools_layout(const SearchContext& context, std::vector<Rejection
   reject_without_room(context, pools.prefill, "prefill", rejections);
   reject_without_room(context, pools.decode, "decode", rejections);
   if (!rejections.empty()) return {};
-  EstimatedLayout estimated = estimate(context, pools.decode);
-  estimated.prefill = pools.prefill;
+  return pools_estimate(context, pools.prefill, pools.decode);
+}
+
+EstimatedLayout pools_estimate(const SearchContext& context, const Layout& prefill, const Layout& decode) {
+  const WorkloadSummary& load = context.workload;
+  const double demand =
+      load.concurrency > 0 ? std::numeric_limits<double>::infinity() : load.rate * load.output;
+  EstimatedLayout estimated = estimate(context, decode);
+  estimated.prefill = prefill;
+  estimated.output_throughput = std::min(demand, pool_rates(context, prefill, decode).lowest());
   return estimated;
 }
 
@@ -166,14 +182,52 @@ std::optional<Energy> energy_of_pools(const SearchContext& context, const Candid
   return both;
 }
 
+namespace {
+
+/// Share of the time that the busiest stage works, in percent.
+double busy(const std::vector<StageShares>& stages) {
+  double most = 0;
+  for (const StageShares& stage : stages) most = std::max(most, stage.compute + stage.communication);
+  return 100 * most;
+}
+
+std::string figures(const Candidate& c) {
+  std::string text = c.load ? fmt::format("{:.4g} {}", c.load->highest, c.load->unit)
+                            : fmt::format("{:.1f} output tokens/s", c.metrics.output_throughput);
+  text += fmt::format(" (p99 TTFT {:.0f} ms, p99 TPOT {:.1f}, p99 ITL {:.1f})", c.metrics.ttft.p99,
+                      c.metrics.tpot.p99, c.metrics.itl.p99);
+  return c.meets_slo ? text : text + ", which misses the SLO";
+}
+
+}  // namespace
+
+void explain_disaggregation(const Plan& plan, std::vector<std::string>& reasons) {
+  const Candidate *apart = nullptr, *together = nullptr;
+  for (const Candidate& c : plan.candidates) {
+    const Candidate*& first = c.prefill ? apart : together;
+    if (first == nullptr) first = &c;
+  }
+  if (apart == nullptr || together == nullptr || !apart->metrics.disaggregation) return;
+  const DisaggregationMetrics& pools = *apart->metrics.disaggregation;
+  double chunk = 0;
+  for (const StageReport& stage : together->stages) chunk = std::max(chunk, stage.chunk_pass_ms);
+  reasons.push_back(fmt::format(
+      "{}: two pools (prefill on {}, decode on {}) give {}; one pool ({}) gives {}",
+      &plan.candidates.front() == apart ? "prefill and decode apart win" : "prefill and decode apart lose",
+      apart->prefill->layout.describe(), apart->layout.describe(), figures(*apart),
+      together->layout.describe(), figures(*together)));
+  reasons.push_back(fmt::format(
+      "what two pools gain: no chunk of {} tokens ({:.1f} ms a pass) comes between two tokens; what they "
+      "give "
+      "up: a pool cannot help the other (prefill {:.0f} % busy, decode {:.0f} %, one pool {:.0f} %), and a "
+      "prompt's KV takes {:.1f} ms to get across",
+      together->chunk_tokens, chunk, busy(pools.prefill.stages), busy(apart->metrics.stages),
+      busy(together->metrics.stages), pools.kv.handover.mean));
+}
+
 void explain_pools(const SearchContext& context, const Candidate& best, std::vector<std::string>& reasons) {
   const ServingMetrics& m = best.metrics;
   if (!m.disaggregation || m.disaggregation->kv.transfers == 0) return;
-  const auto busy = [](const std::vector<StageShares>& stages) {
-    double most = 0;
-    for (const StageShares& stage : stages) most = std::max(most, stage.compute + stage.communication);
-    return 100 * most;
-  };
   const KvTransferMetrics& kv = m.disaggregation->kv;
   reasons.push_back(
       fmt::format("the prefill pool is {:.0f} % busy, the decode pool {:.0f} % with {:.1f} requests a step",
@@ -183,8 +237,15 @@ void explain_pools(const SearchContext& context, const Candidate& best, std::vec
       "after the end of its prefill with the wait for room there; the client's first token comes from the {} "
       "pool",
       kv.bytes / static_cast<double>(kv.transfers) / 1e6, kv.transfer.mean, kv.transfer.p99, kv.handover.mean,
-      context.scenario.prefill->first_token == FirstToken::prefill ? "prefill" : "decode");
+      context.scenario.prefill && context.scenario.prefill->first_token == FirstToken::prefill ? "prefill"
+                                                                                               : "decode");
   reasons.push_back(text);
+  const PoolRates rates = pool_rates(context, best.prefill->layout, best.layout);
+  std::string carried = fmt::format(
+      "by the estimate the prefill pool carries {:.1f} output tokens/s and the decode pool {:.1f}",
+      rates.prefill, rates.decode);
+  if (std::isfinite(rates.transfer)) carried += fmt::format(", the transfer of KV {:.1f}", rates.transfer);
+  reasons.push_back(carried + fmt::format(": {} is full first", rates.bottleneck()));
 }
 
 }  // namespace sextant

@@ -37,6 +37,8 @@ struct SearchContext {
   const Machine& machine;
   WorkloadSummary workload;
   std::vector<FaultEpoch> epochs = {};  ///< of the scenario's faults
+  /// What the layouts looked for do: prefill ones compute prompts alone, whatever their requests then ask for.
+  ReplicaRole role = ReplicaRole::whole;
 };
 
 /// A layout that fits in memory, with what the estimate says of it at the workload's demand.

@@ -49,8 +49,10 @@ double request_work(const SearchContext& context, const StageShape& shape, int d
   decode.decodes = decode.samples = batch;
   decode.decode_context_sum = std::llround(static_cast<double>(batch) * context.workload.context());
   const double chunks = static_cast<double>(prompt) / static_cast<double>(chunk.new_tokens);
-  return chunks * cost.cost(prefill).total() +
-         context.workload.output * cost.cost(decode).total() / static_cast<double>(batch);
+  const double prompts = chunks * cost.cost(prefill).total();
+  const double tokens = context.workload.output * cost.cost(decode).total() / static_cast<double>(batch);
+  return (context.role == ReplicaRole::decode ? 0 : prompts) +
+         (context.role == ReplicaRole::prefill ? 0 : tokens);
 }
 
 /// The first layer of each kind.

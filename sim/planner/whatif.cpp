@@ -8,6 +8,7 @@
 
 #include "models/base/error.hpp"
 #include "sim/planner/candidate.hpp"
+#include "sim/planner/pools.hpp"
 
 namespace sextant {
 namespace {
@@ -38,18 +39,26 @@ bool begins_with(const Variant& variant, const char* key) {
                      [&](const auto& change) { return change.first.starts_with(key); });
 }
 
-/// Runs the base's layout in the variant. Throws InputError or InfeasibleError with the reason.
-Candidate keep(const Room& room, const Cluster& base, const Layout& layout, const PlanOptions& options) {
+/// The base's layout (or pool) in the variant. Throws InputError or InfeasibleError with the reason.
+Layout kept_layout(const Room& room, const Cluster& base, const Layout& layout) {
   const Layout same = same_layout(base, layout, room.scenario);
-  const EstimatedLayout estimated = estimate(room.context, same);
-  if (estimated.kv_blocks <= 0)
+  if (estimate(room.context, same).kv_blocks <= 0)
     throw InfeasibleError(memory_rejection(same, tightest_replica(room.context, same)).reason);
+  return same;
+}
+
+/// Runs the base's layout in the variant. Throws InputError or InfeasibleError with the reason.
+Candidate keep(const Room& room, const Cluster& base, const Candidate& of, const PlanOptions& options) {
+  const Layout same = kept_layout(room, base, of.layout);
+  const EstimatedLayout estimated =
+      of.prefill ? pools_estimate(room.context, kept_layout(room, base, of.prefill->layout), same)
+                 : estimate(room.context, same);
   Candidate kept = simulate_candidate(room.context, estimated, options);
   if (kept.metrics.finished == 0) throw InfeasibleError("it serves no request");
   return kept;
 }
 
-bool same_place(const Cluster& a, const Layout& left, const Cluster& b, const Layout& right) {
+bool same_layout_and_place(const Cluster& a, const Layout& left, const Cluster& b, const Layout& right) {
   if (left.describe() != right.describe()) return false;
   for (std::size_t r = 0; r < left.replicas.size(); ++r)
     for (std::size_t s = 0; s < left.replicas[r].size(); ++s) {
@@ -60,6 +69,12 @@ bool same_place(const Cluster& a, const Layout& left, const Cluster& b, const La
           return false;
     }
   return true;
+}
+
+bool same_place(const Cluster& a, const Candidate& left, const Cluster& b, const Candidate& right) {
+  if ((left.prefill == nullptr) != (right.prefill == nullptr)) return false;
+  return same_layout_and_place(a, left.layout, b, right.layout) &&
+         (!left.prefill || same_layout_and_place(a, left.prefill->layout, b, right.prefill->layout));
 }
 
 /// Fills in the ratios' intervals: every family at either end of its interval on both sides at once.
@@ -99,7 +114,7 @@ class WhatIfRun {
     result.base = make_plan(result.scenario, simulation_).candidates.front();
     base_ = &result.base;
     room_ = std::make_unique<Room>(result.scenario, simulation_);
-    if (options_.plan.intervals) base_runs_ = runs(*room_, result.base.layout);
+    if (options_.plan.intervals) base_runs_ = runs(*room_, result.base);
     for (std::size_t i = 0; i < variants.size(); ++i) {
       work_out(variants[i], result.rows[i]);
       if (simulation_.stop != nullptr && simulation_.stop->load()) throw Interrupted();
@@ -121,8 +136,8 @@ class WhatIfRun {
     return row;
   }
 
-  PerturbedRuns runs(const Room& room, const Layout& layout) const {
-    return perturbed_runs(room.context, layout, true, simulation_);
+  PerturbedRuns runs(const Room& room, const Candidate& candidate) const {
+    return perturbed_runs(room.context, candidate.layout, true, simulation_, prefill_layout(candidate));
   }
 
   void work_out(const Variant& variant, WhatIfRow& row) {
@@ -140,7 +155,7 @@ class WhatIfRun {
 
   void try_to_keep(const Room& room, WhatIfRow& row) {
     try {
-      row.kept = keep(room, room_->scenario.cluster, base_->layout, simulation_);
+      row.kept = keep(room, room_->scenario.cluster, *base_, simulation_);
     } catch (const InfeasibleError& error) {
       row.not_kept = error.what();
     } catch (const InputError& error) {
@@ -151,8 +166,8 @@ class WhatIfRun {
   void try_best(WhatIfRow& row) {
     Candidate best = make_plan(row.scenario, simulation_).candidates.front();
     const Cluster& cluster = row.scenario.cluster;
-    const bool other = !row.kept || (!same_place(cluster, row.kept->layout, cluster, best.layout) &&
-                                     ranks_before(best, *row.kept));
+    const bool other =
+        !row.kept || (!same_place(cluster, *row.kept, cluster, best) && ranks_before(best, *row.kept));
     if (other) row.best = std::move(best);
   }
 
@@ -161,7 +176,7 @@ class WhatIfRun {
     const auto from = named_metrics(base_->metrics), to = named_metrics(shown.metrics);
     for (std::size_t m = 0; m < from.size(); ++m)
       row.movements[from[m].first] = {from[m].second, to[m].second, std::nullopt};
-    if (options_.plan.intervals) add_intervals(row.movements, base_runs_, runs(room, shown.layout));
+    if (options_.plan.intervals) add_intervals(row.movements, base_runs_, runs(room, shown));
     row.why = what_moved({room_->context, *base_}, {room.context, shown});
   }
 

@@ -94,7 +94,9 @@ void read_pools(const JsonValue& value, Scenario& scenario) {
   const auto pool = [&](const char* key) {
     const JsonValue given = object.at(key);
     if (given.is_text())
-      given.fail("found a text, expected an object with tp, pp and dp: pools are not searched");
+      given.fail(
+          "found a text, expected an object with tp, pp and dp: a search for pools is \"deployment\": "
+          "\"search\" with search.disaggregation");
     return *read_deployment(given);
   };
   scenario.prefill.emplace();
@@ -288,11 +290,15 @@ Scenario read_scenario(const JsonValue& document) {
   if (scenario.engine.kv_offloading_gib > 0 && keeps_states(scenario.model.architecture))
     object.at("engine").fail(
         "found kv_offloading_size for a model with state-space layers, expected none: vLLM's connector takes "
-        "one "
-        "group of KV blocks, which such layers do not fit in");
+        "one group of KV blocks, which such layers do not fit in");
   // A KV connector takes one group of blocks: vLLM turns its hybrid KV cache manager off beside one.
   if (scenario.prefill) scenario.engine.disable_hybrid_kv_cache_manager = true;
-  if (scenario.prefill && !scenario.faults.empty())
+  for (SearchChoice& choice : scenario.search.choices)
+    if (choice.apart) choice.engine.disable_hybrid_kv_cache_manager = true;
+  const std::vector<SearchChoice>& choices = scenario.search.choices;
+  const bool apart = scenario.prefill || std::any_of(choices.begin(), choices.end(),
+                                                     [](const SearchChoice& choice) { return choice.apart; });
+  if (apart && !scenario.faults.empty())
     object.at("faults").fail("found faults where prefill and decode are apart, expected one pool");
   if ((scenario.prefill || !scenario.faults.empty()) &&
       (scenario.engine.speculation || scenario.engine.kv_offloading_gib > 0))
@@ -304,10 +310,10 @@ Scenario read_scenario(const JsonValue& document) {
   scenario.workload = read_workload(object.at("workload"));
   scenario.model.architecture.sampling =
       scenario.workload.sampling.over(scenario.model.architecture.sampling);
-  if (scenario.workload.find_highest && (scenario.prefill || !scenario.faults.empty()))
-    object.at("workload")
-        .fail(fmt::format("found a load of \"highest\" {}, expected a number",
-                          scenario.prefill ? "where prefill and decode are apart" : "with faults"));
+  for (SearchChoice& choice : scenario.search.choices)
+    choice.model.architecture.sampling = scenario.workload.sampling.over(choice.model.architecture.sampling);
+  if (scenario.workload.find_highest && !scenario.faults.empty())
+    object.at("workload").fail("found a load of \"highest\" with faults, expected a number");
   if (const auto slo = object.find("slo")) {
     const JsonObject bounds = slo->object();
     if (const auto goodput = bounds.find("goodput")) scenario.goodput = read_goodput(*goodput);

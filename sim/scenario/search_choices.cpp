@@ -36,6 +36,7 @@ Dimension read_dimension(const std::string& path, const std::string& label, cons
 /// Whether the scenario gives outside "search" what a list in it is to choose.
 void refuse_both(const JsonObject& document, const char* part, const std::string& key,
                  const JsonValue& list) {
+  if (!list.is_array()) return;  // what it should be is said where it is read
   if (const auto object = document.find(part); object && object->object().has(key))
     list.fail(fmt::format("found a list beside {}.{}, expected one of the two", part, key));
 }
@@ -54,6 +55,42 @@ std::vector<Dimension> read_dimensions(const JsonObject& document, const JsonObj
       dimensions.push_back(read_dimension(fmt::format("engine.{}", option), option, list));
     }
   return dimensions;
+}
+
+/// Whether one pool, two or both are searched: [false], [true] or [false, true].
+std::vector<bool> read_disaggregation(const JsonObject& search) {
+  const auto list = search.find("disaggregation");
+  if (!list) return {false};
+  std::vector<bool> values;
+  for (const JsonValue& value : read_dimension("", "disaggregation", *list).values)
+    values.push_back(value.boolean());
+  return values;
+}
+
+/// Why no engine serves this choice from two pools; empty if it may.
+std::string obstacle_of_pools(const EngineOptions& engine) {
+  if (engine.speculation) return "engine: found speculation where prefill and decode are apart";
+  if (engine.kv_offloading_gib > 0) return "engine: found KV offloading where prefill and decode are apart";
+  return "";
+}
+
+/// Every choice with one pool, with two, or both.
+void add_disaggregation(const std::vector<bool>& apart, SearchQuestion& question) {
+  std::vector<SearchChoice> all;
+  for (SearchChoice& choice : question.choices)
+    for (const bool two : apart) {
+      SearchChoice one = choice;
+      one.apart = two;
+      if (apart.size() > 1)
+        one.name +=
+            fmt::format("{}{}", one.name.empty() ? "" : ", ", two ? "prefill and decode apart" : "one pool");
+      const std::string obstacle = two ? obstacle_of_pools(one.engine) : "";
+      if (obstacle.empty())
+        all.push_back(std::move(one));
+      else
+        question.refused.push_back({one.name, obstacle});
+    }
+  question.choices = std::move(all);
 }
 
 /// Counts through every combination of indices, the last dimension fastest. False after the last.
@@ -110,8 +147,10 @@ SearchQuestion read_search(const JsonValue& value, const Cluster& cluster) {
   if (search.has("objective"))
     options.objective = static_cast<Objective>(search.choice("objective", objective_names));
   const std::vector<Dimension> dimensions = read_dimensions(document, search);
+  const std::vector<bool> apart = read_disaggregation(search);
   search.finish();
-  if (dimensions.empty()) return options;
+  const bool one_pool_alone = apart == std::vector<bool>{false};
+  if (dimensions.empty() && one_pool_alone) return options;
   std::size_t combinations = 1;
   for (const Dimension& dimension : dimensions) combinations *= dimension.values.size();
   if (combinations > most_combinations)
@@ -146,6 +185,10 @@ SearchQuestion read_search(const JsonValue& value, const Cluster& cluster) {
       options.refused.push_back({choice.name, reason});
   } while (advance(at, dimensions));
   refuse_unusable(dimensions, reasons, usable);
+  if (!one_pool_alone) add_disaggregation(apart, options);
+  if (options.choices.empty())
+    search.at("disaggregation")
+        .fail("found two pools alone, which no choice allows: " + options.refused.back().reason);
   return options;
 }
 

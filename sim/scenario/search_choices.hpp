@@ -25,6 +25,7 @@ struct SearchChoice {
       changes;  ///< (path, JSON text) that make it the scenario's
   ServedModel model;
   EngineOptions engine;
+  bool apart = false;  ///< a pool that prefills and one that decodes, instead of one that does both
 };
 
 /// A combination that no engine would take, and why.
@@ -47,7 +48,7 @@ EngineOptions read_engine(const JsonObject& scenario, const Cluster&, const Serv
 void add_drafter(const JsonObject& scenario, const EngineOptions&, ServedModel&);
 
 /// Reads the "search" block of a scenario document: `objective`, and lists `weights`, `kv` and
-/// `engine`.{option}, every combination of which is a choice. A combination that the model or the engine does
+/// `engine`.{option} and `disaggregation`, every combination of which is a choice. A combination that the model or the engine does
 /// not allow is refused with its reason; a value that is in no allowed combination is an error. Throws
 /// InputError.
 SearchQuestion read_search(const JsonValue& document, const Cluster&);

@@ -63,7 +63,8 @@ ServingFabric serving_fabric(const Topology& topology, const ServedModel& model,
     for (const auto& from : prefill->replicas) {
       fabric.kv.emplace_back();
       for (const auto& to : main.replicas)
-        fabric.kv.back().push_back(kv_flows(paths, topology, model, from, prefill->tp, to, main.tp, level));
+        fabric.kv.back().push_back(
+            kv_flows(paths, topology, model, from, tensor_parallel(from), to, tensor_parallel(to), level));
     }
 
   Users users;

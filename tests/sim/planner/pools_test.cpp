@@ -79,7 +79,7 @@ TEST(Pools, BadDeploymentsAreNamed) {
   EXPECT_EQ(message(R"({"prefill": {"tp": 2, "placement": ["a/gpu0", "a/gpu9"]}, "decode": {"tp": 2}})"),
             "deployment.prefill: placement: found no GPU 'a/gpu9', did you mean 'a/gpu0'");
   EXPECT_NE(message(R"({"prefill": {"tp": 4}})").find("decode"), std::string::npos);
-  EXPECT_NE(message(R"({"prefill": "search", "decode": {"tp": 4}})").find("pools are not searched"),
+  EXPECT_NE(message(R"({"prefill": "search", "decode": {"tp": 4}})").find("search.disaggregation"),
             std::string::npos);
   EXPECT_NE(
       message(R"({"prefill": {"tp": 4}, "decode": {"tp": 4}, "first_token": "proxy"})").find("first_token"),
