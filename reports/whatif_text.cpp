@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <tuple>
 
 #include "reports/names.hpp"
@@ -131,6 +132,17 @@ std::string verdict(const WhatIfRow& row, TextStyle style) {
   return text;
 }
 
+/// "the SLO is met by: (base); 400 Gbit/s", where one is asked for.
+std::optional<std::string> slo_answer(const WhatIf& result) {
+  if (result.scenario.slo.empty()) return std::nullopt;
+  std::vector<std::string> met;
+  if (result.base.meets_slo) met.emplace_back("the base");
+  for (const WhatIfRow& row : result.rows)
+    if (row.shown() != nullptr && row.shown()->meets_slo) met.push_back(row.name);
+  if (met.empty()) return "the SLO is met by none";
+  return fmt::format("the SLO is met by: {}", fmt::join(met, "; "));
+}
+
 /// "400 Gbit/s: output tokens/s +3.1 % (+2.0 to +4.2)"
 std::string told(const WhatIfRow& row, const Headline& headline) {
   return fmt::format("{}: {}", row.name, movement_text(headline.label, row.movements.at(headline.metric)));
@@ -174,6 +186,7 @@ std::vector<std::string> whatif_answer(const WhatIf& result) {
                                         ? "no change gains anything that anyone would notice"
                                         : "the most is gained by " + told(*best, *told_by(*best))};
   if (worst != nullptr) lines.push_back("the most is lost by " + told(*worst, *told_by(*worst)));
+  if (const auto slo = slo_answer(result)) lines.push_back(*slo);
   if (!cannot.empty()) lines.push_back(fmt::format("cannot be: {}", fmt::join(cannot, "; ")));
   return lines;
 }
