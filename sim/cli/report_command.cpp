@@ -29,9 +29,10 @@ void print_help(const options::options_description& description) {
   print(
       "sextant report RESULT.json [options]\n"
       "sextant report A.json B.json [options]\n\n"
-      "Renders what plan, simulate, sweep or validate saved with --json, without computing it again. Of two "
-      "results\n"
-      "it says where they differ: each figure of both, the change in percent, and whether one lies outside "
+      "Renders what plan, simulate, whatif, sweep or validate saved with --json, without computing it "
+      "again.\n"
+      "Of two results it says where they differ: each figure of both, the change in percent, and whether one "
+      "lies outside "
       "the other's\n"
       "90 % interval. Plans and simulations are lined up by metric, validations by group and row, sweeps by "
       "point.\n\n" +

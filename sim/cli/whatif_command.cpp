@@ -54,6 +54,7 @@ void print_help(const options::options_description& description) {
       "'background=[{\"from\":\"node-a/nic0\",\"to\":\"node-b/nic0\",\"what\":\"checkpoint\"}]' \\\n"
       "    --variant 'a GPU lost for 60 s' --set "
       "'faults=[{\"at_s\":300,\"what\":\"gpu-lost\",\"where\":\"node-b/gpu0\",\"for_s\":60}]'\n"
+      "  A page of it: --html whatif.html.\n"
       "  A switch gone: --set 'cluster.lost=[\"switch\"]' where one is named; with leaf_spine "
       "[\"spine0\"].\n\n"
       "Exit codes: 0 shown (a variant that cannot be is a row with its reason), 2 bad input, 3 nothing fits "

@@ -123,7 +123,7 @@ async function checkUse(browser, file) {
   const box = await bar.boundingBox();
   await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
   await page.waitForTimeout(200);
-  expect(await page.evaluate(() => [...document.querySelectorAll("[aria-label=tip] text")].some((text) => text.textContent.length > 3)), `${file}: hovering a bar shows its value`);
+  expect(await page.evaluate(() => [...document.querySelectorAll("[aria-label=tip] text, .tip text")].some((text) => text.textContent.length > 3)), `${file}: hovering a bar shows its value`);
   const summaries = await page.evaluate(() => [...document.querySelectorAll("figure")].filter((figure) => figure.querySelector(".drawing") && !figure.querySelector("details table") && !figure.parentElement.querySelector("table")).length);
   expect(summaries === 0, `${file}: ${summaries} charts have no table`);
   await page.emulateMedia({ media: "print", colorScheme: "dark" });
