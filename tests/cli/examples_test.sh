@@ -43,5 +43,20 @@ for command in $commands; do
     fi
   done
 done
-echo "examples: $ran passed or failed, $failed failed"
+check_tour() {
+  local line code=0
+  while IFS= read -r line; do
+    case $line in
+      '$ ./run '*)
+        bash -c "sextant ${line#\$ ./run }" >out 2>&1 </dev/null
+        code=$? ran=$((ran + 1))
+        [[ $code == 0 ]] || { echo "FAILED ($code): README.md: $line"; failed=$((failed + 1)); } ;;
+      '…' | '') ;;
+      *) grep -qxF -- "$line" out || { echo "FAILED: README.md shows a line that is not printed: $line"; failed=$((failed + 1)); } ;;
+    esac
+  done < <(awk '/^```console$/ { on = 1; next } /^```$/ { on = 0 } on' "$repository/README.md")
+}
+check_tour
+
+echo "examples: $((ran - failed)) passed, $failed failed"
 ((failed == 0 && ran > 10))
