@@ -80,6 +80,10 @@ int run_report(const Arguments& words) {
   const RenderedFiles rendered("report", parsed);
   const nlohmann::ordered_json result = result_of(files);
   constexpr int indent = 1;
+  if (csv && (result["format"] == "sextant whatif" || result["format"] == "sextant purchase"))
+    throw InputError(
+        fmt::format("report: found --csv for a {}, expected --html or --markdown; its command has --csv",
+                    result["format"].get<std::string>()));
   const std::string document =
       result.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   write_result(json, document);
