@@ -43,18 +43,35 @@ for command in $commands; do
     fi
   done
 done
+# The line of the output that is a README's line but for its numbers; the README's own where there is none.
+same_shape() {
+  awk -v shown="$1" '
+    function shape(text) { gsub(/[0-9][0-9.,]*/, "#", text); gsub(/[ -]+/, " ", text); return text }
+    BEGIN { wanted = shape(shown) }
+    shape($0) == wanted { print; found = 1; exit }
+    END { if (!found) print shown }' out
+}
+
+# With SEXTANT_UPDATE_README=1 the numbers are brought up to date instead of compared.
 check_tour() {
-  local line code=0
+  local line now code=0 on=
   while IFS= read -r line; do
     case $line in
-      '$ ./run '*)
-        bash -c "sextant ${line#\$ ./run }" >out 2>&1 </dev/null
-        code=$? ran=$((ran + 1))
-        [[ $code == 0 ]] || { echo "FAILED ($code): README.md: $line"; failed=$((failed + 1)); } ;;
-      '…' | '') ;;
-      *) grep -qxF -- "$line" out || { echo "FAILED: README.md shows a line that is not printed: $line"; failed=$((failed + 1)); } ;;
+      '```console') on=yes ;;
+      '```') on= ;;
     esac
-  done < <(awk '/^```console$/ { on = 1; next } /^```$/ { on = 0 } on' "$repository/README.md")
+    now=$line
+    if [[ $on && $line == '$ ./run '* ]]; then
+      bash -c "sextant ${line#\$ ./run }" >out 2>&1 </dev/null
+      code=$? ran=$((ran + 1))
+      [[ $code == 0 ]] || { echo "FAILED ($code): README.md: $line"; failed=$((failed + 1)); }
+    elif [[ $on && $line && $line != '```console' && $line != '…' ]]; then
+      [[ ${SEXTANT_UPDATE_README-} ]] && now=$(same_shape "$line")
+      grep -qxF -- "$now" out || { echo "FAILED: README.md shows a line that is not printed: $line"; failed=$((failed + 1)); }
+    fi
+    printf '%s\n' "$now" >&3
+  done <"$repository/README.md" 3>readme.new
+  if [[ ${SEXTANT_UPDATE_README-} ]]; then cat readme.new >"$repository/README.md"; fi
 }
 check_tour
 

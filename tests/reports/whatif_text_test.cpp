@@ -60,7 +60,7 @@ TEST(WhatIfMarkdown, AnswersFirstAndEscapesWhatComesFromAFile) {
     "variants": [{"name": "@all", "changes": ["a = 1"], "infeasible": "nothing fits", "kept": null, "best": null}]})");
   const std::string text = result_markdown(result);
   EXPECT_TRUE(text.starts_with("## What if: a\\|b&lt;script&gt;\n\n**the most is gained by \\*x\\***"));
-  EXPECT_THAT(text, HasSubstr("| &#64;all  | cannot be |"));
+  EXPECT_THAT(text, HasSubstr("| &#64;all | cannot be |"));
   EXPECT_EQ(text.find("<script>"), std::string::npos);
 }
 

@@ -28,6 +28,8 @@ function tiles(result, best) {
     tile("Rack units", number(best.rack_units), "", budget.rack_units ? `of ${number(budget.rack_units)}` : null), tile("GPUs", number(best.gpus), "", `in ${number(best.kind?.nodes)} node${best.kind?.nodes === 1 ? "" : "s"}`));
 }
 
+const preferences = { throughput: "the highest throughput", cost: "the least cost per token", price: "the lowest price" };
+
 function answer(result, best) {
   const missed = list(best.models).flatMap((model) => list(model.missed).map((what) => `${model.name}: ${what}`));
   const assumed = list(best.models).flatMap((model, i) => [i > 0 ? "; " : "", `${model.name}: `, gradeBadge(model.grade), model.extrapolated ? ", some passes outside the range that was fitted" : ""]);
@@ -38,7 +40,7 @@ function answer(result, best) {
     tiles(result, best),
     element("p", { class: "lead" }, "How sure: the weakest figure used is, for ", assumed, ". What would change the answer stands under Alternatives."),
     element("ul", { class: "facts" }, list(result.question).map((line) => element("li", {}, line)),
-      element("li", {}, `preferred among those that keep the SLO: ${{ throughput: "the highest throughput", cost: "the least cost per token", price: "the lowest price" }[result.prefer] ?? result.prefer}`)),
+      element("li", {}, `preferred among those that keep the SLO: ${preferences[result.prefer] ?? result.prefer}`)),
   ] };
 }
 
