@@ -126,6 +126,39 @@ Figures sweep_figures(const Json& result) {
   return figures;
 }
 
+/// A variant that cannot be has no figures.
+Figures whatif_figures(const Json& result) {
+  Figures figures;
+  add_run(figures, "base", member(result, "base"), Json(), false);
+  const Json& variants = member(result, "variants");
+  for (const Json& variant : variants.is_array() ? variants : Json::array()) {
+    const Json& kept = member(variant, "kept");
+    add_run(figures, fmt::format("variant {}", text_member(variant, "name")),
+            kept.is_null() ? member(variant, "best") : kept, Json(), false);
+  }
+  return figures;
+}
+
+void add_purchase(Figures& figures, const std::string& of, const Json& purchase) {
+  for (const char* name : {"usd", "peak_watts", "rack_units", "gpus", "output_throughput"})
+    if (member(purchase, name).is_number()) figures.add(of, name, {number_member(purchase, name)});
+  const Json& cost = member(purchase, "cost");
+  for (const char* name : {"tco_usd", "electricity_usd", "mean_watts", "usd_per_million_output_tokens"})
+    if (member(cost, name).is_number()) figures.add(of, name, {number_member(cost, name)});
+  const Json& models = member(purchase, "models");
+  for (const Json& model : models.is_array() ? models : Json::array())
+    add_run(figures, fmt::format("{}, {}", of, text_member(model, "name")), model, Json(), false);
+}
+
+Figures purchase_figures(const Json& result) {
+  Figures figures;
+  add_purchase(figures, "the best purchase", member(result, "best"));
+  const Json& simulated = member(result, "simulated");
+  for (const Json& purchase : simulated.is_array() ? simulated : Json::array())
+    add_purchase(figures, text_member(purchase, "description"), purchase);
+  return figures;
+}
+
 bool served(const std::string& format) {
   return format == "sextant plan" || format == "sextant metrics";
 }
@@ -134,6 +167,8 @@ Figures figures_of(const Json& result) {
   const std::string format = text_member(result, "format");
   if (format == "sextant validation") return validation_figures(result);
   if (format == "sextant sweep") return sweep_figures(result);
+  if (format == "sextant whatif") return whatif_figures(result);
+  if (format == "sextant purchase") return purchase_figures(result);
   return served_figures(result);
 }
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "reports/comparison.hpp"
+#include "reports/markdown_parts.hpp"
 #include "reports/names.hpp"
 #include "reports/number_text.hpp"
 #include "reports/result_fields.hpp"
@@ -16,33 +17,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 using namespace detail;
-
-constexpr std::size_t most_lines = 20;
-
-std::string cell(const Json& json, std::string_view key) {
-  const Json& value = member(json, key);
-  if (value.is_string()) return markdown_text(value.get<std::string>(), 60);
-  if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
-  return value.is_number() ? number_text(value.get<double>()) : "";
-}
-
-std::string percent_cell(const Json& json, std::string_view key) {
-  const double share = number_member(json, key);
-  return std::isfinite(share) ? percent_text(share) + " %" : "";
-}
-
-std::string bullets(const std::vector<std::string>& lines) {
-  std::string text;
-  for (std::size_t i = 0; i < std::min(lines.size(), most_lines); ++i)
-    text += "- " + markdown_text(lines[i], 600) + "\n";
-  if (lines.size() > most_lines) text += fmt::format("- and {} more\n", lines.size() - most_lines);
-  return text;
-}
-
-std::string code(const std::string& text) {
-  constexpr std::size_t longest = 2000;
-  return text.empty() ? "" : "\n```sh\n" + printable(text, longest) + "\n```\n";
-}
 
 /// "yes", "no", and "not certain" where the interval reaches across the bound.
 std::string bound_verdict(const Json& level, double value, const Json& interval) {
@@ -233,6 +207,8 @@ std::string result_markdown(const Json& result) {
   if (format == "sextant validation") return validation_markdown(result);
   if (format == "sextant sweep") return sweep_markdown(result);
   if (format == "sextant comparison") return comparison_markdown(result);
+  if (format == "sextant whatif") return whatif_markdown(result);
+  if (format == "sextant purchase") return purchase_markdown(result);
   return served_markdown(result);
 }
 

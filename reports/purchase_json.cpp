@@ -2,7 +2,9 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
+#include "reports/context_json.hpp"
 #include "reports/csv_text.hpp"
 #include "reports/purchase_text.hpp"
 
@@ -82,9 +84,49 @@ Json flip_json(const Flip& flip) {
           {"lowest", finite(flip.lowest)}, {"highest", finite(flip.highest)}, {"simulated", flip.simulated}};
 }
 
+/// Every part on offer with its price and who says so.
+Json offers_json(const PurchaseQuestion& question) {
+  Json offers = Json::array();
+  const auto add = [&](const char* kind, const std::string& part, const PartPrice& price) {
+    offers.push_back(
+        {{"kind", kind}, {"part", part}, {"usd", finite(price.usd)}, {"price_source", price.source}});
+  };
+  for (const ChassisOffer& offer : question.chassis) add("chassis", offer.name, offer.price);
+  for (const GpuOffer& offer : question.gpus) add("gpu", offer.gpu->name, offer.price);
+  for (const NicOffer& offer : question.nics) add("nic", offer.nic->name, offer.price);
+  for (const SwitchOffer& offer : question.switches) add("switch", offer.type->name, offer.price);
+  return offers;
+}
+
+Json budget_json(const PurchaseBounds& bounds) {
+  return {{"usd", finite(bounds.usd)},
+          {"watts", optional(bounds.watts)},
+          {"rack_units", optional(bounds.rack_units)},
+          {"kv_tokens", bounds.kv_tokens}};
+}
+
+Json economics_json(const std::optional<PurchaseEconomics>& economics) {
+  if (!economics) return nullptr;
+  return {{"years", economics->years},
+          {"electricity_usd_per_kwh", economics->electricity_usd_per_kwh},
+          {"utilisation", economics->utilisation}};
+}
+
+/// What the best purchase's models rest on, each figure once.
+Json all_provenance(const PlannedPurchase& best) {
+  Json all = Json::array();
+  std::set<std::string> told;
+  for (const ModelAnswer& answer : best.models)
+    for (const Json& figure : provenance_json(answer.scenario, answer.best()))
+      if (told.insert(figure.dump(-1, ' ', false, Json::error_handler_t::replace)).second)
+        all.push_back(figure);
+  return all;
+}
+
 }  // namespace
 
-std::string purchase_json(const PurchaseQuestion& question, const PurchasePlan& plan) {
+std::string purchase_json(const PurchaseQuestion& question, const PurchasePlan& plan,
+                          const std::string& command) {
   Json alternatives = Json::array(), planned = Json::array(), left_out = Json::array();
   for (const PurchaseAlternative& alternative : plan.alternatives) {
     Json flips = Json::array();
@@ -96,15 +138,25 @@ std::string purchase_json(const PurchaseQuestion& question, const PurchasePlan& 
   for (const PlannedPurchase& purchase : plan.planned) planned.push_back(purchase_object(question, purchase));
   for (const auto& [reason, count] : plan.left_out)
     left_out.push_back({{"reason", reason}, {"count", count}});
-  const Json json = {{"format", "sextant purchase"},
-                     {"version", schema_version},
-                     {"scenario", question.name},
-                     {"prefer", to_string(question.prefer)},
-                     {"best", purchase_object(question, plan.best)},
-                     {"alternatives", alternatives},
-                     {"simulated", planned},
-                     {"possible", plan.possible},
-                     {"left_out", left_out}};
+  const ModelAnswer& first = plan.best.models.front();
+  Json json = {{"format", "sextant purchase"}, {"version", schema_version}, {"scenario", question.name}};
+  json["seed"] = first.scenario.workload.seed;
+  json["command"] = command;
+  json["description"] = question.description;
+  json["question"] = purchase_question_lines(question, plan);
+  json["slo"] = question_json(first.scenario)["slo"];
+  json["budget"] = budget_json(question.bounds);
+  json["economics"] = economics_json(question.economics);
+  json["prefer"] = to_string(question.prefer);
+  json["best"] = purchase_object(question, plan.best);
+  json["alternatives"] = alternatives;
+  json["simulated"] = planned;
+  json["possible"] = plan.possible;
+  json["left_out"] = left_out;
+  json["offers"] = offers_json(question);
+  json["layout"] = layout_json(&first.scenario.cluster, first.best());
+  json["cluster"] = cluster_json(first.scenario.cluster, first.best());
+  json["provenance"] = all_provenance(plan.best);
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

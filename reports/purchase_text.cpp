@@ -34,26 +34,14 @@ std::string bounds_text(const PurchaseBounds& bounds) {
   return text;
 }
 
-std::string question_lines(const PurchaseQuestion& question, const PurchasePlan& plan, TextStyle style) {
-  constexpr std::size_t longest_name = 60;
+std::string question_section(const PurchaseQuestion& question, const PurchasePlan& plan, TextStyle style) {
+  constexpr std::size_t longest_name = 60, longest_description = 1000;
   std::string text = paint(printable(question.name, longest_name), Tone::strong, style) + "\n";
   if (!question.description.empty())
-    text += wrapped(printable(question.description, 1000), "  ", style.width);
-  for (const ModelAnswer& answer : plan.best.models) {
-    const ServedModel& model = answer.scenario.model;
-    const std::size_t index = static_cast<std::size_t>(&answer - plan.best.models.data());
-    std::string line = fmt::format("model: {}, weights {}, KV cache {}", model.architecture.name,
-                                   model.weights.name, model.kv.name);
-    if (question.models.size() > 1)
-      line += fmt::format(", {} % of the serving time", percent_text(question.models[index].share));
+    text += wrapped(printable(question.description, longest_description), "  ", style.width);
+  for (const std::string& line : purchase_question_lines(question, plan))
     text += wrapped(line, "  ", style.width);
-  }
-  if (question.models.size() > 1)
-    text +=
-        wrapped("the models are served one at a time, each alone on all of the hardware", "  ", style.width);
-  text += wrapped("budget: " + bounds_text(question.bounds), "  ", style.width);
-  text += wrapped(detail::workload_line(plan.best.models.front().scenario.workload), "  ", style.width);
-  return text + wrapped("SLO: " + slo_text(plan.best.models.front().scenario.slo), "  ", style.width);
+  return text;
 }
 
 std::string bill_section(const PurchaseQuestion& question, const PlannedPurchase& best, TextStyle style) {
@@ -223,8 +211,26 @@ std::string trust_lines(const PlannedPurchase& best, TextStyle style) {
 
 }  // namespace
 
+std::vector<std::string> purchase_question_lines(const PurchaseQuestion& question, const PurchasePlan& plan) {
+  const bool several = question.models.size() > 1;
+  std::vector<std::string> lines;
+  for (std::size_t i = 0; i < plan.best.models.size(); ++i) {
+    const ServedModel& model = plan.best.models[i].scenario.model;
+    lines.push_back(fmt::format("model: {}, weights {}, KV cache {}", model.architecture.name,
+                                model.weights.name, model.kv.name));
+    if (several)
+      lines.back() += fmt::format(", {} % of the serving time", percent_text(question.models[i].share));
+  }
+  if (several) lines.emplace_back("the models are served one at a time, each alone on all of the hardware");
+  const Scenario& first = plan.best.models.front().scenario;
+  lines.push_back("budget: " + bounds_text(question.bounds));
+  lines.push_back(detail::workload_line(first.workload));
+  lines.push_back("SLO: " + slo_text(first.slo));
+  return lines;
+}
+
 std::string purchase_text(const PurchaseQuestion& question, const PurchasePlan& plan, TextStyle style) {
-  std::string text = question_lines(question, plan, style);
+  std::string text = question_section(question, plan, style);
   text += bill_section(question, plan.best, style);
   text += models_section(plan.best, style) + trust_lines(plan.best, style);
   text += cost_section(question, plan.best, style);

@@ -1,5 +1,6 @@
 #pragma once
 #include <string>
+#include <vector>
 
 #include "reports/text_style.hpp"
 #include "sim/planner/purchase.hpp"
@@ -11,8 +12,11 @@ namespace sextant {
 std::string purchase_text(const PurchaseQuestion&, const PurchasePlan&, TextStyle = {});
 
 /// {"format": "sextant purchase", "version": 1, …} (reports/README.md). Numbers are finite; what is not is
-/// null.
-std::string purchase_json(const PurchaseQuestion&, const PurchasePlan&);
+/// null. `command` gives the same result again.
+std::string purchase_json(const PurchaseQuestion&, const PurchasePlan&, const std::string& command = "");
+
+/// Models, budget, workload and SLO in a sentence each.
+std::vector<std::string> purchase_question_lines(const PurchaseQuestion&, const PurchasePlan&);
 
 /// One row for each simulated purchase and model, best purchase first, with a header (RFC 4180).
 std::string purchase_csv(const PurchaseQuestion&, const PurchasePlan&);

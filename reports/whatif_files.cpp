@@ -2,7 +2,9 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
+#include "reports/context_json.hpp"
 #include "reports/csv_text.hpp"
 #include "reports/names.hpp"
 #include "reports/whatif_text.hpp"
@@ -21,6 +23,9 @@ Json finite(double value) {
 Json candidate_json(const Cluster& cluster, const Candidate& c) {
   Json metrics = Json::object();
   for (const auto& [name, value] : named_metrics(c.metrics)) metrics[name] = finite(value);
+  Json intervals = Json::object();
+  for (const auto& [name, interval] : c.intervals)
+    intervals[name] = {{"low", finite(interval.low)}, {"high", finite(interval.high)}};
   Json stages = Json::array();
   for (const StageReport& stage : c.stages)
     stages.push_back({{"gpus", stage.gpus},
@@ -34,13 +39,18 @@ Json candidate_json(const Cluster& cluster, const Candidate& c) {
                       {"busy", finite(1 - stage.shares.bubble)}});
   return {{"layout", c.layout.describe()},
           {"gpus", layout_gpus(cluster, c.layout)},
+          {"placement", layout_json(&cluster, c)},
           {"metrics", metrics},
+          {"intervals", intervals},
+          {"meets_slo", c.meets_slo},
+          {"missed", c.missed},
           {"kv_tokens", c.kv_tokens},
           {"usd_per_million_output_tokens",
            c.usd_per_million_output_tokens ? finite(*c.usd_per_million_output_tokens) : Json(nullptr)},
           {"joules_per_output_token", c.energy ? finite(c.energy->joules_per_output_token) : Json(nullptr)},
           {"stages", stages},
           {"grade", to_string(c.grade)},
+          {"extrapolated", c.extrapolated},
           {"fingerprint", c.metrics.fingerprint}};
 }
 
@@ -64,8 +74,13 @@ Json row_json(const WhatIfRow& row) {
           {"kept", optional_candidate(row.scenario.cluster, row.kept)},
           {"not_kept", row.not_kept},
           {"best", optional_candidate(row.scenario.cluster, row.best)},
+          {"worth", whatif_worth(row)},
           {"movements", movements},
           {"why", row.why}};
+}
+
+std::string text_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string csv_row(const std::string& name, const std::string& changes, const Cluster& cluster,
@@ -80,16 +95,34 @@ std::string csv_row(const std::string& name, const std::string& changes, const C
                      c.energy ? csv_number(c.energy->joules_per_output_token) : "");
 }
 
+/// Of the base and of every variant, each figure once.
+Json all_provenance(const WhatIf& result) {
+  Json all = provenance_json(result.scenario, result.base);
+  std::set<std::string> told;
+  for (const Json& figure : all) told.insert(text_of(figure));
+  for (const WhatIfRow& row : result.rows) {
+    if (row.shown() == nullptr) continue;
+    for (const Json& figure : provenance_json(row.scenario, *row.shown()))
+      if (told.insert(text_of(figure)).second) all.push_back(figure);
+  }
+  return all;
+}
+
 }  // namespace
 
-std::string whatif_json(const WhatIf& result, const JsonValue& document) {
+std::string whatif_json(const WhatIf& result, const JsonValue& document, const std::string& command) {
   Json json = {{"format", "sextant whatif"},
                {"version", schema_version},
                {"scenario", result.scenario.name},
                {"seed", result.scenario.workload.seed},
-               {"base", candidate_json(result.scenario.cluster, result.base)},
+               {"command", command}};
+  json.update(question_json(result.scenario));
+  json["answer"] = whatif_answer(result);
+  json.update({{"base", candidate_json(result.scenario.cluster, result.base)},
                {"variants", Json::array()},
-               {"scenario_document", document.json()}};
+               {"cluster", cluster_json(result.scenario.cluster, result.base)},
+               {"provenance", all_provenance(result)},
+               {"scenario_document", document.json()}});
   for (const WhatIfRow& row : result.rows) json["variants"].push_back(row_json(row));
   constexpr int indent = 1;
   return json.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -60,8 +60,8 @@ void print_help(const options::options_description& description) {
       "  sextant doctor scenarios/part1-405b.json --nccl-log "
       "tests/calibrate/doctor/logs/half-rate.txt\n"
       "  sextant doctor scenarios/part1-405b.json --root /\n"
-      "  sextant doctor --rate-gbps 200 --ibstat ibstat.txt --topo topo.txt --perftest host.txt --perftest "
-      "cuda.txt\n"
+      "  sextant doctor --rate-gbps 200 --ibstat tests/fixtures/import/rdma-ibstat.txt \\\n"
+      "    --topo tests/fixtures/import/topo-pcie.txt\n"
       "\nExit codes: 0 nothing wrong (what could not be checked is said), 2 bad input, 4 something is wrong "
       "or\n"
       "doubtful, 130 interrupted.\n");

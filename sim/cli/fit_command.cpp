@@ -45,7 +45,11 @@ void print_help(const options::options_description& description) {
       "them:\n"
       "errors over rows of serving-like size, and over shapes that a fit of the others did not see.\n\n" +
       options_text(description) +
-      "\nExample:\n  sextant fit --kernel-tables tables/h200_sxm --gpu h200-sxm -o gpu.h200-sxm.json\n");
+      "\nExamples:\n"
+      "  sextant fit calibrate/measurements/h200-sxm.nccl.jsonl.gz --gpu h200-sxm --link nvlink4 \\\n"
+      "    --rest-from nvlink4-tables -o link.nvlink4.json\n"
+      "  sextant fit tests/validation/power.jsonl --power -o power.json\n"
+      "  sextant fit --kernel-tables tables/h200_sxm --gpu h200-sxm -o gpu.h200-sxm.json\n");
 }
 
 /// The command as another could repeat it: without the folders of this machine.

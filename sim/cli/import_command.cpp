@@ -78,11 +78,11 @@ void print_help(const options::options_description& description) {
       "read, passed on and left out, and why.\n\nKinds:\n";
   for (const ImportKind& kind : kinds) text += fmt::format("  {:<14} {}\n", kind.name, kind.what);
   print(text + "\n" + options_text(description) +
-        "\nExamples:\n  sextant import kernel-tables tables/h200_sxm --gpu h200-sxm -o h200.jsonl\n"
-        "  sextant import nccl-tests all_reduce.txt --gpu h100-sxm --link ib -o nccl.jsonl\n"
-        "  sextant import perftest ib_send_bw.txt --rate-gbps 100 -o rdma.jsonl\n"
-        "  sextant import bench result.json --scenario deployed.json -o served.jsonl && sextant validate "
-        "served.jsonl\n");
+        "\nExamples:\n"
+        "  sextant import nccl-tests tests/fixtures/import/nccl-tests.json --gpu rtx-pro-6000-server \\\n"
+        "    --link ib -o nccl.jsonl\n"
+        "  sextant import perftest tests/fixtures/import/perftest-send-bw.txt --rate-gbps 100 -o rdma.jsonl\n"
+        "  sextant import bench result.json --scenario deployed.json -o served.jsonl\n");
 }
 
 const ImportKind& find_kind(const std::string& name) {

@@ -6,6 +6,7 @@
 #include "reports/purchase_text.hpp"
 #include "sim/cli/interrupt.hpp"
 #include "sim/cli/output.hpp"
+#include "sim/cli/rendered_files.hpp"
 
 namespace sextant {
 
@@ -24,9 +25,14 @@ int run_purchase(const JsonValue& document, const ParsedWords& parsed) {
     plan = plan_purchase(question, settings);
   }
   if (settings.stop->load()) throw Interrupted();
-  write_result(json, json ? purchase_json(question, plan) : "");
+  const RenderedFiles rendered("plan", parsed);
+  const std::string result =
+      json || rendered.wanted() ? purchase_json(question, plan, reproduction_command("plan", parsed)) : "";
+  write_result(json, result);
+  rendered.write(result);
   write_result(csv, csv ? purchase_csv(question, plan) : "");
-  if (json != "-" && csv != "-") print(purchase_text(question, plan, stdout_style()));
+  if (json != "-" && csv != "-" && !rendered.to_stdout())
+    print(purchase_text(question, plan, stdout_style()));
   return 0;
 }
 

@@ -29,9 +29,10 @@ void print_help(const options::options_description& description) {
   print(
       "sextant report RESULT.json [options]\n"
       "sextant report A.json B.json [options]\n\n"
-      "Renders what plan, simulate, sweep or validate saved with --json, without computing it again. Of two "
-      "results\n"
-      "it says where they differ: each figure of both, the change in percent, and whether one lies outside "
+      "Renders what plan, simulate, whatif, sweep or validate saved with --json, without computing it "
+      "again.\n"
+      "Of two results it says where they differ: each figure of both, the change in percent, and whether one "
+      "lies outside "
       "the other's\n"
       "90 % interval. Plans and simulations are lined up by metric, validations by group and row, sweeps by "
       "point.\n\n" +
@@ -79,6 +80,10 @@ int run_report(const Arguments& words) {
   const RenderedFiles rendered("report", parsed);
   const nlohmann::ordered_json result = result_of(files);
   constexpr int indent = 1;
+  if (csv && (result["format"] == "sextant whatif" || result["format"] == "sextant purchase"))
+    throw InputError(
+        fmt::format("report: found --csv for a {}, expected --html or --markdown; its command has --csv",
+                    result["format"].get<std::string>()));
   const std::string document =
       result.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   write_result(json, document);

@@ -60,12 +60,10 @@ void print_help(const options::options_description& description) {
       "threads or shards.\n\n" +
       options_text(description) +
       "\nExamples:\n"
-      "  sextant sweep scenarios/h200-node-70b.json --axis workload.request_rate=2,4,8 --axis "
-      "workload.seed=1..5 "
-      "--csv sweep.csv\n"
-      "  sextant sweep scenarios/h200-node-70b.json --axis workload.seed=1..1000 --rows rows --submit slurm "
-      "--shards "
-      "8\n\n"
+      "  sextant sweep scenarios/h200-node-70b.json --axis workload.request_rate=2,4,8 \\\n"
+      "    --axis workload.seed=1..5 --csv sweep.csv\n"
+      "  sextant sweep scenarios/h200-node-70b.json --axis workload.seed=1..1000 --rows rows \\\n"
+      "    --submit slurm --shards 8\n\n"
       "Exit codes: 0 done, 1 points are missing, 2 bad input, 130 interrupted (rows in --rows stay).\n");
 }
 

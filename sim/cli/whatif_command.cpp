@@ -1,9 +1,11 @@
 #include <fmt/core.h>
 
 #include "models/base/error.hpp"
+#include "reports/launch/quoting.hpp"
 #include "reports/whatif_text.hpp"
 #include "sim/cli/interrupt.hpp"
 #include "sim/cli/output.hpp"
+#include "sim/cli/rendered_files.hpp"
 #include "sim/cli/scenario_input.hpp"
 
 namespace sextant {
@@ -21,9 +23,11 @@ options::options_description whatif_options() {
       "no-search", "do not look for a variant's own best layout")(
       "no-intervals", "skip the 90 % intervals of the differences: 18 simulations less for each column")(
       "json", text("FILE"), "every figure as JSON (reports/README.md); - is stdout, without the text")(
-      "csv", text("FILE"), "one row for base and each variant; - is stdout, without the text")(
-      "seed", text("N"), "replaces workload.seed")("threads", text("N"), "threads (default: all cores)")(
-      "quiet,q", "no progress on stderr")("help,h", "this text");
+      "csv", text("FILE"), "one row for base and each variant; - is stdout, without the text");
+  add_rendered_options(description);
+  description.add_options()("seed", text("N"), "replaces workload.seed")(
+      "threads", text("N"), "threads (default: all cores)")("quiet,q", "no progress on stderr")("help,h",
+                                                                                                "this text");
   return description;
 }
 
@@ -117,6 +121,18 @@ VariantWords take_variants(const Arguments& words) {
   return taken;
 }
 
+/// The --base, --variant and --set words as given, quoted for a shell: their order matters.
+std::string change_words(const Arguments& words) {
+  std::string text;
+  for (std::size_t i = 0; i < words.size(); ++i)
+    for (const std::string option : {"--variant", "--set", "--base"}) {
+      if (words[i].starts_with(option + "=")) text += fmt::format(" {}", shell_word(words[i]));
+      if (words[i] == option && i + 1 < words.size())
+        text += fmt::format(" {} {}", option, shell_word(words[++i]));
+    }
+  return text;
+}
+
 }  // namespace
 
 int run_whatif(const Arguments& words) {
@@ -128,8 +144,7 @@ int run_whatif(const Arguments& words) {
     return 0;
   }
   const std::optional<std::string> json = parsed.text("json"), csv = parsed.text("csv");
-  if (json == "-" && csv == "-")
-    throw InputError("whatif: found --json - and --csv -, expected one of them on stdout");
+  const std::string command = reproduction_command("whatif", parsed) + change_words(words);
   const std::string path = scenario_path("whatif", parsed);
   JsonValue document = with_changes(JsonValue::read(path), taken.base);
   if (const auto seed = parsed.whole_number("seed", 0, std::uint64_t{1} << 53))
@@ -140,6 +155,7 @@ int run_whatif(const Arguments& words) {
     throw InputError(fmt::format("{}: found no variants, expected them in the scenario or a --set", path));
   check_writable("--json", json);
   check_writable("--csv", csv);
+  const RenderedFiles rendered("whatif", parsed);
 
   WhatIfOptions settings;
   settings.plan.threads = static_cast<int>(parsed.whole_number("threads", 1, 1024).value_or(0));
@@ -153,9 +169,11 @@ int run_whatif(const Arguments& words) {
     result = what_if(document, variants, settings);
   }
   if (settings.plan.stop->load()) throw Interrupted();
-  write_result(json, json ? whatif_json(result, document) : "");
+  const std::string written = json || rendered.wanted() ? whatif_json(result, document, command) : "";
+  write_result(json, written);
+  rendered.write(written);
   write_result(csv, csv ? whatif_csv(result) : "");
-  if (json != "-" && csv != "-") print(whatif_text(result, stdout_style()));
+  if (json != "-" && csv != "-" && !rendered.to_stdout()) print(whatif_text(result, stdout_style()));
   return 0;
 }
 

@@ -114,7 +114,10 @@ class WhatIfRun {
     result.base = make_plan(result.scenario, simulation_).candidates.front();
     base_ = &result.base;
     room_ = std::make_unique<Room>(result.scenario, simulation_);
-    if (options_.plan.intervals) base_runs_ = runs(*room_, result.base);
+    if (options_.plan.intervals) {
+      base_runs_ = runs(*room_, result.base);
+      result.base.intervals = metric_intervals(room_->context, result.base, base_runs_).intervals;
+    }
     for (std::size_t i = 0; i < variants.size(); ++i) {
       work_out(variants[i], result.rows[i]);
       if (simulation_.stop != nullptr && simulation_.stop->load()) throw Interrupted();
@@ -172,11 +175,15 @@ class WhatIfRun {
   }
 
   void compare(const Room& room, WhatIfRow& row) {
-    const Candidate& shown = *row.shown();
+    Candidate& shown = row.kept ? *row.kept : *row.best;
     const auto from = named_metrics(base_->metrics), to = named_metrics(shown.metrics);
     for (std::size_t m = 0; m < from.size(); ++m)
       row.movements[from[m].first] = {from[m].second, to[m].second, std::nullopt};
-    if (options_.plan.intervals) add_intervals(row.movements, base_runs_, runs(room, shown));
+    if (options_.plan.intervals) {
+      const PerturbedRuns perturbed = runs(room, shown);
+      add_intervals(row.movements, base_runs_, perturbed);
+      shown.intervals = metric_intervals(room.context, shown, perturbed).intervals;
+    }
     row.why = what_moved({room_->context, *base_}, {room.context, shown});
   }
 

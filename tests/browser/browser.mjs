@@ -16,8 +16,8 @@ export async function open(browser, file, { width = 1440, dark = false, offline 
   page.on("pageerror", (error) => complaints.push(`error: ${error.message}`));
   page.on("request", (request) => { if (request.url() !== `file://${file}` && !request.url().startsWith("data:")) complaints.push(`request: ${request.url()}`); });
   page.on("dialog", (dialog) => { complaints.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
-  await page.goto(`file://${file}`);
-  await page.waitForSelector("html[data-ready=yes]", { timeout: 20000 });
+  await page.goto(`file://${file}`, { timeout: 90000 });
+  await page.waitForSelector("html[data-ready=yes]", { timeout: 90000 });
   await page.waitForTimeout(150);
   return { page, complaints };
 }

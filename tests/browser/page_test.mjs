@@ -26,7 +26,7 @@ function run(...words) {
 
 const evil = [`</script><img src=x onerror="alert(1)">`, "\u202Eright to left\u202C \u05D0\u05D1\u05D2", "n".repeat(10_000), "<!--<script>", "\u0000\u0007\u001b[2J", "{{script}}"];
 
-/** A saved plan whose every text is hostile and whose numbers are missing where they can be. */
+/** A saved result whose every text is hostile and whose numbers are missing where they can be. */
 function hostile(path, from) {
   const result = JSON.parse(readFileSync(from, "utf8"));
   let turn = 0;
@@ -37,11 +37,22 @@ function hostile(path, from) {
     return value;
   };
   const spoilt = spoil(result, "");
-  spoilt.candidates[0].metrics.p99_itl_ms = null;
-  spoilt.candidates[0].metrics.mean_ttft_ms = null;
-  spoilt.candidates[0].intervals = { output_throughput: { low: null, nominal: null, high: null } };
+  const run = spoilt.candidates?.[0] ?? spoilt.base ?? spoilt.best.models[0];
+  run.metrics.p99_itl_ms = null;
+  run.metrics.mean_ttft_ms = null;
+  run.intervals = { output_throughput: { low: null, nominal: null, high: null } };
   spoilt[`x"><script>alert(2)</script>`] = [{ "<b>": evil[0] }];
   writeFileSync(path, JSON.stringify(spoilt));
+}
+
+/** Two thousand variants of a what-if, and a purchase of as many simulated ones. */
+function many(whatif, purchase, fromWhatif, fromPurchase) {
+  const base = JSON.parse(readFileSync(fromWhatif, "utf8"));
+  base.variants = Array.from({ length: 2000 }, (_, i) => ({ ...base.variants[0], name: `variant ${i}` }));
+  writeFileSync(whatif, JSON.stringify(base));
+  const bought = JSON.parse(readFileSync(fromPurchase, "utf8"));
+  bought.simulated = Array.from({ length: 2000 }, (_, i) => ({ ...bought.simulated[0], description: `purchase ${i}`, usd: 50000 + 31 * i, output_throughput: 100 + (i % 97) }));
+  writeFileSync(purchase, JSON.stringify(bought));
 }
 
 /** A sweep of 100,000 points and a cluster of 4,000 GPUs: more than any page can hold. */
@@ -76,12 +87,13 @@ async function checkAxe(page, name) {
   expect(found.violations.length === 0, `${name}: axe: ${found.violations.map((v) => `${v.id} (${v.nodes.length}): ${v.nodes[0].html.slice(0, 160)} ${v.nodes[0].failureSummary.slice(0, 200)}`).join("\n  ")}`);
 }
 
-/** What is huge is drawn once: axe takes minutes over thousands of rows. */
+/** What is huge is drawn once: axe takes minutes over thousands of rows. What is hostile is drawn narrow and wide. */
 async function checkPage(browser, name, file, charts) {
   const large = name.startsWith("huge");
   expect(statSync(file).size < largest, `${name}: ${statSync(file).size} bytes, expected less than ${largest}`);
-  for (const width of large ? [1440] : widths)
-    for (const dark of width === 1440 && !large ? [false, true] : [false]) {
+  const second = name.startsWith("hostile-");
+  for (const width of large ? [1440] : second ? [390, 1440] : widths)
+    for (const dark of width === 1440 && !large && !second ? [false, true] : [false]) {
       const { page, complaints } = await open(browser, file, { width, dark });
       await checkDrawn(page, name, width, charts);
       const theme = await page.evaluate(() => document.documentElement.dataset.theme);
@@ -103,14 +115,17 @@ async function checkUse(browser, file) {
   await page.focus("#theme");
   await page.keyboard.press("Enter");
   expect(await colour() !== light, "the switch changes the colours by keyboard");
-  const bar = page.locator("figure > .drawing svg[role=img] rect").first();
+  // A bar wide enough to hit: what does not change has none.
+  const bars = page.locator("figure > .drawing svg[role=img] rect");
+  const wide = await bars.evaluateAll((all) => all.findIndex((one) => one.getBoundingClientRect().width > 10));
+  const bar = bars.nth(wide);
   await bar.scrollIntoViewIfNeeded();
   const box = await bar.boundingBox();
   await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
   await page.waitForTimeout(200);
-  expect(await page.evaluate(() => [...document.querySelectorAll("[aria-label=tip] text")].some((text) => text.textContent.length > 3)), "hovering a bar shows its value");
+  expect(await page.evaluate(() => [...document.querySelectorAll("[aria-label=tip] text, .tip text")].some((text) => text.textContent.length > 3)), `${file}: hovering a bar shows its value`);
   const summaries = await page.evaluate(() => [...document.querySelectorAll("figure")].filter((figure) => figure.querySelector(".drawing") && !figure.querySelector("details table") && !figure.parentElement.querySelector("table")).length);
-  expect(summaries === 0, `${summaries} charts have no table`);
+  expect(summaries === 0, `${file}: ${summaries} charts have no table`);
   await page.emulateMedia({ media: "print", colorScheme: "dark" });
   expect(await colour() === "rgb(255, 255, 255)", "paper is white, in dark mode as well");
   const pdf = await page.pdf({ format: "A4" });
@@ -128,11 +143,19 @@ async function checkHostile(browser, file) {
   await page.context().close();
 }
 
-async function checkNoScript(browser, file) {
+/** What a reader looks for is on the page. */
+async function checkAnswer(browser, file, texts) {
+  const { page } = await open(browser, file);
+  const seen = await page.evaluate(() => document.body.innerText);
+  for (const text of texts) expect(seen.includes(text), `${file}: the page does not say '${text}'`);
+  await page.context().close();
+}
+
+async function checkNoScript(browser, file, answer) {
   const context = await browser.newContext({ javaScriptEnabled: false });
   const page = await context.newPage();
   await page.goto(`file://${file}`);
-  expect(/Run tp/.test(await page.content()), "without scripts the answer is there as text");
+  expect(answer.test(await page.content()), "without scripts the answer is there as text");
   await context.close();
 }
 
@@ -146,17 +169,29 @@ try {
   run("sweep", "scenarios/part1-405b.json", "--quiet", ...fixed, "--axis", "workload.max_concurrency=2,8,32", "--axis", "workload.seed=1,2", "--html", at("sweep.html"));
   run("validate", "tests/validation/links.jsonl", "--quiet", "--html", at("validate.html"));
   run("report", at("plan.json"), at("other.json"), "--html", at("comparison.html"));
-  hostile(at("hostile.json"), at("plan.json"));
-  run("report", at("hostile.json"), "--html", at("hostile.html"));
+  run("whatif", "scenarios/part1-405b.json", "--quiet", "--base", "workload.num_prompts=60", "--base", 'slo={"p99_ttft_ms":"<=30000"}', "--set", "cluster.nodes[*].nic=connectx-7-400",
+    "--variant", "half as many at once", "--set", "workload.max_concurrency=48", "--variant", "a GPU lost", "--set", 'cluster.lost=["node-a/gpu1"]', "--json", at("whatif.json"), "--html", at("whatif.html"));
+  run("plan", "scenarios/buy-405b.json", "--quiet", "--set", "workload.num_prompts=8", "--json", at("purchase.json"), "--html", at("purchase.html"));
+  for (const [name, from] of [["hostile", "plan"], ["hostile-whatif", "whatif"], ["hostile-purchase", "purchase"]]) {
+    hostile(at(`${name}.json`), at(`${from}.json`));
+    run("report", at(`${name}.json`), "--html", at(`${name}.html`));
+  }
+  many(at("huge-whatif.json"), at("huge-purchase.json"), at("whatif.json"), at("purchase.json"));
+  for (const name of ["huge-whatif", "huge-purchase"]) run("report", at(`${name}.json`), "--html", at(`${name}.html`));
   huge(at("huge-sweep.json"), at("huge-plan.json"), at("plan.json"));
   run("report", at("huge-sweep.json"), "--html", at("huge-sweep.html"));
   run("report", at("huge-plan.json"), "--html", at("huge-plan.html"));
 
-  const pages = { plan: 5, simulate: 11, sweep: 4, validate: 2, comparison: 1, hostile: 4, "huge-sweep": 4, "huge-plan": 4 };
+  const pages = { plan: 5, simulate: 11, sweep: 4, validate: 2, comparison: 1, hostile: 4, "huge-sweep": 4, "huge-plan": 4,
+    whatif: 3, purchase: 2, "hostile-whatif": 3, "hostile-purchase": 2, "huge-whatif": 3, "huge-purchase": 2 };
   for (const [name, charts] of Object.entries(pages)) await checkPage(browser, name, at(`${name}.html`), charts);
-  await checkUse(browser, at("plan.html"));
-  await checkHostile(browser, at("hostile.html"));
-  await checkNoScript(browser, at("plan.html"));
+  for (const name of ["plan", "whatif", "purchase"]) await checkUse(browser, at(`${name}.html`));
+  for (const name of ["hostile", "hostile-whatif", "hostile-purchase"]) await checkHostile(browser, at(`${name}.html`));
+  await checkNoScript(browser, at("plan.html"), /Run tp/);
+  await checkNoScript(browser, at("whatif.html"), /What if: part1-405b/);
+  await checkNoScript(browser, at("purchase.html"), /Buy 1 x/);
+  await checkAnswer(browser, at("whatif.html"), ["SLO", "half as many at once", "Stage by stage", "cannot be"]);
+  await checkAnswer(browser, at("purchase.html"), ["Buy ", "USD", "Rack units", "Alternatives that differ in kind", "Prices that nobody has quoted you", "Purchases left out"]);
   for (const name of Object.keys(pages)) console.log(`${name}.html: ${statSync(at(`${name}.html`)).size} bytes`);
 } finally {
   await browser.close();

@@ -380,6 +380,18 @@ expect 0 whatif scenarios/part3-400g.json --no-intervals --set cluster.network.m
 says "variant,changes,layout"
 expect 0 whatif scenarios/part3-400g.json --no-intervals --set cluster.network.mtu=1500 --json -
 says '"format": "sextant whatif"'
+expect 0 whatif scenarios/part3-400g.json --no-intervals --set cluster.network.mtu=1500 --json "$scratch/whatif.json" --html "$scratch/whatif.html" --markdown -
+says "## What if: part3-400g"
+says "sextant whatif scenarios/part3-400g.json --no-intervals --set cluster.network.mtu=1500"
+grep -q 'id="result"' "$scratch/whatif.html" || fail "whatif.html holds no result"
+expect 0 report "$scratch/whatif.json"
+says "### Stage by stage"
+expect 0 report "$scratch/whatif.json" "$scratch/whatif.json"
+says "Figures that differ"
+expect 2 report "$scratch/whatif.json" --csv -
+complains "its command has --csv"
+expect 2 whatif scenarios/part3-400g.json --htm x
+complains "did you mean '--html'"
 expect 2 whatif scenarios/part3-400g.json --variant alone
 complains "found no --set after it"
 expect 2 whatif scenarios/part3-400g.json --set 'cluster.lost=["node-z/gpu0"]'

@@ -36,6 +36,7 @@ function drawOne(entry) {
   const picture = made.tagName.toLowerCase() === "svg" ? made : made.querySelector("svg");
   // The picture has one label; those of its parts say nothing to a reader, and ARIA knows none on a group.
   for (const part of picture.querySelectorAll("[aria-label], [aria-description]")) {
+    if (part.getAttribute("aria-label") === "tip") part.classList.add("tip");
     part.removeAttribute("aria-label");
     part.removeAttribute("aria-description");
   }

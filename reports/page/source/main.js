@@ -6,10 +6,13 @@ import { drawAll } from "./chart.js";
 import { element, folded, gradeBadge, list, number, shown, table } from "./dom.js";
 import { comparisonSections, furtherSections, sweepSections, validationSections } from "./others.js";
 import { latencySection, spreadSection, timeSection } from "./run.js";
+import { purchaseSections } from "./purchase.js";
 import { stagesSection } from "./stages.js";
+import { whatifSections } from "./whatif.js";
 
 const kinds = {
   "sextant plan": "Plan", "sextant metrics": "Simulation", "sextant validation": "Validation", "sextant sweep": "Sweep", "sextant comparison": "Comparison",
+  "sextant whatif": "What if", "sextant purchase": "Purchase",
 };
 
 function clusterSection(result) {
@@ -18,8 +21,8 @@ function clusterSection(result) {
 }
 
 function sourcesSection(result) {
-  const sources = list(result.provenance), notes = list(result.page_notes), run = headline(result);
-  const facts = [["format", `${result.format}, version ${result.version}`], ["seed", result.seed], ["fingerprint", run?.metrics?.fingerprint], ["events simulated", run?.metrics?.events ? number(run.metrics.events) : null],
+  const sources = list(result.provenance), notes = list(result.page_notes), run = headline(result) ?? result.base ?? list(result.best?.models)[0];
+  const facts = [["format", `${result.format}, version ${result.version}`], ["seed", result.seed], ["fingerprint", run?.fingerprint ?? run?.metrics?.fingerprint], ["events simulated", run?.metrics?.events ? number(run.metrics.events) : null],
     ["engine", result.engine?.profile], ["files", list(result.files).join(", ")]].filter(([, value]) => value !== undefined && value !== null && value !== "");
   const count = {};
   for (const source of sources) count[source.grade] = (count[source.grade] ?? 0) + 1;
@@ -38,7 +41,7 @@ function sourcesSection(result) {
 }
 
 function sectionsOf(result) {
-  const own = { "sextant validation": validationSections, "sextant sweep": sweepSections, "sextant comparison": comparisonSections }[result.format];
+  const own = { "sextant validation": validationSections, "sextant sweep": sweepSections, "sextant comparison": comparisonSections, "sextant whatif": whatifSections, "sextant purchase": purchaseSections }[result.format];
   const made = own ? own(result) : [answerSection(result), clusterSection(result), limitsSection(result), stagesSection(result), latencySection(result), timeSection(result),
     spreadSection(result), variantsSection(result), candidatesSection(result), rejectionsSection(result)];
   return [...made, ...furtherSections(result), sourcesSection(result)].filter(Boolean);
