@@ -14,7 +14,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int most_cards = 16;  // beyond it a search is no longer done while a slider moves
+constexpr int most_cards = 8;  // beyond it a search is no longer done while a slider moves
 
 int count_of(const Json& group) {
   return group.is_object() ? group.at("count").get<int>() : group.get<int>();

@@ -23,7 +23,7 @@ namespace {
 using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
-constexpr int most_gpus = 16;
+constexpr int most_gpus = 8;
 
 /// Why a page cannot go on asking, in words for its reader.
 struct Unavailable {

@@ -28,8 +28,8 @@ function plan(name, ...changes) {
   return { name, page, result: JSON.parse(readFileSync(json, "utf8")) };
 }
 
-const ready = (page) => page.waitForSelector("#what-if .answers[data-program]", { timeout: 20000 });
-const settled = (page) => page.waitForSelector("#what-if .answers[data-state=done]", { timeout: 20000 });
+const ready = (page) => page.waitForSelector("#what-if .answers[data-program]", { timeout: 120000 });
+const settled = (page) => page.waitForSelector("#what-if .answers[data-state=done]", { timeout: 120000 });
 const near = (a, b) => Math.abs(a - b) <= 1e-9 * Math.abs(b);
 
 /** The answer to the point that the sliders are at, at full precision. */

@@ -64,7 +64,7 @@ TEST_F(ExplorerOfPart1, OffersWhatTheScenarioLeavesOpen) {
   EXPECT_EQ(controls["network_gbits"], Json({{"base", 200}, {"stops", {100, 200, 400}}}));
   ASSERT_EQ(controls["cards"].size(), 1U);
   EXPECT_EQ(controls["cards"][0]["base"], 3);
-  EXPECT_EQ(controls["cards"][0]["most"], 16);
+  EXPECT_EQ(controls["cards"][0]["most"], 8);
   EXPECT_EQ(controls["cards"][0]["watts"]["base"], 600);
 }
 
