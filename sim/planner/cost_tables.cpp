@@ -71,7 +71,8 @@ CostTables::Group CostTables::make_group(const std::vector<int>& gpus, bool bare
         operators.sample_collectives.clear();
       }
       member.parts.emplace_back(operators, context_.machine.profile(gpu), group.tp > 1 ? &link : nullptr,
-                                group.tp);
+                                group.tp, CostLevel{},
+                                sampler_work(model, context_.machine.engine(), cluster.gpu(gpu)));
     };
     for (const int i : examples_of_kinds(model.architecture)) add({i, i + 1}, false, false);
     add({0, 0}, true, false);
