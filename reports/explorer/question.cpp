@@ -52,6 +52,8 @@ Json mean_workload(const Json& given, const Json& load) {
   };
   Json workload = {
       {"num_prompts", 1000}, {"prompt", tokens("prompt")}, {"output", tokens("output")}, {"seed", 0}};
+  for (const char* sampling : {"temperature", "top_p", "top_k", "repetition_penalty"})
+    if (given.contains(sampling)) workload[sampling] = given.at(sampling);
   if (given.contains("max_concurrency") && given.at("max_concurrency").is_number())
     workload["max_concurrency"] = given.at("max_concurrency");
   if (load.at("concurrency") == 0) workload["request_rate"] = load.at("request_rate");
