@@ -5,6 +5,7 @@
 
 #include "models/base/json_reader.hpp"
 #include "models/hardware/catalogue.hpp"
+#include "models/hardware/congestion.hpp"
 
 namespace sextant {
 
@@ -63,6 +64,7 @@ struct Network {
   PathLevel gdr_level = PathLevel::sys;  ///< NCCL_NET_GDR_LEVEL: GPUDirect up to this distance of GPU and NIC
   int cross_nic = 2;  ///< NCCL_CROSS_NIC: 0 stay on the rail, 1 free, 2 on the rail where that works
   bool pxn = true;    ///< reach another rail by the NVLink neighbour on it (NCCL_PXN_DISABLE=0)
+  Congestion congestion = {};  ///< where more is sent into a port than leaves it
 };
 
 /// Traffic that is not the model's (checkpoints, training, storage) and shares links with it as long as a run

@@ -194,6 +194,8 @@ void read_network(const JsonObject& object, ClusterSpecification& cluster) {
       static_cast<int>(object.integer_or("cross_nic", cluster.network.cross_nic, {0, 2}));
   if (const auto level = object.find("gdr_level")) cluster.network.gdr_level = read_path_level(*level);
   cluster.network.pxn = object.boolean_or("pxn", cluster.network.pxn);
+  if (const auto congestion = object.find("congestion"))
+    cluster.network.congestion = read_congestion(*congestion, cluster.network.transport);
   if (const auto fabric = object.find("leaf_spine")) {
     if (cluster.network_switch) fabric->fail("found 'switch' beside it, expected one of them");
     cluster.leaf_spine = read_leaf_spine(fabric->object());

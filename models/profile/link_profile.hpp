@@ -57,6 +57,14 @@ struct RingOperation {
   LeftOutErrors beyond;   ///< groups larger or smaller than all measured ones
 };
 
+/// Messages so small that NCCL gives them one channel: what they are spared of a base that is several
+/// channels'.
+struct OneChannel {
+  double below_bytes_per_rank = 0;
+  double saves_us = 0;
+  std::string source;
+};
+
 /// What groups of other sizes than the measured ones take, in NCCL's terms. How NCCL chooses among the
 /// protocols follows from the compute capability and the channels.
 struct RingModel {
@@ -64,6 +72,7 @@ struct RingModel {
   std::string source;
   double compute_capability = 0;  ///< ten times major.minor
   int channels = 2;
+  std::optional<OneChannel> one_channel{};
   std::vector<RingOperation> operations;
   const RingOperation* operation(const std::string& op) const;  ///< nullptr if not there
 };

@@ -54,6 +54,14 @@ RingOperation read_operation(const JsonValue& value) {
   return operation;
 }
 
+OneChannel read_one_channel(const JsonValue& value) {
+  const JsonObject object = value.object();
+  OneChannel one{positive(object.at("below_bytes_per_rank")), positive(object.at("saves_us")),
+                 object.text("source")};
+  object.finish();
+  return one;
+}
+
 Json errors_json(const LeftOutErrors& errors) {
   Json json;
   json["spread"] = {rounded(errors.spread.low, digits), rounded(errors.spread.high, digits)};
@@ -77,6 +85,7 @@ RingModel read_ring_model(const JsonValue& value) {
   ring.source = object.text("source");
   ring.compute_capability = object.number("compute_capability", {10, 999});
   ring.channels = static_cast<int>(object.integer("channels", {1, 64}));
+  if (const auto one = object.find("one_channel")) ring.one_channel = read_one_channel(*one);
   for (const JsonValue& item : object.at("operations").array()) {
     RingOperation operation = read_operation(item);
     if (ring.operation(operation.op))
@@ -93,6 +102,10 @@ Json ring_model_json(const RingModel& ring) {
   json["source"] = ring.source;
   json["compute_capability"] = ring.compute_capability;
   json["channels"] = ring.channels;
+  if (const auto& one = ring.one_channel)
+    json["one_channel"] = {{"below_bytes_per_rank", one->below_bytes_per_rank},
+                           {"saves_us", rounded(one->saves_us, digits)},
+                           {"source", one->source}};
   json["operations"] = Json::array();
   for (const RingOperation& operation : ring.operations) {
     Json item;

@@ -1,4 +1,5 @@
 #pragma once
+#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -6,6 +7,14 @@
 #include "models/hardware/cluster.hpp"
 
 namespace sextant {
+
+class NcclPaths;
+
+/// What traffic beside it leaves to a transfer.
+struct WhatIsLeft {
+  double gbps = std::numeric_limits<double>::infinity();  ///< 10^9 B/s; infinite where it takes nothing
+  double queue_us = 0;                                    ///< wait in queues that would be empty without it
+};
 
 /// What the model's transfers get where links have lost a part of their capacity and beside a cluster's
 /// background traffic: every background flow runs all the
@@ -18,6 +27,8 @@ class BackgroundTraffic {
   /// Throws InputError, naming both ends, where a flow has no way.
   explicit BackgroundTraffic(const Cluster&);
   ~BackgroundTraffic();
+  /// Of transfers (pairs of GPUs) that all run at once: the least rate, and the longest wait.
+  WhatIsLeft left(const std::vector<std::pair<int, int>>& transfers) const;
   /// The least rate, 10^9 B/s, among transfers (pairs of GPUs) that all run at once; infinite where none of
   /// them is slower for the background.
   double rate_left(const std::vector<std::pair<int, int>>& transfers) const;
@@ -26,6 +37,10 @@ class BackgroundTraffic {
   struct Flows;
   std::unique_ptr<Flows> flows_;
 };
+
+/// The link directions of each background flow of the paths' cluster. Throws InputError, naming both ends,
+/// where one has no way.
+std::vector<std::vector<int>> background_ways(NcclPaths&);
 
 /// Each GPU with the next, the last with the first.
 std::vector<std::pair<int, int>> ring_of(const std::vector<int>& gpus);

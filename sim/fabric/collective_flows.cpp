@@ -121,6 +121,9 @@ CollectiveFlows CollectivePlanner::nccl_flows(const CollectiveQuestion& question
     const double busbw =
         std::min(plateau, line.busbw_gbps * plateau / operation->protocols.back().busbw_gbps);
     phase.latency_us = line.base_us + steps * line.hop_us;
+    if (const auto& one = group.intra.ring->one_channel;
+        one && question.bytes < ranks * one->below_bytes_per_rank)
+      phase.latency_us = std::max(0.0, phase.latency_us - one->saves_us);
     phase.transfers = shape == CollectiveShape::direct
                           ? pairwise_transfers(question.gpus, question.bytes / ranks, busbw / (ranks - 1))
                           : ring_transfers(question.gpus, passed_on, busbw);

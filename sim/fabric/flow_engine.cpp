@@ -19,8 +19,13 @@ void check_capacity(std::size_t link, double capacity) {
 
 }  // namespace
 
-FlowEngine::FlowEngine(std::vector<double> capacities)
-    : capacities_(std::move(capacities)), members_(capacities_.size()), filling_(capacities_.size()) {
+FlowEngine::FlowEngine(std::vector<double> capacities, CongestionRules rules)
+    : capacities_(std::move(capacities)),
+      members_(capacities_.size()),
+      filling_(capacities_.size()),
+      rules_(std::move(rules)) {
+  if (!rules_.ideal() && rules_.ports.size() != capacities_.size())
+    throw std::logic_error("fabric: rules of congestion for other links than there are");
   for (std::size_t i = 0; i < capacities_.size(); ++i) check_capacity(i, capacities_[i]);
 }
 
@@ -46,7 +51,8 @@ void FlowEngine::check_path(std::span<const int> path, double limit) const {
 FlowId FlowEngine::free_slot() {
   if (free_.empty()) {
     flows_.emplace_back();
-    paces_.emplace_back();
+    marks_.emplace_back();
+    limits_.emplace_back();
     return static_cast<FlowId>(flows_.size() - 1);
   }
   const FlowId id = free_.back();
@@ -56,16 +62,15 @@ FlowId FlowEngine::free_slot() {
 
 /// A flow keeps its stretch of hops for the flows that take its name after it; a longer path gets a new one.
 void FlowEngine::set_path(FlowId id, std::span<const int> path) {
-  Pace& pace = paces_[id];
-  pace.hops = static_cast<std::uint16_t>(path.size());
-  if (pace.hops > flows_[id].room) {
-    pace.first_hop = static_cast<std::uint32_t>(hop_links_.size());
-    flows_[id].room = pace.hops;
-    hop_links_.resize(hop_links_.size() + pace.hops);
-    hop_positions_.resize(hop_links_.size());
+  Flow& flow = flows_[id];
+  flow.hops = static_cast<std::uint16_t>(path.size());
+  if (flow.hops > flow.room) {
+    flow.first_hop = static_cast<std::uint32_t>(hop_links_.size());
+    flow.room = flow.hops;
+    hop_links_.resize(hop_links_.size() + flow.hops);
   }
   for (std::size_t hop = 0; hop < path.size(); ++hop)
-    hop_links_[pace.first_hop + hop] = static_cast<std::uint32_t>(path[hop]);
+    hop_links_[flow.first_hop + hop] = static_cast<std::uint32_t>(path[hop]);
 }
 
 FlowId FlowEngine::start(Time now, std::span<const int> path, double bytes, double limit, Time latency) {
@@ -76,10 +81,10 @@ FlowId FlowEngine::start(Time now, std::span<const int> path, double bytes, doub
   move_clock(now);
   const FlowId id = free_slot();
   Flow& flow = flows_[id];
-  paces_[id].rate = 0;
-  paces_[id].limited = limit != no_limit;
+  flow.rate = 0;
   flow.remaining = bytes;
-  flow.limit = limit;
+  flow.limited = limit != no_limit;
+  limits_[id] = limit;
   flow.since_ns = now.ns;
   flow.bottleneck = own_limit;
   flow.moving = false;
@@ -95,29 +100,30 @@ void FlowEngine::begin_moving(Time now, FlowId id) {
   Flow& flow = flows_[id];
   flow.moving = true;
   flow.since_ns = now.ns;
-  Pace& pace = paces_[id];
-  pace.rate = no_limit;  // until settled: above every level
+  flow.rate = no_limit;  // until settled: above every level
   calendar_.set(id, now.ns);
-  if (pace.hops == 0) alone_.push_back(id);
-  for (std::uint32_t hop = pace.first_hop; hop < pace.first_hop + pace.hops; ++hop) {
+  if (flow.hops == 0)
+    alone_.push_back(id);
+  else
+    lowest_new_ = std::min(lowest_new_, limits_[id]);
+  for (std::uint32_t hop = flow.first_hop; hop < flow.first_hop + flow.hops; ++hop) {
     std::vector<Member>& members = members_[hop_links_[hop]];
-    hop_positions_[hop] = static_cast<std::uint32_t>(members.size());
-    members.push_back({id, hop});
+    members.push_back({no_limit, id, hop});
     touched_.push_back(hop_links_[hop]);
   }
 }
 
+/// The last of each list takes the flow's place: from there on the next settlement writes the list anew.
 void FlowEngine::leave_links(FlowId id) {
-  const Pace& pace = paces_[id];
-  for (std::uint32_t hop = pace.first_hop; hop < pace.first_hop + pace.hops; ++hop) {
+  const Flow& flow = flows_[id];
+  for (std::uint32_t hop = flow.first_hop; hop < flow.first_hop + flow.hops; ++hop) {
     std::vector<Member>& members = members_[hop_links_[hop]];
-    const Member last = members.back();
-    members[hop_positions_[hop]] = last;
-    hop_positions_[last.hop] = hop_positions_[hop];
+    *std::find_if(members.begin(), members.end(), [&](const Member& m) { return m.flow == id; }) =
+        members.back();
     members.pop_back();
     touched_.push_back(hop_links_[hop]);
   }
-  if (pace.hops > 0) lowest_left_ = std::min(lowest_left_, paces_[id].rate);
+  if (flow.hops > 0) lowest_left_ = std::min(lowest_left_, flow.rate);
 }
 
 double FlowEngine::stop(Time now, FlowId id) {
@@ -173,14 +179,14 @@ const std::vector<FlowId>& FlowEngine::advance(Time now) {
 
 double FlowEngine::rate(FlowId id) {
   settle();
-  return flows_[id].moving ? paces_[id].rate : 0;
+  return flows_[id].moving ? flows_[id].rate : 0;
 }
 
 double FlowEngine::remaining(Time now, FlowId id) {
   settle();
   const Flow& flow = flows_[id];
   if (!flow.moving) return flow.remaining;
-  return std::max(0.0, flow.remaining - paces_[id].rate * static_cast<double>(now.ns - flow.since_ns));
+  return std::max(0.0, flow.remaining - flow.rate * static_cast<double>(now.ns - flow.since_ns));
 }
 
 int FlowEngine::bottleneck(FlowId id) {
@@ -191,7 +197,7 @@ int FlowEngine::bottleneck(FlowId id) {
 double FlowEngine::load(int link) {
   settle();
   double sum = 0;
-  for (const Member& member : members_[static_cast<std::size_t>(link)]) sum += paces_[member.flow].rate;
+  for (const Member& member : members_[static_cast<std::size_t>(link)]) sum += member.rate;
   return sum;
 }
 

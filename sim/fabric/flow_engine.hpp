@@ -5,7 +5,9 @@
 #include <span>
 #include <vector>
 
+#include "sim/fabric/congestion.hpp"
 #include "sim/fabric/flow_calendar.hpp"
+#include "sim/fabric/least_share.hpp"
 #include "sim/kernel/time.hpp"
 
 namespace sextant {
@@ -26,8 +28,9 @@ class FlowEngine {
   static constexpr double no_limit = std::numeric_limits<double>::infinity();
   static constexpr int own_limit = -1;
 
-  /// Capacities by link direction. Throws InputError for one that is not above zero.
-  explicit FlowEngine(std::vector<double> capacities);
+  /// Capacities by link direction, and what congestion does (nothing, unless told). Throws InputError for one
+  /// that is not above zero.
+  explicit FlowEngine(std::vector<double> capacities, CongestionRules rules = {});
 
   /// A flow of `bytes` over `path` (indices of capacities) that begins to move `latency` after `now` and
   /// takes no more than `limit`. A path without links moves at `limit`. Throws InputError for a path with
@@ -50,6 +53,10 @@ class FlowEngine {
   double remaining(Time now, FlowId);  ///< bytes
   /// The link direction that holds a moving flow back, or own_limit.
   int bottleneck(FlowId);
+  /// Whether a flow moves slower than its own links let it, because a pause at its bottleneck() reaches it.
+  bool held_by_pauses(FlowId);
+  /// How long what arrives last waits in the queues of a path, microseconds.
+  double queue_us(std::span<const int> path);
   double load(int link);  ///< bytes per nanosecond that cross it now
   double capacity(int link) const { return capacities_[static_cast<std::size_t>(link)]; }
   std::size_t flows() const { return calendar_.size(); }
@@ -58,53 +65,56 @@ class FlowEngine {
 
  private:
   struct Flow {
+    double rate = 0;  ///< infinite until settled
     double remaining = 0;
-    double limit = no_limit;
-    std::int64_t since_ns = 0;  ///< `remaining` is as of then
-    std::uint32_t room = 0;     ///< hops that its stretch can hold
+    std::int64_t since_ns = 0;    ///< `remaining` is as of then
+    std::uint32_t first_hop = 0;  ///< in hop_links_
+    std::uint32_t room = 0;       ///< hops that its stretch can hold
     int bottleneck = own_limit;
-    bool moving = false;
-  };
-  /// What a settlement reads of each flow, apart from the rest so that it stays in the first-level cache.
-  struct Pace {
-    double rate = 0;              ///< infinite until settled
-    std::uint32_t mark = 0;       ///< the settlement that has it in its set, not yet at its rate
-    std::uint32_t first_hop = 0;  ///< in hop_links_ and hop_positions_
     std::uint16_t hops = 0;
+    bool moving = false;
     bool limited = false;
   };
-  /// A moving flow as its links list it.
+  /// A moving flow as its links list it, slowest first: what is slower than a change stays where it is.
   struct Member {
-    std::uint32_t flow = 0;
-    std::uint32_t hop = 0;
-  };
-  struct Filling {
-    double left = 0;  ///< capacity not yet given away
-    std::uint32_t open = 0;
-    std::uint32_t mark = 0;
-    std::uint32_t first = 0, end = 0;  ///< the stretch of its flows in open_members_
-  };
-  struct Share {
     double rate = 0;
-    std::uint32_t link = 0;
-    bool operator>(const Share& other) const { return rate > other.rate; }
+    std::uint32_t flow = 0;
+    std::uint32_t hop = 0;  ///< in hop_links_
   };
-
+  /// A link while it is filled.
+  struct Filling {
+    double capacity = 0;
+    double sum = 0;           ///< given away
+    std::uint32_t open = 0;   ///< flows that have not stopped yet
+    std::uint32_t mark = 0;   ///< the settlement that has it in its set
+    std::uint32_t first = 0;  ///< the stretch of its flows in open_members_
+    std::uint32_t end = 0;
+    bool paused = false;
+    std::uint32_t next = 0;  ///< where the next flow that stops stands in the link's list
+    double share() const { return (capacity - sum) / open; }
+  };
   void move_clock(Time now);
   void begin_moving(Time now, FlowId);
   void leave_links(FlowId);
   void settle();
-  double undisturbed_level() const;
-  double level_of(std::uint32_t link) const;
+  double undisturbed_level();
+  double level_of(std::uint32_t link);
   void gather(double level);
+  std::size_t open_link(std::uint32_t link, double level);
   void fill();
-  void replace_least(const Share&);
+  double next_rate(double rate);
+  Meeting meeting(std::uint32_t link);
+  double usable_capacity(std::uint32_t link);
+  double slowest_companion(std::uint32_t link) const;
+  void spread_pauses(std::uint32_t link, double rate, std::size_t stopped);
+  template <class Hold>
+  void pause_cable(std::uint32_t cable, double rate, std::uint32_t cause, const Hold& hold);
   void stop_flows(std::uint32_t link, double rate);
   void fix(FlowId, double rate, int bottleneck);
   FlowId free_slot();
   void set_path(FlowId, std::span<const int> path);
-  std::span<const std::uint32_t> links_of(const Pace& pace) const {
-    return {hop_links_.data() + pace.first_hop, pace.hops};
+  std::span<const std::uint32_t> links_of(const Flow& flow) const {
+    return {hop_links_.data() + flow.first_hop, flow.hops};
   }
   void check_path(std::span<const int> path, double limit) const;
 
@@ -112,18 +122,32 @@ class FlowEngine {
   std::vector<std::vector<Member>> members_;  ///< by link
   std::vector<Filling> filling_;              ///< by link
   std::vector<Flow> flows_;
-  std::vector<Pace> paces_;                   ///< by flow
-  std::vector<std::uint32_t> hop_links_;      ///< a stretch for each flow: the links of its path
-  std::vector<std::uint32_t> hop_positions_;  ///< and its place in each link's list
+  std::vector<double> limits_;            ///< by flow
+  std::vector<std::uint32_t> marks_;      ///< by flow: the settlement in whose set it is, until it stops
+  std::vector<std::uint32_t> hop_links_;  ///< a stretch for each flow: the links of its path
   std::vector<FlowId> free_, ended_;
   FlowCalendar calendar_;
 
   std::vector<std::uint32_t> touched_;  ///< links changed since the last settlement
   std::vector<std::uint32_t> alone_;    ///< flows without links that began since
   double lowest_left_ = no_limit;       ///< rate of the slowest flow that left since
+  double lowest_new_ = no_limit;        ///< own limit of the flows that began since
+  double slowest_next_ = 0;             ///< of a settlement: no flow stops at less than one before it
   std::uint32_t mark_ = 0;
   std::vector<std::uint32_t> links_in_set_, limited_in_set_, open_members_, new_members_;
-  std::vector<Share> shares_;
+  std::size_t open_end_ = 0;
+  LeastShare least_;  ///< slots as in links_in_set_
+  CongestionRules rules_;
+  struct Held {
+    FlowId flow = 0;
+    std::uint32_t until = 0;  ///< the link at which it is held
+  };
+  std::vector<Held> held_;
+  std::vector<std::uint32_t> held_in_;  ///< by flow: the last pause that held it
+  std::vector<Meeting> meetings_;       ///< by link that marks, as of its last settlement
+  std::uint32_t pause_ = 0;
+  std::vector<std::uint32_t> seen_;  ///< by link: the last meeting() that counted it
+  std::uint32_t seen_mark_ = 0;
   std::int64_t now_ns_ = 0;
   std::uint64_t flows_visited_ = 0;
 };

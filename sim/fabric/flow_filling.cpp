@@ -1,9 +1,7 @@
 // How FlowEngine finds rates: water-filling (Bertsekas and Gallager, Data Networks, 6.5.2), over the part of
 // the fabric that a change can reach.
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <functional>
 
 #include "sim/fabric/flow_engine.hpp"
 
@@ -17,44 +15,45 @@ constexpr double almost = 1 - 1e-9;
 
 void FlowEngine::settle() {
   if (!alone_.empty()) {
-    for (const FlowId id : alone_) fix(id, flows_[id].limit, own_limit);
+    for (const FlowId id : alone_) fix(id, limits_[id], own_limit);
     alone_.clear();
   }
   if (touched_.empty()) return;
   ++mark_;
-  gather(undisturbed_level() * almost);
+  slowest_next_ = undisturbed_level() * almost;
+  gather(slowest_next_);
   fill();
   touched_.clear();
   lowest_left_ = no_limit;
+  lowest_new_ = no_limit;
 }
 
 /// Flows slower than this keep their rates: up to there every link fills as it did before.
-double FlowEngine::undisturbed_level() const {
-  double level = lowest_left_;
+double FlowEngine::undisturbed_level() {
+  double level = std::min(lowest_left_, lowest_new_);
   for (const std::uint32_t link : touched_) level = std::min(level, level_of(link));
   return level;
 }
 
 /// The level to which a link fills by its flows' old rates, new flows taking as much as any: infinite where
 /// no new flow joined it.
-double FlowEngine::level_of(std::uint32_t link) const {
+double FlowEngine::level_of(std::uint32_t link) {
   const std::vector<Member>& members = members_[link];
-  bool joined = false;
-  for (const Member& member : members) joined = joined || paces_[member.flow].rate == no_limit;
-  if (!joined) return no_limit;
-  double level = capacities_[link] / static_cast<double>(members.size());
+  const auto is_new = [](const Member& member) { return member.rate == no_limit; };
+  if (std::none_of(members.rbegin(), members.rend(), is_new)) return no_limit;
+  const double capacity = usable_capacity(link);
+  double level = capacity / static_cast<double>(members.size());
   for (;;) {  // each pass fixes the flows below the level; it rises until none is left below
     double fixed = 0;
     std::size_t open = 0;
     for (const Member& member : members) {
-      const double rate = paces_[member.flow].rate;
-      if (rate < level)
-        fixed += rate;
+      if (member.rate < level)
+        fixed += member.rate;
       else
         ++open;
     }
-    const double next = open == 0 ? level : (capacities_[link] - fixed) / static_cast<double>(open);
-    if (!(next > level / almost)) return level;
+    const double next = open == 0 ? level : (capacity - fixed) / static_cast<double>(open);
+    if (!(next > level / almost)) return std::min(level, slowest_companion(link));
     level = next;
   }
 }
@@ -64,7 +63,7 @@ double FlowEngine::level_of(std::uint32_t link) const {
 void FlowEngine::gather(double level) {
   links_in_set_.clear();
   limited_in_set_.clear();
-  open_members_.clear();
+  open_end_ = 0;
   const auto add = [&](std::uint32_t link) {
     if (filling_[link].mark == mark_) return;
     filling_[link].mark = mark_;
@@ -72,118 +71,117 @@ void FlowEngine::gather(double level) {
   };
   for (const std::uint32_t link : touched_) add(link);
   for (std::size_t i = 0; i < links_in_set_.size(); ++i) {
-    const std::uint32_t link = links_in_set_[i];
-    const std::vector<Member>& members = members_[link];
-    const std::size_t first = open_members_.size();
-    open_members_.resize(first + members.size());
-    new_members_.resize(members.size());
-    std::array<double, 2> sums{};  // of the rates below the level, and of the others
-    std::size_t open = first, found = 0;
-    for (const Member& member : members) {
-      Pace& pace = paces_[member.flow];
-      const std::uint32_t faster = pace.rate >= level;
-      const std::uint32_t is_new = faster & static_cast<std::uint32_t>(pace.mark != mark_);
-      sums[faster] += pace.rate;
-      open_members_[open] = member.flow;
-      open += faster;
-      new_members_[found] = member.flow;
-      found += is_new;
-      pace.mark += is_new * (mark_ - pace.mark);
-    }
-    open_members_.resize(open);
-    filling_[link].left = capacities_[link] - sums[0];
-    filling_[link].open = static_cast<std::uint32_t>(open - first);
-    filling_[link].first = static_cast<std::uint32_t>(first);
-    filling_[link].end = static_cast<std::uint32_t>(open);
+    const std::size_t found = open_link(links_in_set_[i], level);
     for (std::size_t m = 0; m < found; ++m) {
-      const Pace& pace = paces_[new_members_[m]];
-      if (pace.limited) limited_in_set_.push_back(new_members_[m]);
-      for (const std::uint32_t other : links_of(pace)) add(other);
+      const Flow& flow = flows_[new_members_[m]];
+      if (flow.limited) limited_in_set_.push_back(new_members_[m]);
+      for (const std::uint32_t other : links_of(flow)) add(other);
     }
   }
+}
+
+/// Takes the flows at or above the level off a link's list; those that no other link has yet brought into the
+/// set stand in new_members_. Returns how many.
+std::size_t FlowEngine::open_link(std::uint32_t link, double level) {
+  const std::vector<Member>& members = members_[link];
+  if (open_members_.size() < open_end_ + members.size())
+    open_members_.resize(2 * (open_end_ + members.size()));
+  if (new_members_.size() < members.size()) new_members_.resize(members.size());
+  const std::size_t first = open_end_;
+  std::size_t slower = members.size(), found = 0;
+  for (; slower > 0 && members[slower - 1].rate >= level; --slower) {
+    const std::uint32_t flow = members[slower - 1].flow;
+    open_members_[open_end_++] = flow;
+    new_members_[found] = flow;
+    found += static_cast<std::size_t>(marks_[flow] != mark_);
+    marks_[flow] = mark_;
+  }
+  double sum = 0;
+  for (std::size_t m = 0; m < slower; ++m) sum += members[m].rate;
+  filling_[link] = {usable_capacity(link),
+                    sum,
+                    static_cast<std::uint32_t>(open_end_ - first),
+                    mark_,
+                    static_cast<std::uint32_t>(first),
+                    static_cast<std::uint32_t>(open_end_),
+                    false,
+                    static_cast<std::uint32_t>(slower)};
+  return found;
 }
 
 /// Raises all open flows together; each stops where a link of its way is full or at its own limit.
 void FlowEngine::fill() {
-  shares_.clear();
-  for (const std::uint32_t link : links_in_set_)
-    if (filling_[link].open > 0) shares_.push_back({filling_[link].left / filling_[link].open, link});
-  std::make_heap(shares_.begin(), shares_.end(), std::greater<>());
-  std::sort(limited_in_set_.begin(), limited_in_set_.end(), [&](FlowId a, FlowId b) {
-    return flows_[a].limit != flows_[b].limit ? flows_[a].limit < flows_[b].limit : a < b;
-  });
+  // Of links that fill at once the first pauses: by number, not by how the set came about.
+  if (!rules_.ideal()) std::sort(links_in_set_.begin(), links_in_set_.end());
+  least_.begin(links_in_set_.size());
+  for (std::size_t i = 0; i < links_in_set_.size(); ++i)
+    if (const Filling& filling = filling_[links_in_set_[i]]; filling.open > 0) least_.put(i, filling.share());
+  least_.settle();
+  std::sort(limited_in_set_.begin(), limited_in_set_.end(),
+            [&](FlowId a, FlowId b) { return limits_[a] != limits_[b] ? limits_[a] < limits_[b] : a < b; });
   std::size_t next_limited = 0;
-  while (!shares_.empty()) {
-    const Share least = shares_.front();
+  for (double level = least_.share(); level != no_limit; level = least_.share()) {
     for (; next_limited < limited_in_set_.size(); ++next_limited) {
       const FlowId id = limited_in_set_[next_limited];
-      if (flows_[id].limit > least.rate) break;
-      if (paces_[id].mark == mark_) fix(id, flows_[id].limit, own_limit);
+      if (limits_[id] > level) break;
+      if (marks_[id] == mark_) fix(id, next_rate(limits_[id]), own_limit);
     }
-    const Filling& filling = filling_[least.link];
+    const std::size_t slot = least_.slot();
+    const Filling& filling = filling_[links_in_set_[slot]];
     // Flows that stopped at less have left more for the others.
-    const double share = filling.open > 0 ? filling.left / filling.open : no_limit;
-    if (filling.open > 0 && share * almost <= least.rate) {
-      stop_flows(least.link, std::max(share, 0.0));
-    } else if (filling.open > 0) {
-      replace_least({share, least.link});
-      continue;
+    const double share = filling.open > 0 ? filling.share() : no_limit;
+    if (filling.open > 0 && share * almost <= level) {
+      stop_flows(links_in_set_[slot], next_rate(share));
+      least_.set(slot, no_limit);
+    } else {
+      least_.set(slot, share);
     }
-    const Share last = shares_.back();
-    shares_.pop_back();
-    if (!shares_.empty()) replace_least(last);
   }
-}
-
-/// Puts a share in the place of the least one.
-void FlowEngine::replace_least(const Share& share) {
-  Share* const heap = shares_.data();
-  const std::size_t size = shares_.size();
-  std::size_t place = 0, child = 1;
-  for (; child + 1 < size; child = 2 * place + 1) {
-    child += static_cast<std::size_t>(heap[child] > heap[child + 1]);
-    if (!(share > heap[child])) break;
-    heap[place] = heap[child];
-    place = child;
-  }
-  if (child + 1 == size && share > heap[child]) {
-    heap[place] = heap[child];
-    place = child;
-  }
-  heap[place] = share;
 }
 
 /// Every flow of the set that has not stopped yet stops at this link.
 void FlowEngine::stop_flows(std::uint32_t link, double rate) {
   const Filling filling = filling_[link];
-  new_members_.resize(filling.end - filling.first);
   std::size_t found = 0;
   for (std::size_t m = filling.first; m < filling.end; ++m) {
     new_members_[found] = open_members_[m];
-    found += static_cast<std::size_t>(paces_[open_members_[m]].mark == mark_);
+    found += static_cast<std::size_t>(marks_[open_members_[m]] == mark_);
   }
   for (std::size_t m = 0; m < found; ++m) fix(new_members_[m], rate, static_cast<int>(link));
+  if (!rules_.ideal()) spread_pauses(link, rate, found);
+}
+
+/// Rounding apart flows stop in the order of their rates anyway; by it the links' lists are sorted.
+double FlowEngine::next_rate(double rate) {
+  slowest_next_ = std::max(rate, slowest_next_);
+  return slowest_next_;
 }
 
 void FlowEngine::fix(FlowId id, double rate, int bottleneck) {
   Flow& flow = flows_[id];
   ++flows_visited_;
-  Pace& pace = paces_[id];
-  pace.mark = 0;
+  marks_[id] = 0;
   flow.bottleneck = bottleneck;
-  for (const std::uint32_t link : links_of(pace)) {
-    filling_[link].left -= rate;
-    --filling_[link].open;
+  for (std::uint32_t hop = flow.first_hop; hop < flow.first_hop + flow.hops; ++hop) {
+    Filling& filling = filling_[hop_links_[hop]];
+    filling.sum += rate;
+    --filling.open;
+    members_[hop_links_[hop]][filling.next++] = {rate, id, hop};
   }
-  const double old = pace.rate;
+  const double old = flow.rate;
   if (old == rate) return;
   if (old != no_limit)
     flow.remaining = std::max(0.0, flow.remaining - old * static_cast<double>(now_ns_ - flow.since_ns));
   flow.since_ns = now_ns_;
-  pace.rate = rate;
+  flow.rate = rate;
   constexpr double far = 9e18;
-  const double ends = static_cast<double>(now_ns_) + std::ceil(flow.remaining / rate);
-  calendar_.set(id, ends < far ? static_cast<std::int64_t>(ends) : std::numeric_limits<std::int64_t>::max());
+  const double lasts = flow.remaining / rate;
+  if (!(static_cast<double>(now_ns_) + lasts < far)) {
+    calendar_.set(id, std::numeric_limits<std::int64_t>::max());
+    return;
+  }
+  const auto whole = static_cast<std::int64_t>(lasts);  // std::ceil is a call where the machine is an old one
+  calendar_.set(id, now_ns_ + whole + static_cast<std::int64_t>(static_cast<double>(whole) < lasts));
 }
 
 }  // namespace sextant

@@ -37,7 +37,7 @@ double Route::seconds(double bytes, double level) const {
   const TransferCurve& transfer = curve(*this);
   const double factor =
       level >= 0 ? std::pow(transfer.spread.high, level) : std::pow(transfer.spread.low, -level);
-  return std::max(transfer.time_us(bytes) * 1e-6 * factor, bytes / (bottleneck_gbps * 1e9));
+  return std::max(transfer.time_us(bytes) * 1e-6 * factor, bytes / (bottleneck_gbps * 1e9)) + queue_us * 1e-6;
 }
 
 Grade Route::grade() const {

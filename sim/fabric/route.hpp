@@ -17,6 +17,7 @@ struct Route {
   std::vector<int> links;      ///< indices into Cluster::links, in order; staged: through the root complex
   LinkProfile profile;         ///< of the class of link that decides
   double bottleneck_gbps = 0;  ///< smallest link capacity on the way, 10^9 B/s, or what background leaves
+  double queue_us = 0;         ///< wait in queues that other traffic fills
   std::string medium;          ///< "PCIe Gen5 x16", "RoCE 200 Gbit/s", "NVLink, 450 GB/s"
   /// Seconds for one message, one way, nobody else on the way; at least bytes / bottleneck; 0 on the same
   /// GPU. `level`: 0 nominal, +-1 the ends of the profile's 90 % interval. Throws InputError for a staged

@@ -166,7 +166,9 @@ Route Topology::route(int from, int to) const {
   if (from == to) return {};
   try {
     Route route = device(from).node == device(to).node ? inside_route(from, to) : network_route(from, to);
-    route.bottleneck_gbps = std::min(route.bottleneck_gbps, paths_->background.rate_left({{from, to}}));
+    const WhatIsLeft left = paths_->background.left({{from, to}});
+    route.bottleneck_gbps = std::min(route.bottleneck_gbps, left.gbps);
+    route.queue_us = left.queue_us;
     return route;
   } catch (const InputError& error) {
     throw InputError(

@@ -9,6 +9,10 @@ namespace {
 
 constexpr double endless_bytes = 1e30;
 
+FlowEngine flow_engine(const NcclPaths& paths) {
+  return FlowEngine(paths.capacities(), congestion_rules(paths.cluster()));
+}
+
 std::string bottleneck_name(const NcclPaths& paths, int link) {
   return link == FlowEngine::own_limit ? "its own limit" : paths.name(link);
 }
@@ -19,16 +23,18 @@ struct Running {
   std::vector<TransferResult> results;
   std::vector<FlowId> ids;  ///< by transfer; meaningless on the same GPU
 
-  Running(NcclPaths& paths, const std::vector<Transfer>& transfers) : engine(paths.capacities()) {
+  Running(NcclPaths& paths, const std::vector<Transfer>& transfers) : engine(flow_engine(paths)) {
     for (const Transfer& transfer : transfers) {
       results.push_back(
-          {paths.path(transfer.from_gpu, transfer.to_gpu, transfer.label), 0, 0, "the same GPU"});
+          {paths.path(transfer.from_gpu, transfer.to_gpu, transfer.label), 0, 0, 0, false, "the same GPU"});
       const std::vector<int>& way = results.back().path.directions;
       ids.push_back(way.empty() ? 0 : engine.start({}, way, endless_bytes, transfer.limit_gbps));
     }
     for (std::size_t i = 0; i < results.size(); ++i) {
       if (results[i].path.directions.empty()) continue;
       results[i].gbps = engine.rate(ids[i]);
+      results[i].queue_us = engine.queue_us(results[i].path.directions);
+      results[i].paused = engine.held_by_pauses(ids[i]);
       results[i].bottleneck = bottleneck_name(paths, engine.bottleneck(ids[i]));
     }
   }
@@ -54,7 +60,7 @@ std::vector<TransferResult> run_transfers(NcclPaths& paths, const std::vector<Tr
         {transfers[i].start, path.directions, transfers[i].bytes, transfers[i].limit_gbps, latency});
     owners.push_back(i);
   }
-  const std::vector<Time> ends = run_schedule(FlowEngine(paths.capacities()), flows);
+  const std::vector<Time> ends = run_schedule(flow_engine(paths), flows);
   for (std::size_t f = 0; f < ends.size(); ++f)
     results[owners[f]].seconds = (ends[f] - flows[f].start).seconds();
   return results;

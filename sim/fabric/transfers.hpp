@@ -21,8 +21,10 @@ struct Transfer {
 /// How a transfer fared among others.
 struct TransferResult {
   TransferPath path;
-  double gbps = 0;         ///< its rate while all run at once
-  double seconds = 0;      ///< from its start to its end, with what runs beside it meanwhile
+  double gbps = 0;      ///< its rate while all run at once
+  double seconds = 0;   ///< from its start to its end, with what runs beside it meanwhile
+  double queue_us = 0;  ///< that its last byte waits in full queues while all run at once; not in `seconds`
+  bool paused = false;  ///< a pause reaches it from its bottleneck, which need not be on its way
   std::string bottleneck;  ///< "node-a/nic0 -> switch"; "its own limit"; "the same GPU"
 };
 

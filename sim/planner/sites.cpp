@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "models/base/error.hpp"
+#include "sim/fabric/background.hpp"
+#include "sim/fabric/nccl_paths.hpp"
 
 namespace sextant {
 namespace {
@@ -104,6 +106,34 @@ std::vector<int> places(const Topology& topology, const Node& node) {
   return first;
 }
 
+/// What makes a node unlike others of its make: background traffic on its own links or a fault of one of
+/// them, either on a link between the switches it hangs on and others. By node; empty: nothing.
+std::vector<std::string> burdens(const Cluster& cluster) {
+  std::vector<char> burdened(cluster.links.size());
+  for (std::size_t i = 0; i < cluster.links.size(); ++i) burdened[i] = cluster.links[i].share != 1;
+  if (!cluster.background.empty()) {
+    NcclPaths paths(cluster);
+    for (const std::vector<int>& way : background_ways(paths))
+      for (const int direction : way) burdened[at(direction / 2)] = 1;
+  }
+  const auto node_of = [&](int device) { return cluster.devices[at(device)].node; };
+  std::vector<std::string> result(cluster.nodes.size());
+  std::vector<char> burdened_switch(cluster.devices.size());
+  for (std::size_t i = 0; i < cluster.links.size(); ++i) {
+    if (!burdened[i]) continue;
+    const Link& link = cluster.links[i];
+    if (node_of(link.from) < 0 && node_of(link.to) < 0)
+      burdened_switch[at(link.from)] = burdened_switch[at(link.to)] = 1;
+    for (const int end : {link.from, link.to})
+      if (node_of(end) >= 0) result[at(node_of(end))] = cluster.nodes[at(node_of(end))].name;
+  }
+  for (const Link& link : cluster.links)
+    for (const auto& [inner, outer] : {std::pair(link.from, link.to), std::pair(link.to, link.from)})
+      if (node_of(inner) >= 0 && burdened_switch[at(outer)] && result[at(node_of(inner))].empty())
+        result[at(node_of(inner))] = cluster.devices[at(outer)].name;
+  return result;
+}
+
 }  // namespace
 
 Sites::Sites(const Topology& topology) {
@@ -111,11 +141,12 @@ Sites::Sites(const Topology& topology) {
   sorts_.assign(cluster.devices.size(), -1);
   nodes_.assign(cluster.devices.size(), -1);
   const NodeLinks links = node_links(cluster);
+  const std::vector<std::string> burden = burdens(cluster);
   Numbers sorts, attachments;
   std::map<std::string, std::vector<int>> known;  // places by make
   for (std::size_t n = 0; n < cluster.nodes.size(); ++n) {
     const Node& node = cluster.nodes[n];
-    const std::string make = make_of(cluster, node, links.inside[n]);
+    const std::string make = make_of(cluster, node, links.inside[n]) + burden[n];
     const auto [place, is_new] = known.try_emplace(make);
     if (is_new) place->second = places(topology, node);
     attachments_.push_back(attachments.of(links.outside[n] + node.rack));

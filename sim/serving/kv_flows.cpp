@@ -73,7 +73,7 @@ std::vector<KvFlow> kv_flows(NcclPaths& paths, const Topology& topology, const S
                              const std::vector<StagePlacement>& prefill, int prefill_tp,
                              const std::vector<StagePlacement>& decode, int decode_tp, CostLevel level) {
   // Routes of one kind share their curve.
-  std::map<std::tuple<std::string, RouteKind, double>, std::shared_ptr<const Route>> routes;
+  std::map<std::tuple<std::string, RouteKind, double, double>, std::shared_ptr<const Route>> routes;
   std::vector<KvFlow> flows;
   for (const auto& [pair, bytes] : bytes_by_pair(model, prefill, prefill_tp, decode, decode_tp)) {
     const auto [from, to] = pair;
@@ -81,7 +81,8 @@ std::vector<KvFlow> kv_flows(NcclPaths& paths, const Topology& topology, const S
     flow.path = paths.path(from, to).directions;
     flow.bytes_per_token = bytes;
     Route route = topology.route(from, to);
-    std::shared_ptr<const Route>& known = routes[{route.profile.name, route.kind, route.bottleneck_gbps}];
+    std::shared_ptr<const Route>& known =
+        routes[{route.profile.name, route.kind, route.bottleneck_gbps, route.queue_us}];
     if (!known) known = std::make_shared<const Route>(std::move(route));
     flow.alone_seconds = [route = known, level](double size) {
       return route->seconds(size, level.of(Family::point_to_point)) * level.scale;

@@ -56,6 +56,7 @@ ServingFabric serving_fabric(const Topology& topology, const ServedModel& model,
   if (one_replica || (prefill == nullptr && !has_hops)) return fabric;
   NcclPaths paths(topology.cluster());
   fabric.capacities = paths.capacities();
+  fabric.congestion = congestion_rules(topology.cluster());
   if (prefill != nullptr) add_hops(paths, *prefill, fabric);
   add_hops(paths, main, fabric);
   if (prefill != nullptr)

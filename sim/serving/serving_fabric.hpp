@@ -20,6 +20,7 @@ struct KvFlow {
 /// The part of the fabric that a run's replicas and KV transfers meet on. Replicas count prefill ones first.
 struct ServingFabric {
   std::vector<double> capacities;  ///< 10^9 B/s by link direction
+  CongestionRules congestion{};
   /// [replica][stage]: the way of the hop to the next stage where another replica or a KV transfer can be on
   /// one of its links; empty where nobody can, so that its time is fixed.
   std::vector<std::vector<std::vector<int>>> shared_hops;

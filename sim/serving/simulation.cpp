@@ -213,7 +213,7 @@ class Run final : public ReplicaListener {
     if (apart && options_.fabric == nullptr)
       throw std::logic_error("simulate: found decode replicas, expected the fabric that their KV comes over");
     if (options_.fabric == nullptr || (!apart && !options_.fabric->shares_hops())) return;
-    traffic_.emplace(options_.fabric->capacities, queue_, traffic_event);
+    traffic_.emplace(options_.fabric->capacities, queue_, traffic_event, options_.fabric->congestion);
     for (std::size_t r = 0; r < options_.fabric->shared_hops.size(); ++r) {
       std::vector<bool> shared;
       for (const auto& path : options_.fabric->shared_hops[r]) shared.push_back(!path.empty());

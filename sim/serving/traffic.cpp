@@ -13,12 +13,15 @@ constexpr std::uint8_t change_priority = 100, look_ahead_priority = 255;
 
 }  // namespace
 
-Traffic::Traffic(std::vector<double> capacities, EventQueue& queue, std::uint32_t event_kind)
-    : queue_(queue), event_kind_(event_kind), engine_(std::move(capacities)) {}
+Traffic::Traffic(std::vector<double> capacities, EventQueue& queue, std::uint32_t event_kind,
+                 CongestionRules rules)
+    : queue_(queue), event_kind_(event_kind), engine_(std::move(capacities), std::move(rules)) {}
 
 void Traffic::send(const Message& message, const MessageOwner& owner) {
-  const FlowId id =
-      engine_.start(queue_.now(), message.path, message.bytes, message.alone_gbps, message.latency);
+  constexpr double s_per_us = 1e-6;
+  const Time waits = Time::seconds(engine_.queue_us(message.path) * s_per_us);
+  const FlowId id = engine_.start(queue_.now(), message.path, message.bytes, message.alone_gbps,
+                                  {message.latency.ns + waits.ns});
   if (id >= owners_.size()) owners_.resize(id + 1);
   owners_[id] = owner;
   look_ahead_once();

@@ -26,7 +26,7 @@ struct MessageOwner {
 class Traffic {
  public:
   /// Schedules its events as `event_kind`.
-  Traffic(std::vector<double> capacities, EventQueue&, std::uint32_t event_kind);
+  Traffic(std::vector<double> capacities, EventQueue&, std::uint32_t event_kind, CongestionRules rules = {});
 
   /// A message sets out now. `owner` comes back when it has arrived.
   void send(const Message&, const MessageOwner& owner);

@@ -387,6 +387,36 @@ complains "did you mean 'node-a/gpu0'"
 expect 3 whatif scenarios/part3-400g.json --base model.weights=bf16 --set workload.seed=2
 complains "no layout fits"
 
+# The examples of its help, as they stand there.
+"$sextant" whatif --help | sed -n '/^Examples/,/^Exit codes/p' | sed '1d;$d' >"$scratch/examples"
+[ "$(grep -c 'sextant whatif' "$scratch/examples")" -ge 2 ] || fail "whatif --help has fewer than two examples"
+sed -e "s#^ *sextant whatif#\"$sextant\" whatif --no-intervals --no-search -q#" "$scratch/examples" >"$scratch/examples.sh"
+bash -e "$scratch/examples.sh" >"$scratch/out" 2>"$scratch/err" || fail "an example of whatif --help does not run"
+quiet
+for name in 'one more NIC' 'half speed for 60 s' 'a noisy neighbour' 'and PFC pauses' 'one spine of two lost' 'a switch gone'; do
+  says "$name"
+done
+
+# Fabrics that cannot be: named, exit 2.
+expect 2 simulate scenarios/part3-400g.json --set 'cluster.lost=["node-b/nic0"]'
+complains 'no way from node-a/gpu0 to node-b/gpu0'
+expect 2 simulate scenarios/part3-400g.json --set 'cluster.network={"switch":"mikrotik-crs812-ddq"}' --set 'cluster.lost=["switch"]'
+complains 'no way from node-a/gpu0 to node-b/gpu0'
+expect 2 simulate scenarios/part3-400g.json \
+  --set 'cluster.nodes[1]={"node":"workstation","gpus":{"rtx-pro-6000-workstation":1}}'
+complains "cluster.nodes[1]: found no nic, expected 'nic' or 'nics' in each of 2 nodes"
+expect 2 simulate scenarios/part3-400g.json --set 'cluster.nodes[0].nic={"nic":"connectx-7-200","port_gbits":0}'
+complains 'cluster.nodes[0].nic.port_gbits: found 0'
+expect 2 simulate scenarios/part3-400g.json \
+  --set 'cluster.network={"leaf_spine":{"nodes_per_leaf":1,"spines":1,"uplink_gbits":0}}'
+complains 'uplink_gbits: found 0'
+expect 2 simulate scenarios/part3-400g.json --set 'cluster.nodes[1].name=node-a'
+complains 'found two nodes named "node-a"'
+expect 2 simulate scenarios/part3-400g.json --set cluster.network.congestion=dcqcn
+complains "cluster.network.congestion: found 'dcqcn', expected none, pfc or ecn"
+expect 2 simulate scenarios/part3-400g.json --set 'cluster.network={"transport":"ib","congestion":"pfc"}'
+complains "found 'pfc' over ib, expected none"
+
 # ---- Ctrl-C ends a long run with 130 within a second
 "$sextant" simulate scenarios/part1-405b.json --set 'deployment={"tp":1,"pp":3}' --set workload.num_prompts=100000000 \
   --step-by-step --json "$scratch/long.json" >"$scratch/out" 2>"$scratch/err" &
