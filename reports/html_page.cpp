@@ -6,6 +6,8 @@
 
 #include "models/base/embedded.hpp"
 #include "models/base/error.hpp"
+#include "reports/explorer/packed.hpp"
+#include "reports/explorer/question.hpp"
 #include "reports/markdown.hpp"
 
 namespace sextant {
@@ -49,17 +51,38 @@ std::string script_json(const Json& json) {
   return replaced(json.dump(-1, ' ', false, Json::error_handler_t::replace), "<", "\\u003c");
 }
 
+/// The explorer's part of a page: the program and what it is opened with, both packed, as data that no
+/// browser runs.
+std::string explorer_blocks(const Json& opened) {
+  constexpr std::string_view block = "<script type=\"text/plain\" id=\"{}\">{}</script>\n";
+  return fmt::format(block, "explorer-program", base64(asset("reports/page/asset/explorer.wasm.gz"))) +
+         fmt::format(block, "explorer-input",
+                     base64(gzipped(opened.dump(-1, ' ', false, Json::error_handler_t::replace))));
+}
+
 }  // namespace
 
-std::string html_page(const Json& result) {
-  constexpr std::size_t without_script_most = 60'000, reserve = 20'000;
+std::string html_page(const Json& given) {
+  constexpr std::size_t without_script_most = 60'000, reserve = 20'000, most_of_explorer = 900'000;
+  Json result = given;
+  std::string explorer;
+  if (Json question = explorer_question(given); !question.is_null()) {
+    if (question.contains("open")) explorer = explorer_blocks(question["open"]);
+    question.erase("open");
+    if (explorer.size() > most_of_explorer) {
+      explorer.clear();
+      question = {{"unavailable", "the profiles of its cards are too large for a page"}};
+    }
+    result["explorer"] = std::move(question);
+  }
   const std::string_view page = asset("reports/page/asset/page.html");
   const std::string_view style = asset("reports/page/asset/page.css");
   const std::string_view script = asset("reports/page/asset/page.js");
-  const Json short_data = page_data(result, without_script_most);
+  const Json short_data = page_data(given, without_script_most);
   std::string without_script = escaped(result_markdown(short_data));
   if (without_script.size() > 2 * without_script_most) without_script.clear();
-  const std::size_t fixed = page.size() + style.size() + script.size() + without_script.size() + reserve;
+  const std::size_t fixed =
+      page.size() + style.size() + script.size() + without_script.size() + explorer.size() + reserve;
   const std::string data = script_json(page_data(result, largest_page_bytes - fixed));
   std::string text;
   // What is put in is not looked at again: data that contains "{{script}}" stays data.
@@ -71,6 +94,9 @@ std::string html_page(const Json& result) {
     if (name == "title") text += escaped(short_data.value("scenario", short_data.value("format", "Sextant")));
     if (name == "style") text += style;
     if (name == "script") text += script;
+    if (name == "explorer") text += explorer;
+    if (name == "policy" && !explorer.empty())
+      text += " 'wasm-unsafe-eval'";  // programs in the page itself, no other
     if (name == "data") text += data;
     if (name == "text") text += without_script;
     at = close + 2;

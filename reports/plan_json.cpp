@@ -6,6 +6,7 @@
 #include "reports/context_json.hpp"
 #include "reports/names.hpp"
 #include "reports/objective_json.hpp"
+#include "sim/planner/search.hpp"
 #include "sim/serving/speculation_names.hpp"
 
 namespace sextant {
@@ -261,6 +262,16 @@ void add_context(Json& json, const Scenario& scenario, const Candidate* best, co
   json["provenance"] = best ? provenance_json(scenario, *best) : Json::array();
 }
 
+/// What a request asks for on average, and the demand: requests at once of a closed loop (else 0), requests/s
+/// of an open one
+/// ("inf": all at once).
+Json mean_load_json(const WorkloadSummary& load) {
+  return {{"prompt", load.prompt},
+          {"output", load.output},
+          {"concurrency", load.concurrency},
+          {"request_rate", std::isinf(load.rate) ? Json("inf") : Json(load.rate)}};
+}
+
 Json header(const char* format, const Scenario& scenario) {
   return {{"format", format},
           {"version", schema_version},
@@ -297,6 +308,7 @@ std::string plan_json(const Scenario& scenario, const Plan& plan, const std::vec
                                 {"comparison", detail::comparison_json(variant.comparison)}});
   }
   add_context(json, scenario, plan.candidates.empty() ? nullptr : &plan.candidates.front(), command);
+  json["mean_load"] = mean_load_json(summarise_workload(scenario.workload));
   if (document != nullptr) json["scenario_document"] = document->json();
   return text_of(json);
 }

@@ -29,8 +29,8 @@ Quantisation read_mixture(const JsonObject& object) {
   };
   Quantisation mixture{weight_format(object.text("weights")).name};
   for (const auto& [name, value] : object.at("parts").object().entries()) {
-    const auto known =
-        std::find_if(names.begin(), names.end(), [&](const auto& entry) { return entry.first == name; });
+    const auto known = std::find_if(names.begin(), names.end(),
+                                    [&part = name](const auto& entry) { return entry.first == part; });
     if (known == names.end())
       value.fail(
           fmt::format("found the part {}, expected attention, mlp, experts, shared_expert or mamba", name));

@@ -44,7 +44,9 @@ nlohmann::ordered_json power_model_json(const PowerModel&);
 /// {"format": "sextant power models", "version": 1, "provenance": …, "models": {NAME: …}}; strict.
 std::vector<PowerModel> read_power_models(const JsonValue&);
 std::string write_power_models(const std::vector<PowerModel>&, const std::string& provenance);
-/// power.json of the folder in SEXTANT_PROFILES, else the shipped one; nullopt for a GPU that it lacks.
+/// power.json of the folder in SEXTANT_PROFILES, else the shipped one.
+JsonValue power_models_document();
+/// The model of a GPU in that file; nullopt for one that it lacks.
 std::optional<PowerModel> find_power_model(const std::string& gpu);
 
 }  // namespace sextant

@@ -104,18 +104,17 @@ std::string write_power_models(const std::vector<PowerModel>& models, const std:
   return readable_json(json);
 }
 
-std::optional<PowerModel> find_power_model(const std::string& gpu) {
-  std::vector<PowerModel> models;
+JsonValue power_models_document() {
   const char* folder = std::getenv("SEXTANT_PROFILES");
   const std::string own = folder ? std::string(folder) + "/power.json" : "";
-  if (folder && std::filesystem::exists(own)) {
-    models = read_power_models(JsonValue::read(own));
-  } else {
-    for (const EmbeddedFile& file : embedded_files(shipped_file))
-      models = read_power_models(JsonValue::parse(file.content, std::string(file.path)));
-  }
-  for (const PowerModel& model : models)
-    if (model.gpu == gpu) return model;
+  if (folder && std::filesystem::exists(own)) return JsonValue::read(own);
+  const EmbeddedFile file = embedded_files(shipped_file).at(0);
+  return JsonValue::parse(file.content, std::string(file.path));
+}
+
+std::optional<PowerModel> find_power_model(const std::string& gpu) {
+  for (PowerModel& model : read_power_models(power_models_document()))
+    if (model.gpu == gpu) return std::move(model);
   return std::nullopt;
 }
 

@@ -4,6 +4,7 @@ import { candidatesSection, limitsSection, rejectionsSection, variantsSection } 
 import { clusterFigure } from "./cluster.js";
 import { drawAll } from "./chart.js";
 import { element, folded, gradeBadge, list, number, shown, table } from "./dom.js";
+import { explorerSection } from "./explorer.js";
 import { comparisonSections, furtherSections, sweepSections, validationSections } from "./others.js";
 import { latencySection, spreadSection, timeSection } from "./run.js";
 import { purchaseSections } from "./purchase.js";
@@ -44,7 +45,7 @@ function sectionsOf(result) {
   const own = { "sextant validation": validationSections, "sextant sweep": sweepSections, "sextant comparison": comparisonSections, "sextant whatif": whatifSections, "sextant purchase": purchaseSections }[result.format];
   const made = own ? own(result) : [answerSection(result), clusterSection(result), limitsSection(result), stagesSection(result), latencySection(result), timeSection(result),
     spreadSection(result), variantsSection(result), candidatesSection(result), rejectionsSection(result)];
-  return [...made, ...furtherSections(result), sourcesSection(result)].filter(Boolean);
+  return [...made, explorerSection(result), ...furtherSections(result), sourcesSection(result)].filter(Boolean);
 }
 
 function themeButton() {
