@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "reports/csv_text.hpp"
+#include "reports/objective_json.hpp"
 #include "reports/purchase_text.hpp"
 
 namespace sextant {
@@ -23,7 +24,9 @@ Json optional(const std::optional<double>& value) {
 
 Json model_json(const ModelAnswer& answer, double share) {
   const Candidate& best = answer.best();
-  Json metrics = Json::object();
+  Json metrics = Json::object(), intervals = Json::object();
+  for (const auto& [name, interval] : best.intervals)
+    intervals[name] = {{"low", finite(interval.low)}, {"high", finite(interval.high)}};
   for (const auto& [name, value] : named_metrics(best.metrics)) metrics[name] = finite(value);
   return {{"name", answer.model},
           {"share", share},
@@ -38,6 +41,7 @@ Json model_json(const ModelAnswer& answer, double share) {
           {"rejected", best.metrics.rejected},
           {"missed", best.missed},
           {"metrics", metrics},
+          {"intervals", intervals},
           {"gpu_watts", finite(answer.gpu_watts)},
           {"usd_per_million_output_tokens", optional(answer.usd_per_million_output_tokens)},
           {"grade", to_string(best.grade)},
@@ -89,8 +93,12 @@ std::string purchase_json(const PurchaseQuestion& question, const PurchasePlan& 
   for (const PurchaseAlternative& alternative : plan.alternatives) {
     Json flips = Json::array();
     for (const Flip& flip : alternative.flips) flips.push_back(flip_json(flip));
+    Json comparisons = Json::array();
+    for (const LayoutComparison& comparison : alternative.comparisons)
+      comparisons.push_back(detail::comparison_json(comparison));
     alternatives.push_back({{"differs", alternative.differs},
                             {"flips", flips},
+                            {"comparisons", comparisons},
                             {"purchase", purchase_object(question, alternative.planned)}});
   }
   for (const PlannedPurchase& purchase : plan.planned) planned.push_back(purchase_object(question, purchase));
@@ -103,7 +111,9 @@ std::string purchase_json(const PurchaseQuestion& question, const PurchasePlan& 
                      {"best", purchase_object(question, plan.best)},
                      {"alternatives", alternatives},
                      {"simulated", planned},
+                     {"interrupted", plan.interrupted},
                      {"possible", plan.possible},
+                     {"estimated", plan.estimated},
                      {"left_out", left_out}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

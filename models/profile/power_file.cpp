@@ -104,16 +104,26 @@ std::string write_power_models(const std::vector<PowerModel>& models, const std:
   return readable_json(json);
 }
 
+namespace {
+
+const std::vector<PowerModel>& shipped_power_models() {
+  static const std::vector<PowerModel> models = [] {
+    std::vector<PowerModel> read;
+    for (const EmbeddedFile& file : embedded_files(shipped_file))
+      read = read_power_models(JsonValue::parse(file.content, std::string(file.path)));
+    return read;
+  }();
+  return models;
+}
+
+}  // namespace
+
 std::optional<PowerModel> find_power_model(const std::string& gpu) {
-  std::vector<PowerModel> models;
   const char* folder = std::getenv("SEXTANT_PROFILES");
   const std::string own = folder ? std::string(folder) + "/power.json" : "";
-  if (folder && std::filesystem::exists(own)) {
-    models = read_power_models(JsonValue::read(own));
-  } else {
-    for (const EmbeddedFile& file : embedded_files(shipped_file))
-      models = read_power_models(JsonValue::parse(file.content, std::string(file.path)));
-  }
+  const std::vector<PowerModel> models = folder && std::filesystem::exists(own)
+                                             ? read_power_models(JsonValue::read(own))
+                                             : shipped_power_models();
   for (const PowerModel& model : models)
     if (model.gpu == gpu) return model;
   return std::nullopt;

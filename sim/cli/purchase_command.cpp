@@ -21,12 +21,14 @@ int run_purchase(const JsonValue& document, const ParsedWords& parsed) {
   {
     Progress progress("comparing purchases", parsed.has("quiet"));
     settings.progress = [&](int done, int total) { progress.show(done, total); };
-    plan = plan_purchase(question, settings);
+    PurchaseLimits limits;
+    limits.intervals = !parsed.has("no-intervals");
+    plan = plan_purchase(question, settings, limits);
   }
-  if (settings.stop->load()) throw Interrupted();
   write_result(json, json ? purchase_json(question, plan) : "");
   write_result(csv, csv ? purchase_csv(question, plan) : "");
   if (json != "-" && csv != "-") print(purchase_text(question, plan, stdout_style()));
+  if (plan.interrupted) throw Interrupted();
   return 0;
 }
 
