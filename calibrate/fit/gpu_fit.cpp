@@ -37,6 +37,7 @@ const std::vector<FitAxis> latent_axes = {
     {1, 1}, {1, 1}, {1, 1}};  // length or batch, prompts or context, heads
 constexpr double latent_bending = 1e-3;
 constexpr std::size_t gemm_folds = 5, attention_folds = 7;  // above the number of what tells shapes apart
+constexpr double gemm_alike_below = 64;                     // rows of one tile: all wait for the weights
 const std::set<std::int64_t> fitted_head_sizes = {64, 128};
 
 std::string attention_key(const std::string& kv_dtype, std::int64_t head_dim) {
@@ -172,6 +173,7 @@ GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& opti
   profile.gpu = gpu_;
   profile.provenance = options.provenance;
   double memory_gbps = 0;
+  const double attention_alone_us = options.from_tables ? assumptions.table_rows.attention_alone_us.value : 0;
   const auto fit_family = [&](const std::string& family, const std::string& key,
                               const std::vector<FitSample>& samples, OperatorFitOptions how) {
     how.family = family + " " + key;
@@ -190,10 +192,12 @@ GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& opti
   };
   const std::vector<std::string> types = usable_gemm_types(assumptions.gemm_left_out, report);
   for (const std::string& type : types) {
-    const OperatorFitOptions how = grid_options(
-        gemm_axes, gemm_bending, std::min(all_gemm_values / types.size(), most_values), gemm_folds);
+    OperatorFitOptions how = grid_options(gemm_axes, gemm_bending,
+                                          std::min(all_gemm_values / types.size(), most_values), gemm_folds);
+    how.alike_below = gemm_alike_below;
     OperatorModel model = fit_family("gemm", type, gemm_.at(type), how);
     model.bytes_per_weight = element_bytes(type);
+    if (options.from_tables) model.alone_us = assumptions.table_rows.gemm_alone_us.value;
     profile.gemm[type] = std::move(model);
   }
   for (const auto& [key, samples] : decode_) {
@@ -202,6 +206,7 @@ GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& opti
                      std::min(all_decode_values / decode_.size(), most_attention_values), attention_folds);
     how.arithmetic = false;
     profile.attention_decode[key] = fit_family("attention_decode", key, samples, how);
+    profile.attention_decode[key].alone_us = attention_alone_us;
   }
   if (memory_gbps == 0)
     throw InputError(fmt::format(
@@ -213,6 +218,7 @@ GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& opti
         grid_options(prefill_axes, prefill_bending,
                      std::min(all_prefill_values / prefill_.size(), most_attention_values), attention_folds));
     profile.attention_prefill[key] = fit_family("attention_prefill", key, samples, how);
+    profile.attention_prefill[key].alone_us = attention_alone_us;
   }
   std::size_t moe_rows = 0;
   for (const auto& [key, samples] : moe_) moe_rows += samples.size();

@@ -17,6 +17,7 @@ struct GpuFitOptions {
   std::string provenance;      ///< the command that makes the file
   double l2_bytes = 0;         ///< of the GPU; 0: not known (see OperatorFitOptions)
   double full_clock_mhz = 0;   ///< its highest; needed for power rows of operators
+  bool from_tables = false;    ///< rows are of published kernel tables (TableRows)
   bool cross_validate = true;  ///< test each fit by leaving shapes out
   /// Takes what the rows do not tell, and whose kernels engines run (HarnessKernels); null: nothing does.
   const GpuProfile* rest = nullptr;

@@ -141,6 +141,7 @@ void LinkFit::add_rest(LinkProfile& profile) const {
   }
   if (!profile.staged) profile.staged = options_.rest->staged;
   profile.ring = options_.rest->ring;
+  profile.rank_wait_us = options_.rest->rank_wait_us;
 }
 
 LinkProfile LinkFit::fit(const Assumptions& assumptions) const {

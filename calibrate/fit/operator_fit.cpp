@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <span>
 
 #include "calibrate/fit/grid_fit.hpp"
@@ -43,12 +44,15 @@ double tflops_of(const std::vector<FitSample>& samples, double latency_us) {
   return quantile(rates, reached_best);
 }
 
-/// What the rows with the fewest operations per byte reach, among those whose data cannot stay in the L2.
-double memory_gbps_of(const std::vector<FitSample>& samples, double latency_us, double l2_bytes) {
+double streaming_bytes(const std::vector<FitSample>& samples, double l2_bytes) {
   double largest = 0;
   for (const FitSample& sample : samples) largest = std::max(largest, sample.work.streamed_bytes);
-  const double streaming =
-      l2_bytes > 0 ? std::min(beyond_l2 * l2_bytes, largest) : largest * unknown_l2_share;
+  return l2_bytes > 0 ? std::min(beyond_l2 * l2_bytes, largest) : largest * unknown_l2_share;
+}
+
+/// What the rows with the fewest operations per byte reach, among those whose data cannot stay in the L2.
+double memory_gbps_of(const std::vector<FitSample>& samples, double latency_us, double l2_bytes) {
+  const double streaming = streaming_bytes(samples, l2_bytes);
   std::vector<double> intensities, rates;
   for (const FitSample& sample : samples)
     if (sample.work.streamed_bytes >= streaming) intensities.push_back(sample.work.flops / sample.work.bytes);
@@ -72,6 +76,47 @@ std::size_t floor_at_memory(std::vector<FitSample>& samples, const Roofline& roo
     ++floored;
   }
   return floored;
+}
+
+/// Rows of one shape and a first coordinate of at most `alike_below`, bound by memory, are compared with the
+/// median of those within a factor of two. Where at least a tenth of those beyond the L2 took a tenth to
+/// three tenths longer, they are a second state, and every row a twentieth slower than its median is set to
+/// it: another allocation of the same weights would have been faster. Below that it is noise, above another
+/// kernel.
+SlowState settle(std::vector<FitSample>& samples, const Roofline& roofline, double alike_below,
+                 double l2_bytes) {
+  constexpr double slower = 1.05, least_time = 1.1, most_time = 1.3, least_share = 0.1;
+  constexpr double reach = 2;
+  constexpr std::size_t fewest = 5;
+  std::map<std::vector<double>, std::vector<std::size_t>> shapes;
+  for (std::size_t i = 0; i < samples.size(); ++i)
+    if (samples[i].work.point.values[0] <= alike_below) shapes[samples[i].shape].push_back(i);
+  const double streaming = streaming_bytes(samples, l2_bytes);
+  std::vector<double> all, slow;
+  std::vector<std::pair<std::size_t, double>> settled;
+  for (const auto& [unused, rows] : shapes) {
+    for (const std::size_t i : rows) {
+      const double at = samples[i].work.point.values[0];
+      std::vector<double> near;
+      for (const std::size_t j : rows) {
+        const double other = samples[j].work.point.values[0];
+        if (other <= reach * at && at <= reach * other) near.push_back(samples[j].us / samples[j].work.bytes);
+      }
+      const FitSample& row = samples[i];
+      if (near.size() < fewest ||
+          row.work.bytes / roofline.memory_gbps < row.work.flops / roofline.tflops / 1e3)
+        continue;
+      const double usual = quantile(near, 0.5) * row.work.bytes, ratio = row.us / usual;
+      if (row.work.streamed_bytes >= streaming) (ratio > slower ? slow : all).push_back(ratio);
+      if (ratio > slower) settled.emplace_back(i, usual);
+    }
+  }
+  if (slow.empty()) return {};
+  const double rows = static_cast<double>(slow.size() + all.size());
+  const SlowState state{static_cast<double>(slow.size()) / rows, quantile(slow, 0.5)};
+  if (state.share < least_share || state.time < least_time || state.time > most_time) return {};
+  for (const auto& [i, us] : settled) samples[i].us = us;
+  return state;
 }
 
 std::vector<GridSample> grid_samples(const std::vector<FitSample>& samples, const Roofline& roofline) {
@@ -228,7 +273,10 @@ OperatorModel fit_operator(std::vector<FitSample> samples, const OperatorFitOpti
   line.falling = falling_rows(samples);
   if (options.floor_at_memory) line.floored = floor_at_memory(samples, roofline);
 
-  const std::vector<GridSample> points = grid_samples(samples, roofline);
+  std::vector<FitSample> usual = samples;
+  if (options.alike_below > 0)
+    model.slow_state = settle(usual, roofline, options.alike_below, options.l2_bytes);
+  const std::vector<GridSample> points = grid_samples(usual, roofline);
   GridShape shape = full_shape(options, points);
   model.efficiency = fit_grid(shape, points);
   if (model.efficiency.values().size() > options.most_values) {

@@ -29,6 +29,10 @@ struct OperatorFitOptions {
   double l2_bytes = 0;
   /// Whether rows faster than DRAM allows are raised to what it needs.
   bool floor_at_memory = true;
+  /// Rows up to this first coordinate that differ in it alone (a GEMM's few rows) take the same time but for
+  /// where their weights lie: the grid is fitted to the faster of the two times, and the model's slow state
+  /// says how many took the other. 0: none.
+  double alike_below = 0;
   /// Groups of shapes, left out in turn to test the fit; below 2: no test, and the spread is that of the rows
   /// fitted.
   std::size_t folds = 5;

@@ -67,6 +67,8 @@ struct OperatorTime {
   Spread spread;
   bool extrapolated = false;  ///< asked outside the fitted range
   bool memory_bound = false;  ///< the bytes, not the arithmetic, take the time
+  double in_passes = 1;       ///< what the mean over many layers takes of it (SlowState)
+  double alone_seconds = 0;   ///< that a kernel among others in a pass does not take
   WorkDraw draw = {};         ///< at the full clock; where the profile has a load model
 };
 
@@ -138,18 +140,22 @@ struct PassShape {
   std::int64_t tokens_per_decode = 1;
 };
 
+struct SamplerWork;
+
 /// Cost of the passes of one stage on one kind of GPU. Holds a cache by token count, so it is not shared
 /// between threads; copying is cheap before its first use.
 class StageCost {
  public:
-  /// `link` joins the tensor-parallel group; may be null where tensor_parallel is 1. Throws InputError if the
-  /// profile lacks an operator of the stage or the link a collective of it.
+  /// `link` joins the tensor-parallel group; may be null where tensor_parallel is 1. `sampler` chooses tokens
+  /// behind the head; null: the likeliest, always. Throws InputError if the profile lacks an operator of the
+  /// stage or the link a collective of it.
   StageCost(const StageOperators&, std::shared_ptr<const GpuProfile>, const LinkProfile* link,
-            int tensor_parallel, CostLevel = {});
+            int tensor_parallel, CostLevel = {}, std::shared_ptr<const SamplerWork> sampler = nullptr);
   /// The same with a copy of the profile.
   StageCost(const StageOperators& operators, const GpuProfile& profile, const LinkProfile* link,
-            int tensor_parallel, CostLevel level = {})
-      : StageCost(operators, std::make_shared<const GpuProfile>(profile), link, tensor_parallel, level) {}
+            int tensor_parallel, CostLevel level = {}, std::shared_ptr<const SamplerWork> sampler = nullptr)
+      : StageCost(operators, std::make_shared<const GpuProfile>(profile), link, tensor_parallel, level,
+                  std::move(sampler)) {}
 
   /// A pass without tokens costs nothing; without samples, no head. Passes of this kind follow each other for
   /// so long that the power limit sets the clock, where the profile has a load model.

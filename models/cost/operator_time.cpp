@@ -52,6 +52,8 @@ OperatorTime operator_time(const OperatorModel& model, const OperatorWork& work)
                  roofline_seconds(model.roofline, work) / model.efficiency.at(work.point.coordinates());
   time.extrapolated = !model.efficiency.covers(work.point.coordinates(), edge_slack);
   time.memory_bound = memory_bound(model.roofline, work);
+  if (time.memory_bound) time.in_passes = model.slow_state.mean();
+  time.alone_seconds = std::min(model.alone_us, model.roofline.latency_us) * microsecond;
   return time;
 }
 
@@ -104,6 +106,7 @@ OperatorTime attention_prefill_time(const OperatorModel& model, const AttentionS
   double new_tokens = 0;
   for (const PrefillChunk& chunk : chunks) new_tokens += static_cast<double>(chunk.new_tokens);
   OperatorTime time{0, model.grade, model.spread, false};
+  time.alone_seconds = std::min(model.alone_us, model.roofline.latency_us) * microsecond;
   for (const PrefillChunk& chunk : chunks) {
     if (chunk.new_tokens <= 0) continue;
     double seconds =
@@ -153,9 +156,26 @@ OperatorTime attention_prefill_time(const GpuProfile& profile, const AttentionSh
   return attention_prefill_time(profile, shape, std::span<const PrefillChunk>(&chunk, 1));
 }
 
+namespace {
+
+/// A kernel's tile is one sequence's key-value head, so heads beyond the most that were measured are looked
+/// up as more sequences of so many.
+void share_tiles(OperatorWork& decode, const Grid& efficiency) {
+  if (efficiency.empty()) return;
+  double& batch = decode.point.values[0];
+  double& kv_heads = decode.point.values[2];
+  const double most = efficiency.axes()[2].back();
+  if (kv_heads <= most) return;
+  batch *= kv_heads / most;
+  kv_heads = most;
+}
+
+}  // namespace
+
 OperatorTime attention_decode_time(const OperatorModel& model, const AttentionShape& shape,
                                    double kv_element_bytes, double batch, double context_sum, double tokens) {
-  const OperatorWork work = attention_decode_work(shape, kv_element_bytes, batch, context_sum / batch);
+  OperatorWork work = attention_decode_work(shape, kv_element_bytes, batch, context_sum / batch);
+  share_tiles(work, model.efficiency);
   return operator_time(model, tokens == 1 ? work : for_several_tokens(work, tokens));
 }
 

@@ -11,6 +11,7 @@
 #include "models/cost/group_curve.hpp"
 #include "models/cost/latent_attention.hpp"
 #include "models/cost/operator_time.hpp"
+#include "models/cost/sampler_time.hpp"
 #include "models/cost/state_space.hpp"
 #include "models/profile/numeric_type.hpp"
 
@@ -82,6 +83,7 @@ struct StageCost::Inputs {
   std::vector<StageScan> scans;
   RoutingRule routing;
   OperatorModel scan_prefill, scan_decode;
+  std::shared_ptr<const SamplerWork> sampler;
 
   const WorkLoad* load_of(const std::string& work) const {
     if (!profile->load) return nullptr;
@@ -89,12 +91,21 @@ struct StageCost::Inputs {
     return known == profile->load->works.end() ? nullptr : &known->second;
   }
 
-  /// Work that nobody watched is taken to draw what the limit allows and not to mind the clock.
-  OperatorTime drawing(OperatorTime time, const WorkLoad* load, double tokens) const {
+  /// An operator of a pass, among others of its kind, with what it draws. Work that nobody watched is taken
+  /// to draw what the limit allows and not to mind the clock.
+  OperatorTime in_pass(OperatorTime time, const WorkLoad* load, double tokens) const {
+    time.seconds = (time.seconds - time.alone_seconds) * time.in_passes;
     if (load != nullptr)
       time.draw = draw_of(*load, tokens);
     else if (profile->load)
       time.draw = {profile->load->limit_watts, 0};
+    return time;
+  }
+
+  /// In a pass its ranks also wait for the last of them to arrive.
+  OperatorTime collective(const CollectiveShape& shape, int ranks, double tokens) const {
+    OperatorTime time = collective_time(*link, shape.op, ranks, shape.bytes_per_token * tokens);
+    if (link->rank_wait_us) time.seconds += link->rank_wait_us->value * 1e-6;
     return time;
   }
 
@@ -110,28 +121,26 @@ void StageCost::visit_dense(std::int64_t tokens, Visit&& visit) const {
   const StageOperators& operators = inputs_->operators;
   for (const auto& [shape, count] : operators.gemms)
     visit(Family::gemm,
-          inputs_->drawing(gemm_time(*inputs_->profile, shape.type, m, static_cast<double>(shape.n),
+          inputs_->in_pass(gemm_time(*inputs_->profile, shape.type, m, static_cast<double>(shape.n),
                                      static_cast<double>(shape.k)),
                            inputs_->load_of("gemm/" + shape.type), m),
           count);
   for (const auto& [shape, count] : operators.moes)
     visit(Family::moe,
-          inputs_->drawing(shape.expert_parallel > 1
+          inputs_->in_pass(shape.expert_parallel > 1
                                ? divided_moe_time(*inputs_->profile, shape, m, inputs_->routing)
                                : moe_time(*inputs_->profile, shape, m),
                            inputs_->load_of("moe/" + shape.type), expert_tokens(shape, m)),
           count);
   for (const auto& [shape, count] : operators.elementwise)
     visit(Family::elementwise,
-          inputs_->drawing(elementwise_time(*inputs_->profile, shape, m), inputs_->load_of("elementwise"), m),
+          inputs_->in_pass(elementwise_time(*inputs_->profile, shape, m), inputs_->load_of("elementwise"), m),
           count);
   for (const auto& [shape, count] : operators.collectives) {
     const int ranks = shape.ranks > 0 ? static_cast<int>(shape.ranks) : inputs_->tensor_parallel;
     if (ranks > 1)
       visit(Family::collective,
-            inputs_->drawing(collective_time(*inputs_->link, shape.op, ranks, shape.bytes_per_token * m),
-                             inputs_->load_of("collective"), m),
-            count);
+            inputs_->in_pass(inputs_->collective(shape, ranks, m), inputs_->load_of("collective"), m), count);
   }
 }
 
@@ -141,20 +150,24 @@ void StageCost::visit_sampling(std::int64_t samples, Visit&& visit) const {
   const StageOperators& operators = inputs_->operators;
   for (const auto& [shape, count] : operators.sample_gemms)
     visit(Family::gemm,
-          inputs_->drawing(gemm_time(*inputs_->profile, shape.type, m, static_cast<double>(shape.n),
+          inputs_->in_pass(gemm_time(*inputs_->profile, shape.type, m, static_cast<double>(shape.n),
                                      static_cast<double>(shape.k)),
                            inputs_->load_of("gemm/" + shape.type), m),
           count);
   for (const auto& [shape, count] : operators.sample_elementwise)
     visit(Family::elementwise,
-          inputs_->drawing(elementwise_time(*inputs_->profile, shape, m), inputs_->load_of("elementwise"), m),
+          inputs_->in_pass(elementwise_time(*inputs_->profile, shape, m), inputs_->load_of("elementwise"), m),
           count);
+  if (inputs_->sampler)
+    visit(Family::elementwise,
+          inputs_->in_pass(sampler_time(*inputs_->sampler, *inputs_->profile, samples),
+                           inputs_->load_of("elementwise"), m),
+          1);
   if (inputs_->tensor_parallel <= 1) return;
   for (const auto& [shape, count] : operators.sample_collectives)
     visit(Family::collective,
-          inputs_->drawing(
-              collective_time(*inputs_->link, shape.op, inputs_->tensor_parallel, shape.bytes_per_token * m),
-              inputs_->load_of("collective"), m),
+          inputs_->in_pass(inputs_->collective(shape, inputs_->tensor_parallel, m),
+                           inputs_->load_of("collective"), m),
           count);
 }
 
@@ -166,7 +179,7 @@ void StageCost::visit_attention(const PassShape& pass, Visit&& visit) const {
   for (const StageAttention& attention : inputs_->attentions) {
     if (!pass.chunks.empty())
       visit(Family::attention_prefill,
-            inputs_->drawing(attention_prefill_time(*attention.prefill, attention.shape,
+            inputs_->in_pass(attention_prefill_time(*attention.prefill, attention.shape,
                                                     attention.kv_element_bytes, pass.chunks),
                              attention.prefill_load, chunk_tokens),
             attention.count, attention.prefill_factor);
@@ -177,7 +190,7 @@ void StageCost::visit_attention(const PassShape& pass, Visit&& visit) const {
     if (!pass.chunks.empty() && pass.mixed_tile.rows > 0)
       time.seconds = std::max(time.seconds, attention_tiles_seconds(*attention.prefill, attention.shape,
                                                                     attention.kv_element_bytes, pass));
-    time = inputs_->drawing(time, attention.decode_load,
+    time = inputs_->in_pass(time, attention.decode_load,
                             static_cast<double>(pass.decode_context_sum) / static_cast<double>(pass.decodes));
     visit(Family::attention_decode, time, attention.count, attention.decode_factor);
   }
@@ -211,9 +224,11 @@ void StageCost::visit_attention(const PassShape& pass, Visit&& visit) const {
 }
 
 StageCost::StageCost(const StageOperators& operators, std::shared_ptr<const GpuProfile> profile,
-                     const LinkProfile* link, int tensor_parallel, CostLevel level) {
+                     const LinkProfile* link, int tensor_parallel, CostLevel level,
+                     std::shared_ptr<const SamplerWork> sampler) {
   auto inputs = std::make_shared<Inputs>();
   inputs->operators = operators;
+  if (!operators.sample_gemms.empty()) inputs->sampler = std::move(sampler);
   inputs->profile = std::move(profile);
   if (link) inputs->link = with_group_curves(*link, tensor_parallel);
   inputs->tensor_parallel = tensor_parallel;

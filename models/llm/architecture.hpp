@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "models/base/json_reader.hpp"
+#include "models/llm/sampling.hpp"
 #include "models/llm/weight_format.hpp"
 
 namespace sextant {
@@ -143,6 +144,7 @@ struct Architecture {
   std::optional<Quantisation> quantisation;  ///< config.json's quantization_config
   std::vector<Quantisation> mixtures;        ///< checkpoints of this model that store its parts unlike
   Encoder encoder;
+  SamplingParameters sampling;  ///< where requests do not say: of its generation_config.json
 
   int layer_count() const { return static_cast<int>(layers.size()); }
   const LayerKind& layer(int index) const {

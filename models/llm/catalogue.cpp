@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "models/base/embedded.hpp"
 #include "models/base/error.hpp"
@@ -56,6 +57,12 @@ void read_side_car(const JsonObject& object, ModelEntry& entry) {
   if (const auto mixtures = object.find("mixed_weights"))
     for (const JsonValue& mixture : mixtures->array())
       entry.architecture.mixtures.push_back(read_mixture(mixture.object()));
+  if (const auto generation = object.find("generation_config")) {
+    const JsonObject keys = generation->object();
+    entry.architecture.sampling = read_sampling(keys).over({});
+    keys.text("source");
+    keys.finish();
+  }
   entry.notes = object.text_or("notes", "");
   object.finish();
 }
@@ -76,10 +83,32 @@ std::vector<std::string> model_names() {
   return names;
 }
 
+namespace {
+
+bool same_model(const Architecture& a, const Architecture& b) {
+  return a.family == b.family && a.hidden == b.hidden && a.vocabulary == b.vocabulary &&
+         a.layer_count() == b.layer_count() && a.parameters() == b.parameters();
+}
+
+/// What the generation_config.json beside a config.json says; without one, that of the catalogue's model of
+/// the same sizes.
+SamplingParameters sampling_beside(const std::string& config, const Architecture& architecture) {
+  const auto generation = std::filesystem::path(config).replace_filename("generation_config.json");
+  if (std::filesystem::exists(generation))
+    return read_sampling(JsonValue::read(generation.string()).object()).over({});
+  for (const std::string& name : model_names())
+    if (const Architecture known = find_model(name).architecture; same_model(known, architecture))
+      return known.sampling;
+  return {};
+}
+
+}  // namespace
+
 ModelEntry find_model(const std::string& name_or_path) {
   ModelEntry entry;
   if (is_path(name_or_path)) {
     entry.architecture = read_architecture(JsonValue::read(name_or_path), name_or_path);
+    entry.architecture.sampling = sampling_beside(name_or_path, entry.architecture);
     entry.config_source = name_or_path;
     return entry;
   }

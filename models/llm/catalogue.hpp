@@ -24,7 +24,9 @@ struct ModelEntry {
 
 std::vector<std::string> model_names();
 
-/// A catalogue name, or a path to a config.json (anything with a '/' or ending in ".json").
+/// A catalogue name, or a path to a config.json (anything with a '/' or ending in ".json"; how its tokens are
+/// chosen is told by a generation_config.json beside it, else by
+/// the catalogue's model of the same sizes, if there is one).
 /// Throws InputError naming the nearest model.
 ModelEntry find_model(const std::string& name_or_path);
 

@@ -27,6 +27,13 @@ ElementwiseRule read_elementwise(const JsonObject& object) {
   return rule;
 }
 
+TableRows read_table_rows(const JsonObject& object) {
+  TableRows rows{read_figure(object.at("attention_alone_us"), {0, 1e3}),
+                 read_figure(object.at("gemm_alone_us"), {0, 1e3})};
+  object.finish();
+  return rows;
+}
+
 LinkRules read_link(const JsonObject& object) {
   LinkRules rules{read_bounded_figure(object.at("curve")),
                   read_bounded_figure(object.at("send_from_both_ways")),
@@ -86,6 +93,7 @@ Assumptions read_assumptions(const JsonValue& value) {
   assumptions.w4a16_bytes_per_weight = read_figure(w4a16.at("bytes_per_weight"), {0.5, 2});
   w4a16.finish();
   assumptions.elementwise = read_elementwise(object.at("elementwise").object());
+  assumptions.table_rows = read_table_rows(object.at("table_rows").object());
   assumptions.link = read_link(object.at("link").object());
   assumptions.custom_all_reduce = read_custom_all_reduce(object.at("custom_all_reduce").object());
   assumptions.gemm_left_out = read_gemm_left_out(object.at("gemm_left_out").object());

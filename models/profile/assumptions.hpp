@@ -45,6 +45,12 @@ struct HarnessKernels {
   std::vector<std::string> families;  ///< "attention_decode", "gemm/fp8"
 };
 
+/// What rows of published kernel tables hold beside the kernel: their graphs are replayed alone.
+struct TableRows {
+  Figure attention_alone_us;
+  Figure gemm_alone_us;
+};
+
 /// {"value", "low", "high", "grade", "source", "note"?}. Throws InputError.
 BoundedFigure read_bounded_figure(const JsonValue&);
 
@@ -57,6 +63,7 @@ struct Assumptions {
   BoundedFigure w4a16_tensor;     ///< share of the bf16 GEMM's reached arithmetic rate
   Figure w4a16_bytes_per_weight;  ///< scales and zeros included
   ElementwiseRule elementwise;
+  TableRows table_rows;
   LinkRules link;
   CustomAllReduceRules custom_all_reduce;
   GemmLeftOut gemm_left_out;

@@ -80,6 +80,7 @@ EngineProfile read_engine_profile(const JsonValue& value) {
                 std::to_string(sizes.back()) + " before it");
     sizes.push_back(tokens);
   }
+  if (const auto sampler = object.find("sampler")) profile.sampler = read_sampler(*sampler);
   profile.memory = read_memory(object.at("memory"));
   profile.gpu_memory_utilization = object.number("gpu_memory_utilization", {0.01, 1});
   profile.block_size = object.integer("block_size", count);

@@ -7,6 +7,7 @@
 #include "models/base/figure.hpp"
 #include "models/base/json_reader.hpp"
 #include "models/profile/gpu_profile.hpp"
+#include "models/profile/sampler_profile.hpp"
 
 namespace sextant {
 
@@ -52,6 +53,7 @@ struct EngineProfile {
   /// Token counts of its CUDA graphs, rising: a step of fewer tokens computes the next such number. Empty: no
   /// graphs, or none that pad.
   std::vector<std::int64_t> cudagraph_capture_sizes;
+  std::optional<SamplerModel> sampler;  ///< nullopt: always the likeliest word
   EngineMemory memory;
   double gpu_memory_utilization = 0.9;
   std::int64_t block_size = 16;         ///< tokens per KV block

@@ -28,6 +28,14 @@ struct RegionError {
   double median = 0, p90 = 0;
 };
 
+/// Kernels that stream weights from memory take one of two times, by where the weights happen to lie: a share
+/// of them `time` times the other. A grid stands for the faster; many layers in a row take the mean.
+struct SlowState {
+  double share = 0;
+  double time = 1;
+  double mean() const { return 1 + share * (time - 1); }
+};
+
 /// One operator family at one data type: time = latency + max(flops / rate, bytes / bandwidth) /
 /// efficiency(coordinates). A fit therefore stores efficiency = (roofline work time) / (measured time -
 /// latency). The coordinates of each family are stated at its field in GpuProfile.
@@ -35,8 +43,10 @@ struct OperatorModel {
   Grade grade = Grade::assumed;
   std::string source;
   Roofline roofline;
-  Grid efficiency;                            ///< empty: 1 everywhere
-  Spread spread;                              ///< of single operators, on shapes that a fit did not see
+  Grid efficiency;  ///< empty: 1 everywhere
+  SlowState slow_state;
+  double alone_us = 0;  ///< of a kernel's time here that one among others in a pass does not take
+  Spread spread;        ///< of single operators, on shapes that a fit did not see
   std::optional<double> median_error;         ///< of the same, relative
   std::vector<RegionError> cross_validation;  ///< of shapes that a fit did not see, over serving sizes
   double bytes_per_weight =

@@ -161,6 +161,7 @@ LinkProfile read_link_profile(const JsonValue& value) {
     profile.collectives.push_back(std::move(collective));
   }
   if (const auto ring = object.find("ring")) profile.ring = read_ring_model(*ring);
+  if (const auto wait = object.find("rank_wait_us")) profile.rank_wait_us = read_figure(*wait, {0, 1e6});
   object.finish();
   return profile;
 }
@@ -187,6 +188,11 @@ std::string write_link_profile(const LinkProfile& profile) {
     json["collectives"].push_back(item);
   }
   if (profile.ring) json["ring"] = ring_model_json(*profile.ring);
+  if (profile.rank_wait_us) {
+    const Figure& wait = *profile.rank_wait_us;
+    json["rank_wait_us"] = {{"value", wait.value}, {"grade", to_string(wait.grade)}, {"source", wait.source}};
+    if (!wait.note.empty()) json["rank_wait_us"]["note"] = wait.note;
+  }
   return readable_json(json);
 }
 

@@ -79,6 +79,8 @@ struct LinkProfile {
   std::optional<TransferCurve> staged;  ///< the same through host memory
   std::vector<CollectiveCurve> collectives;
   std::optional<RingModel> ring;  ///< for groups without a curve
+  /// What a collective of a pass takes beyond its curve, whose ranks start together: the last one's lateness.
+  std::optional<Figure> rank_wait_us{};
 
   /// NCCL's curve of an operation on exactly so many ranks, or nullptr.
   const TransferCurve* collective(const std::string& op, int ranks) const;

@@ -115,6 +115,12 @@ OperatorModel read_operator_model(const JsonValue& value, std::size_t dimensions
   if (weights) model.bytes_per_weight = positive(object.at("bytes_per_weight"));
   model.spread = read_spread(object.at("spread"));
   if (const auto error = object.find("median_error")) model.median_error = error->number({0});
+  model.alone_us = object.number_or("alone_us", 0, {0, 1e3});
+  if (const auto slow = object.find("slow_state")) {
+    const JsonObject state = slow->object();
+    model.slow_state = {state.number("share", {0, 1}), state.number("time", {1, 10})};
+    state.finish();
+  }
   if (const auto grid = object.find("efficiency"))
     model.efficiency = read_efficiency(*grid, dimensions, before);
   if (const auto errors = object.find("cross_validation"))
@@ -133,6 +139,10 @@ Json operator_model_json(const OperatorModel& model, const std::string& efficien
   roofline["latency_us"] = rounded(model.roofline.latency_us, figure_digits);
   json["roofline"] = roofline;
   if (model.bytes_per_weight > 0) json["bytes_per_weight"] = model.bytes_per_weight;
+  if (model.alone_us > 0) json["alone_us"] = model.alone_us;
+  if (model.slow_state.share > 0)
+    json["slow_state"] = {{"share", rounded(model.slow_state.share, figure_digits)},
+                          {"time", rounded(model.slow_state.time, figure_digits)}};
   json["spread"] = {rounded(model.spread.low, figure_digits), rounded(model.spread.high, figure_digits)};
   if (model.median_error) json["median_error"] = rounded(*model.median_error, figure_digits);
   for (const RegionError& error : model.cross_validation)

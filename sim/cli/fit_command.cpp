@@ -153,6 +153,7 @@ int run_fit(const Arguments& words) {
   FitReport report;
   GpuFitOptions how;
   how.provenance = provenance(parsed, gpu.name, repositories);
+  how.from_tables = parsed.has("kernel-tables");
   how.l2_bytes = gpu.l2_bytes ? gpu.l2_bytes->value : 0;
   how.full_clock_mhz = gpu.highest_clock_mhz ? gpu.highest_clock_mhz->value : 0;
   const std::string rest_from = parsed.text("rest-from").value_or("");

@@ -36,9 +36,8 @@ class RunFiles {
     const int replicas = main.dp + (scenario.prefill ? scenario.prefill->deployment.dp : 0);
     const int stages = std::max(main.pp, scenario.prefill ? scenario.prefill->deployment.pp : 1);
     if (open(words, "trace", replications, trace_file_)) {
-      timeline_.emplace(
-          [this](std::string_view text) { trace_file_->write(text); }, replicas, stages,
-          static_cast<std::int64_t>(most.value_or(default_trace_events)));
+      timeline_.emplace([this](std::string_view text) { trace_file_->write(text); }, replicas, stages,
+                        static_cast<std::int64_t>(most.value_or(default_trace_events)));
       observers_.add(*timeline_);
     }
     if (open(words, "requests", replications, requests_file_)) {

@@ -69,8 +69,9 @@ CostTables::Group CostTables::make_group(const std::vector<int>& gpus, const Lin
         operators.collectives.clear();
         operators.sample_collectives.clear();
       }
-      member.parts.emplace_back(operators, context_.machine.profile(gpu),
-                                group.tp > 1 && link != nullptr ? link : nullptr, group.tp);
+      member.parts.emplace_back(operators, context_.machine.profile(gpu), group.tp > 1 ? link : nullptr,
+                                group.tp, CostLevel{},
+                                sampler_work(model, context_.machine.engine(), cluster.gpu(gpu)));
     };
     for (const int i : examples_of_kinds(model.architecture)) add({i, i + 1}, false, false);
     add({0, 0}, true, false);

@@ -36,7 +36,9 @@ double request_work(const SearchContext& context, const StageShape& shape, int d
                     const LinkProfile* link) {
   const ServedModel& model = context.scenario.model;
   const StageCost cost(stage_operators(model.architecture, model.weights, model.kv, shape),
-                       context.machine.profile(device), link, static_cast<int>(shape.tensor_parallel));
+                       context.machine.profile(device), link, static_cast<int>(shape.tensor_parallel),
+                       CostLevel{},
+                       sampler_work(model, context.machine.engine(), context.scenario.cluster.gpu(device)));
   const auto batch = static_cast<std::int64_t>(std::clamp(context.workload.concurrency / 2, 1.0, 64.0));
   const auto prompt = std::max<std::int64_t>(1, std::llround(context.workload.prompt));
   const PrefillChunk chunk{std::min(prompt, context.scenario.engine.max_num_batched_tokens), 0};

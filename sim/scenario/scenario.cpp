@@ -290,6 +290,8 @@ Scenario read_scenario(const JsonValue& document) {
   const auto router = object.find("router");
   scenario.router = read_router(router ? &*router : nullptr);
   scenario.workload = read_workload(object.at("workload"));
+  scenario.model.architecture.sampling =
+      scenario.workload.sampling.over(scenario.model.architecture.sampling);
   if (scenario.workload.find_highest && (scenario.prefill || !scenario.faults.empty()))
     object.at("workload")
         .fail(fmt::format("found a load of \"highest\" {}, expected a number",

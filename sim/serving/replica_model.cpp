@@ -1,12 +1,16 @@
 #include "sim/serving/replica_model.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
 #include <utility>
 
+#include "models/base/error.hpp"
 #include "models/cost/group_curve.hpp"
+#include "models/cost/sampler_time.hpp"
 #include "models/profile/power.hpp"
 #include "models/profile/shared_link.hpp"
 
@@ -168,6 +172,20 @@ std::int64_t pass_padding(const std::vector<std::int64_t>& sizes, const PassShap
 
 }  // namespace
 
+std::shared_ptr<const SamplerWork> sampler_work(const ServedModel& model, const EngineProfile& engine,
+                                                const Gpu& gpu) {
+  const SamplingParameters& parameters = model.architecture.sampling;
+  if (!engine.sampler || (parameters.greedy() && !parameters.penalises())) return nullptr;
+  if (!gpu.streaming_multiprocessors)
+    throw InputError(
+        fmt::format("gpu {} has no streaming_multiprocessors in the catalogue, expected them: they tell what "
+                    "choosing tokens takes",
+                    gpu.name));
+  const int multiprocessors = static_cast<int>(gpu.streaming_multiprocessors->value);
+  return std::make_shared<const SamplerWork>(
+      SamplerWork{*engine.sampler, parameters, model.architecture.vocabulary, multiprocessors});
+}
+
 std::int64_t graph_padding(const std::vector<std::int64_t>& sizes, std::int64_t tokens) {
   const auto next = std::lower_bound(sizes.begin(), sizes.end(), tokens);
   return tokens == 0 || next == sizes.end() ? 0 : *next - tokens;
@@ -207,7 +225,8 @@ ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine,
       const std::string kind = cluster.kind(device);
       if (std::find(kinds.begin(), kinds.end(), kind) != kinds.end()) continue;
       kinds.push_back(kind);
-      stage.costs.emplace_back(operators, machine.profile(device), tp > 1 ? &group : nullptr, tp, level);
+      stage.costs.emplace_back(operators, machine.profile(device), tp > 1 ? &group : nullptr, tp, level,
+                               sampler_work(model, engine_, cluster.gpu(device)));
       stage.mixed_tiles.push_back(mixed_tile(engine_, cluster.gpu(device)));
       if (!model.drafter || s + 1 < stages.size()) continue;
       const auto drafter_tp = static_cast<int>(model.drafter->cut(tp));

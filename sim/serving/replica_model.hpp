@@ -71,6 +71,10 @@ std::int64_t graph_padding(const std::vector<std::int64_t>& sizes, std::int64_t 
 /// A sampled token's id on its way back to the first stage.
 inline constexpr double bytes_per_token_id = 4;
 
+/// The engine's sampler at work on the model's logits on that GPU; null where it has none or every request is
+/// greedy and without penalties.
+std::shared_ptr<const SamplerWork> sampler_work(const ServedModel&, const EngineProfile&, const Gpu&);
+
 /// A pass of decodes alone: so many with so many tokens cached on average, those speculated included.
 PassShape decode_pass(const EngineOptions&, std::int64_t batch, double context);
 

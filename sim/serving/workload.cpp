@@ -190,6 +190,7 @@ Workload read_workload(const JsonValue& value) {
   const auto trace = object.find("trace");
   if (trace) read_trace_keys(object, *trace, workload);
   read_arrivals(object, workload);
+  workload.sampling = read_sampling(object);
   workload.seed = static_cast<std::uint64_t>(object.integer_or("seed", 0, seeds));
   const bool stages_end = !workload.rate_stages.empty() && workload.rate_stages.back().duration_s < infinity;
   const bool count_known = trace || stages_end;

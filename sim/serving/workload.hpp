@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "models/base/json_reader.hpp"
+#include "models/llm/sampling.hpp"
 #include "sim/kernel/time.hpp"
 #include "sim/serving/arrivals.hpp"
 #include "sim/serving/lengths.hpp"
@@ -69,6 +70,7 @@ struct Workload {
   std::string trace_format;         ///< azure, burstgpt, mooncake, sharegpt
   double characters_per_token = 0;  ///< sharegpt: tokens of a text = its characters / this, rounded up
   double time_scale = 1;            ///< trace timestamps are multiplied by it
+  SamplingOverrides sampling;       ///< of every request; what it leaves out is the model's
   std::uint64_t seed = 0;
   /// The trace's requests where load_trace has read them, so that a thousand runs of one workload read it
   /// once.

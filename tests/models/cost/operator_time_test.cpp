@@ -172,5 +172,17 @@ TEST(SpreadFactor, IsGeometricBetweenTheEnds) {
   EXPECT_NEAR(spread_factor(spread, -0.5), 0.8, 1e-12);  // sqrt(0.64)
 }
 
+// Measured with at most 2 key-value heads: 3 sequences of 8 heads are as many tiles as 12 of 2, where the
+// grid says half the rate. 3 x 100 tokens x 8 heads x 512 B = 1.2288 MB and 3 x 32 heads x 512 B = 49,152 B
+// of queries and outputs: 1.277952 us, twice that, and 5 us of launch.
+TEST(AttentionDecode, MoreHeadsThanMeasuredAreMoreSequences) {
+  GpuProfile gpu = toy_gpu();
+  gpu.attention_decode.at("bf16/128").efficiency =
+      Grid({{3, 12}, {100, 200}, {1, 2}, {4, 8}},
+           {1, 1, 1, 1, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5});
+  EXPECT_NEAR(attention_decode_time(gpu, {32, 8, 128, 0, "bf16"}, 3, 300).seconds, (5 + 2 * 1.277952) * 1e-6,
+              1e-12);
+}
+
 }  // namespace
 }  // namespace sextant

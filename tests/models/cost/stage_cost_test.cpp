@@ -122,6 +122,42 @@ TEST(StageCost, CollectivesNeedALinkAndLowerTheGrade) {
   EXPECT_THROW(StageCost(operators, toy_gpu(), &link, 4), InputError);
 }
 
+// The first case again, whose ranks now wait 2.8 us for the last of them, four times; the curve itself stays.
+TEST(StageCost, RanksOfACollectiveWaitForTheLast) {
+  StageOperators operators = toy_stage();
+  operators.collectives = {{{"all_reduce", 1000}, 4}};
+  LinkProfile link = toy_link();
+  link.rank_wait_us = Figure{2.8, Grade::fitted, "test", ""};
+  const StageCost stage(operators, toy_gpu(), &link, 2);
+  EXPECT_NEAR(stage.cost(decodes(100, 1000))[Family::collective], 4 * 102.8 * us, 1e-12);
+  EXPECT_NEAR(collective_time(link, "all_reduce", 2, 1e5).seconds, 100 * us, 1e-12);
+}
+
+// A fifth of the weights are read in 1.5 times the time: the mean of many layers is 1.1 times a kernel's. Of
+// 2 rows all GEMMs wait for weights: (2 x 7.008 + 9.012) us; of 2,000 the layers' compute: their arithmetic
+// is 40 us against 10 us of bytes.
+TEST(StageCost, PassesTakeTheMeanOfFastAndSlowReads) {
+  GpuProfile gpu = toy_gpu();
+  gpu.gemm.at("bf16").slow_state = {0.2, 1.5};
+  const StageCost stage(toy_stage(), gpu, nullptr, 1), steady(toy_stage(), toy_gpu(), nullptr, 1);
+  EXPECT_NEAR(stage.cost(decodes(2, 2000))[Family::gemm], 1.1 * (2 * 7.008 + 9.012) * us, 1e-15);
+  EXPECT_NEAR(stage.cost(decodes(2000, 2000))[Family::gemm], steady.cost(decodes(2000, 2000))[Family::gemm],
+              1e-15);
+  EXPECT_EQ(gemm_time(gpu, "bf16", 2, 1000, 1000).seconds,
+            gemm_time(toy_gpu(), "bf16", 2, 1000, 1000).seconds);
+}
+
+// Half a microsecond of a GEMM's row and one of an attention's was the graph that held it alone: three GEMMs
+// and two attentions of the pass above take 3.5 us less.
+TEST(StageCost, PassesAreSparedWhatAKernelAloneTook) {
+  GpuProfile gpu = toy_gpu();
+  gpu.gemm.at("bf16").alone_us = 0.5;
+  gpu.attention_decode.at("bf16/128").alone_us = 1;
+  const StageCost stage(toy_stage(), gpu, nullptr, 1), whole(toy_stage(), toy_gpu(), nullptr, 1);
+  const PassShape pass = decodes(2, 100000);
+  EXPECT_NEAR(whole.cost(pass).total() - stage.cost(pass).total(), 3.5 * us, 1e-15);
+}
+
 TEST(StageCost, NamesMissingTypesBeforeAnyPass) {
   StageOperators operators = toy_stage();
   operators.sample_gemms = {{{"nvfp4", 8, 8}, 1}};

@@ -284,14 +284,15 @@ TEST(BadConfig, RefusesAbsurdSizesAndUnevenHeads) {
 }
 
 TEST(Catalogue, FindsByNameWithItsSideCar) {
-  EXPECT_THAT(model_names(),
-              testing::ElementsAre(
-                  "deepseek-r1", "deepseek-v3", "gemma-3-27b", "glm-4.5-air", "glm-4.5", "glm-4.6",
-                  "gpt-oss-120b", "gpt-oss-20b", "kimi-k2", "llama-2-7b", "llama-3.1-405b", "llama-3.1-70b",
-                  "llama-3.1-8b", "llama-3.1-nemotron-ultra-253b", "llama-3.3-nemotron-super-49b",
-                  "llama-4-scout-17b-16e-fp8", "mistral-large-2", "mistral-nemo-12b", "mixtral-8x7b",
-                  "nemotron-3-nano-30b-a3b", "nemotron-3-super-120b-a12b", "nemotron-3-ultra-550b-a55b",
-                  "qwen2.5-7b", "qwen3-235b-a22b", "qwen3-30b-a3b", "qwen3-32b"));
+  EXPECT_THAT(
+      model_names(),
+      testing::ElementsAre("codellama-34b", "deepseek-r1", "deepseek-v3", "gemma-3-27b", "glm-4.5-air",
+                           "glm-4.5", "glm-4.6", "gpt-oss-120b", "gpt-oss-20b", "kimi-k2", "llama-2-7b",
+                           "llama-3.1-405b", "llama-3.1-70b", "llama-3.1-8b", "llama-3.1-nemotron-ultra-253b",
+                           "llama-3.3-nemotron-super-49b", "llama-4-scout-17b-16e-fp8", "mistral-large-2",
+                           "mistral-nemo-12b", "mixtral-8x7b", "nemotron-3-nano-30b-a3b",
+                           "nemotron-3-super-120b-a12b", "nemotron-3-ultra-550b-a55b", "qwen2.5-7b",
+                           "qwen3-14b", "qwen3-235b-a22b", "qwen3-30b-a3b", "qwen3-32b", "yi-34b"));
   for (const std::string& name : model_names()) {
     const ModelEntry entry = find_model(name);
     EXPECT_EQ(entry.architecture.name, name);
