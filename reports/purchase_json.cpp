@@ -6,6 +6,7 @@
 
 #include "reports/context_json.hpp"
 #include "reports/csv_text.hpp"
+#include "reports/objective_json.hpp"
 #include "reports/purchase_text.hpp"
 
 namespace sextant {
@@ -25,7 +26,9 @@ Json optional(const std::optional<double>& value) {
 
 Json model_json(const ModelAnswer& answer, double share) {
   const Candidate& best = answer.best();
-  Json metrics = Json::object();
+  Json metrics = Json::object(), intervals = Json::object();
+  for (const auto& [name, interval] : best.intervals)
+    intervals[name] = {{"low", finite(interval.low)}, {"high", finite(interval.high)}};
   for (const auto& [name, value] : named_metrics(best.metrics)) metrics[name] = finite(value);
   return {{"name", answer.model},
           {"share", share},
@@ -40,6 +43,7 @@ Json model_json(const ModelAnswer& answer, double share) {
           {"rejected", best.metrics.rejected},
           {"missed", best.missed},
           {"metrics", metrics},
+          {"intervals", intervals},
           {"gpu_watts", finite(answer.gpu_watts)},
           {"usd_per_million_output_tokens", optional(answer.usd_per_million_output_tokens)},
           {"grade", to_string(best.grade)},
@@ -131,8 +135,12 @@ std::string purchase_json(const PurchaseQuestion& question, const PurchasePlan& 
   for (const PurchaseAlternative& alternative : plan.alternatives) {
     Json flips = Json::array();
     for (const Flip& flip : alternative.flips) flips.push_back(flip_json(flip));
+    Json comparisons = Json::array();
+    for (const LayoutComparison& comparison : alternative.comparisons)
+      comparisons.push_back(detail::comparison_json(comparison));
     alternatives.push_back({{"differs", alternative.differs},
                             {"flips", flips},
+                            {"comparisons", comparisons},
                             {"purchase", purchase_object(question, alternative.planned)}});
   }
   for (const PlannedPurchase& purchase : plan.planned) planned.push_back(purchase_object(question, purchase));
@@ -151,7 +159,9 @@ std::string purchase_json(const PurchaseQuestion& question, const PurchasePlan& 
   json["best"] = purchase_object(question, plan.best);
   json["alternatives"] = alternatives;
   json["simulated"] = planned;
+  json["interrupted"] = plan.interrupted;
   json["possible"] = plan.possible;
+  json["estimated"] = plan.estimated;
   json["left_out"] = left_out;
   json["offers"] = offers_json(question);
   json["layout"] = layout_json(&first.scenario.cluster, first.best());

@@ -92,6 +92,21 @@ std::string models_section(const PlannedPurchase& planned, TextStyle style) {
   return heading("What it gives", style) + table.text(style);
 }
 
+/// The 90 % intervals of what a buyer asks for first.
+std::string interval_lines(const PlannedPurchase& planned, TextStyle style) {
+  std::string text;
+  for (const ModelAnswer& answer : planned.models) {
+    std::string line;
+    for (const char* metric : {"output_throughput", "p99_ttft_ms", "p99_tpot_ms"})
+      if (const auto found = answer.best().intervals.find(metric); found != answer.best().intervals.end())
+        line += fmt::format("{}{} {} .. {}", line.empty() ? "" : ", ", metric_label(metric),
+                            number_text(found->second.low), number_text(found->second.high));
+    if (!line.empty())
+      text += wrapped(fmt::format("90 % intervals of {}: {}", answer.model, line), "  ", style.width);
+  }
+  return text;
+}
+
 std::string cost_section(const PurchaseQuestion& question, const PlannedPurchase& best, TextStyle style) {
   std::string text = heading("What it costs", style);
   text += wrapped(
@@ -143,6 +158,21 @@ std::string flips_text(const PurchaseAlternative& alternative, TextStyle style) 
   return text;
 }
 
+/// How sure it is, model by model, that the best beats the alternative, and what would settle it.
+std::string sureness_text(const PurchaseAlternative& alternative, TextStyle style) {
+  std::string text;
+  for (std::size_t m = 0; m < alternative.comparisons.size(); ++m) {
+    LayoutComparison comparison = alternative.comparisons[m];
+    comparison.a = "the best";
+    text += wrapped(fmt::format("{}: {}", alternative.planned.models[m].model,
+                                detail::comparison_text(comparison, "this")),
+                    "    ", style.width);
+    if (!comparison.settled_by.empty())
+      text += wrapped("what would settle it: " + comparison.settled_by, "      - ", style.width);
+  }
+  return text;
+}
+
 std::string missed_text(const PlannedPurchase& planned, TextStyle style) {
   std::string text;
   for (const ModelAnswer& answer : planned.models)
@@ -185,7 +215,7 @@ std::string alternatives_section(const PurchaseQuestion& question, const Purchas
                               style.width);
     if (!alternative.planned.meets_slo)
       details += "    misses the SLO as asked\n" + missed_text(alternative.planned, style);
-    details += flips_text(alternative, style);
+    details += sureness_text(alternative, style) + flips_text(alternative, style);
   }
   return text + table.text(style) + details;
 }
@@ -231,18 +261,24 @@ std::vector<std::string> purchase_question_lines(const PurchaseQuestion& questio
 
 std::string purchase_text(const PurchaseQuestion& question, const PurchasePlan& plan, TextStyle style) {
   std::string text = question_section(question, plan, style);
+  if (plan.interrupted)
+    text += wrapped(
+        fmt::format("interrupted: the best of the {} purchases simulated until then", plan.planned.size()),
+        "  ", style.width);
   text += bill_section(question, plan.best, style);
-  text += models_section(plan.best, style) + trust_lines(plan.best, style);
+  text += models_section(plan.best, style) + interval_lines(plan.best, style) + trust_lines(plan.best, style);
   text += cost_section(question, plan.best, style);
   text += alternatives_section(question, plan, style);
   text += left_out_section(plan, style);
   text += heading("To reproduce", style);
   return text +
-         wrapped(fmt::format("seed {}, preference {}, {} purchases possible, {} simulated with {} model{}",
-                             plan.best.models.front().scenario.workload.seed, to_string(question.prefer),
-                             count_text(plan.possible), plan.planned.size(), question.models.size(),
-                             question.models.size() == 1 ? "" : "s"),
-                 "  ", style.width);
+         wrapped(
+             fmt::format(
+                 "seed {}, preference {}, {} purchases possible, {} estimated, {} simulated with {} model{}",
+                 plan.best.models.front().scenario.workload.seed, to_string(question.prefer),
+                 count_text(plan.possible), count_text(plan.estimated), plan.planned.size(),
+                 question.models.size(), question.models.size() == 1 ? "" : "s"),
+             "  ", style.width);
 }
 
 }  // namespace sextant

@@ -185,9 +185,12 @@ NcclTuning read_nccl_tuning(const JsonValue& value) {
 }
 
 NcclTuning shipped_nccl_tuning() {
-  const auto files = embedded_files(shipped_path);
-  if (files.empty()) throw InputError(fmt::format("found no embedded file {}", shipped_path));
-  return read_nccl_tuning(JsonValue::parse(files.front().content, shipped_path));
+  static const NcclTuning tuning = [] {
+    const auto files = embedded_files(shipped_path);
+    if (files.empty()) throw InputError(fmt::format("found no embedded file {}", shipped_path));
+    return read_nccl_tuning(JsonValue::parse(files.front().content, shipped_path));
+  }();
+  return tuning;
 }
 
 double compute_capability_number(const std::string& text) {

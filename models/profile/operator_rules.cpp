@@ -109,9 +109,12 @@ OperatorRules read_operator_rules(const JsonValue& value) {
 }
 
 OperatorRules shipped_operator_rules() {
-  const auto files = embedded_files(shipped_path);
-  if (files.empty()) throw InputError(fmt::format("found no embedded file {}", shipped_path));
-  return read_operator_rules(JsonValue::parse(files.front().content, shipped_path));
+  static const OperatorRules rules = [] {
+    const auto files = embedded_files(shipped_path);
+    if (files.empty()) throw InputError(fmt::format("found no embedded file {}", shipped_path));
+    return read_operator_rules(JsonValue::parse(files.front().content, shipped_path));
+  }();
+  return rules;
 }
 
 void add_operators_by_rule(GpuProfile& profile, const OperatorRules& rules) {

@@ -112,9 +112,25 @@ JsonValue power_models_document() {
   return JsonValue::parse(file.content, std::string(file.path));
 }
 
+namespace {
+
+const std::vector<PowerModel>& shipped_power_models() {
+  static const std::vector<PowerModel> models = [] {
+    std::vector<PowerModel> read;
+    for (const EmbeddedFile& file : embedded_files(shipped_file))
+      read = read_power_models(JsonValue::parse(file.content, std::string(file.path)));
+    return read;
+  }();
+  return models;
+}
+
+}  // namespace
+
 std::optional<PowerModel> find_power_model(const std::string& gpu) {
-  for (PowerModel& model : read_power_models(power_models_document()))
-    if (model.gpu == gpu) return std::move(model);
+  const std::vector<PowerModel> models =
+      std::getenv("SEXTANT_PROFILES") ? read_power_models(power_models_document()) : shipped_power_models();
+  for (const PowerModel& model : models)
+    if (model.gpu == gpu) return model;
   return std::nullopt;
 }
 

@@ -22,9 +22,10 @@ int run_purchase(const JsonValue& document, const ParsedWords& parsed) {
   {
     Progress progress("comparing purchases", parsed.has("quiet"));
     settings.progress = [&](int done, int total) { progress.show(done, total); };
-    plan = plan_purchase(question, settings);
+    PurchaseLimits limits;
+    limits.intervals = !parsed.has("no-intervals");
+    plan = plan_purchase(question, settings, limits);
   }
-  if (settings.stop->load()) throw Interrupted();
   const RenderedFiles rendered("plan", parsed);
   const std::string result =
       json || rendered.wanted() ? purchase_json(question, plan, reproduction_command("plan", parsed)) : "";
@@ -33,6 +34,7 @@ int run_purchase(const JsonValue& document, const ParsedWords& parsed) {
   write_result(csv, csv ? purchase_csv(question, plan) : "");
   if (json != "-" && csv != "-" && !rendered.to_stdout())
     print(purchase_text(question, plan, stdout_style()));
+  if (plan.interrupted) throw Interrupted();
   return 0;
 }
 

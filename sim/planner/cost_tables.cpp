@@ -50,13 +50,12 @@ CostTables::CostTables(const SearchContext& context, bool divide_experts)
   captured_ = context.machine.engine().cudagraph_capture_sizes;
 }
 
-CostTables::Group CostTables::make_group(const std::vector<int>& gpus, bool bare) const {
+CostTables::Group CostTables::make_group(const std::vector<int>& gpus, const LinkProfile* link) const {
   const ServedModel& model = context_.scenario.model;
   const Cluster& cluster = context_.scenario.cluster;
   Group group;
   group.tp = static_cast<int>(gpus.size());
   group.pool = replica_pool(model, context_.scenario.engine, group.tp);
-  const LinkProfile link = group.tp > 1 && !bare ? context_.machine.group_link(gpus) : LinkProfile{};
   std::vector<std::string> kinds;
   for (const int gpu : gpus) {
     const double bytes = cluster.gpu(gpu).memory_bytes.value;
@@ -70,22 +69,18 @@ CostTables::Group CostTables::make_group(const std::vector<int>& gpus, bool bare
       StageOperators operators =
           stage_operators(model.architecture, model.weights, model.kv,
                           {layers, group.tp, first, last, cut(group.tp).expert_parallel});
-      if (bare) {
+      if (link == nullptr) {
         operators.collectives.clear();
         operators.sample_collectives.clear();
       }
-      member.parts.emplace_back(operators, context_.machine.profile(gpu), group.tp > 1 ? &link : nullptr,
+      member.parts.emplace_back(operators, context_.machine.profile(gpu), group.tp > 1 ? link : nullptr,
                                 group.tp, CostLevel{},
                                 sampler_work(model, context_.machine.engine(), cluster.gpu(gpu)));
     };
     for (const int i : examples_of_kinds(model.architecture)) add({i, i + 1}, false, false);
     add({0, 0}, true, false);
     add({0, 0}, false, true);
-    PassShape prefill;
-    prefill.chunks = {&chunk_, 1};
-    prefill.samples = 1;
-    prefill.padding = graph_padding(captured_, chunk_.new_tokens);
-    for (const StageCost& part : member.parts) member.prefill.push_back(part.cost(prefill).total());
+    member.prefill = computed_chunk(member, chunk_);
     group.members.push_back(std::move(member));
   }
   return group;
@@ -95,7 +90,8 @@ int CostTables::group(const std::vector<int>& gpus) {
   const auto [place, is_new] = group_names_.try_emplace(sites_.name(gpus), static_cast<int>(groups_.size()));
   if (!is_new) return place->second;
   try {
-    groups_.push_back(make_group(gpus, false));
+    const LinkProfile link = gpus.size() > 1 ? context_.machine.group_link(gpus) : LinkProfile{};
+    groups_.push_back(make_group(gpus, &link));
   } catch (...) {
     group_names_.erase(place);
     throw;
@@ -108,12 +104,17 @@ int CostTables::bare_group(int gpu, int tp) {
       bare_names_.try_emplace({sites_.sort(gpu), tp}, static_cast<int>(groups_.size()));
   if (!is_new) return place->second;
   try {
-    groups_.push_back(make_group(std::vector<int>(index(tp), gpu), true));
+    groups_.push_back(make_group(std::vector<int>(index(tp), gpu), nullptr));
   } catch (...) {
     bare_names_.erase(place);
     throw;
   }
   return place->second;
+}
+
+int CostTables::linked_group(int gpu, int tp, const LinkProfile& link) {
+  groups_.push_back(make_group(std::vector<int>(index(tp), gpu), &link));
+  return static_cast<int>(groups_.size()) - 1;
 }
 
 int CostTables::hop(int from_gpu, int to_gpu) {
@@ -307,69 +308,30 @@ ReplicaEstimate CostTables::replica(std::span<const StageChoice> stages, int dp)
   return result;
 }
 
-std::int64_t CostTables::largest_batch(double running, int stages) {
-  const double batches = std::min<double>(stages, std::max(1.0, running));
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(running / batches)));
+PartSeconds CostTables::computed_chunk(const Member& member, const PrefillChunk& chunk) const {
+  PassShape prefill;
+  prefill.chunks = {&chunk, 1};
+  prefill.samples = 1;
+  prefill.padding = graph_padding(captured_, chunk.new_tokens);
+  PartSeconds seconds;
+  for (const StageCost& part : member.parts) seconds.push_back(part.cost(prefill).total());
+  return seconds;
 }
 
-void CostTables::extend_least(Group& group, std::int64_t each) {
-  if (group.least_share.empty()) {
-    const std::vector<PartSeconds> none(group.members.size(), PartSeconds(kinds_ + 2, infinity));
-    group.least_share.push_back(none);
-    group.least_pass.push_back(none);
-  }
-  while (group.least_share.size() <= index(each)) {
-    const auto batch = static_cast<std::int64_t>(group.least_share.size());
-    std::vector<PartSeconds> share = group.least_share.back(), pass = group.least_pass.back();
-    for (std::size_t m = 0; m < group.members.size(); ++m) {
-      const PartSeconds& parts = decode_parts(group.members[m], batch);
-      for (std::size_t p = 0; p < parts.size(); ++p) {
-        share[m][p] = std::min(share[m][p], parts[p] / (static_cast<double>(batch) + 0.5));
-        pass[m][p] = std::min(pass[m][p], parts[p]);
-      }
-    }
-    group.least_share.push_back(std::move(share));
-    group.least_pass.push_back(std::move(pass));
-  }
-}
-
-const std::vector<PartSeconds>& CostTables::least_seconds(int id, std::int64_t each) {
+const std::vector<PartSeconds>& CostTables::chunk_parts(int id, std::int64_t tokens) {
   Group& group = at(id);
-  if (group.least.size() <= index(each)) group.least.resize(index(each) + 1);
-  std::vector<PartSeconds>& known = group.least[index(each)];
-  if (!known.empty()) return known;
-  // A batch that rounds to b < each has at most b + 1/2 requests, the largest one at most `each`.
-  extend_least(group, each);
-  known = group.least_share[index(each - 1)];
-  for (std::size_t m = 0; m < group.members.size(); ++m) {
-    Member& member = group.members[m];
-    const PartSeconds& at_most = decode_parts(member, each);
-    for (std::size_t p = 0; p < at_most.size(); ++p)
-      known[m][p] = std::min(known[m][p], at_most[p] / static_cast<double>(each)) +
-                    chunks_per_token_ * member.prefill[p];
-  }
-  return known;
+  const auto [place, is_new] = group.chunks.try_emplace(tokens);
+  if (is_new)
+    for (const Member& member : group.members) place->second.push_back(computed_chunk(member, {tokens, 0}));
+  return place->second;
 }
 
-const std::vector<PartSeconds>& CostTables::least_pass(int id, std::int64_t each) {
-  Group& group = at(id);
-  extend_least(group, each);
-  if (computes_prompts_alone_)
-    for (std::size_t m = 0; m < group.members.size(); ++m)
-      group.least_pass[index(each)][m] = group.members[m].prefill;
-  return group.least_pass[index(each)];
-}
-
-double CostTables::least_hop_seconds(int id, bool back, std::int64_t each) {
-  if (id < 0 || computes_prompts_alone_) return 0;
-  std::vector<double>& least = back ? hops_[index(id)].least_back : hops_[index(id)].least_forward;
-  if (least.empty()) least.push_back(infinity);
-  while (least.size() <= index(each)) {
-    const auto batch = static_cast<std::int64_t>(least.size());
-    const double seconds = hop_seconds(id, back, batch) / (static_cast<double>(batch) + 0.5);
-    least.push_back(std::min(least.back(), seconds));
-  }
-  return least[index(each)];
+double CostTables::chunk_seconds(std::span<const StageChoice> stages, std::int64_t tokens) {
+  double seconds = 0;
+  for (std::size_t s = 0; s < stages.size(); ++s)
+    seconds +=
+        parts_sum(chunk_parts(stages[s].group, tokens), stages[s].layers, s == 0, s + 1 == stages.size());
+  return seconds;
 }
 
 }  // namespace sextant

@@ -71,6 +71,10 @@ class CostTables {
   double decode_seconds(int group, LayerRange, bool first, bool last, std::int64_t batch);
   /// Seconds of a prefill chunk of the mean prompt.
   double prefill_seconds(int group, LayerRange, bool first, bool last);
+  /// Seconds of one chunk of so many tokens, alone: of each GPU of the group its parts.
+  const std::vector<PartSeconds>& chunk_parts(int group, std::int64_t tokens);
+  /// The same through all stages, without hops.
+  double chunk_seconds(std::span<const StageChoice>, std::int64_t tokens);
   /// Seconds of a hop of `batch` tokens; the way back to the first stage carries token ids only.
   double hop_seconds(int hop, bool back, std::int64_t batch);
   double host_seconds(std::int64_t batch) const;
@@ -79,6 +83,9 @@ class CostTables {
 
   /// A group of `tp` GPUs like this one whose exchange costs nothing: what no real group can beat.
   int bare_group(int gpu, int tp);
+  /// A group of `tp` GPUs like this one that exchange over that link, of another cluster perhaps; a new one
+  /// each time.
+  int linked_group(int gpu, int tp, const LinkProfile&);
   /// Seconds of an output token that no batch of at most `each` requests can beat: for each GPU of the group
   /// its parts' least over the batches that round to it, prompts included.
   const std::vector<PartSeconds>& least_seconds(int group, std::int64_t each);
@@ -106,7 +113,8 @@ class CostTables {
     std::vector<std::vector<std::int64_t>> blocks;  // [first + 2 x last][layers]; -1: not computed yet
     // By batch and GPU: the least of decode / (batch + 1/2) and of decode up to there.
     std::vector<std::vector<PartSeconds>> least_share, least_pass;
-    std::vector<std::vector<PartSeconds>> least;  // by largest batch, prompts included
+    std::vector<std::vector<PartSeconds>> least;              // by largest batch, prompts included
+    std::map<std::int64_t, std::vector<PartSeconds>> chunks;  // by tokens
   };
   struct Hop {
     Route route;
@@ -114,11 +122,13 @@ class CostTables {
     std::vector<double> least_forward, least_back;  // by largest batch
   };
 
-  Group make_group(const std::vector<int>& gpus, bool bare) const;
+  /// `link` nullptr: exchange costs nothing.
+  Group make_group(const std::vector<int>& gpus, const LinkProfile* link) const;
   const PartSeconds& decode_parts(Member&, std::int64_t batch) const;
   PartSeconds computed_parts(const Member&, std::int64_t batch) const;
   double step_seconds(std::int64_t batch) const;  ///< the host's, whatever the replicas do
   void estimate_prompts(std::span<const StageChoice>, double demand, ReplicaEstimate&);
+  PartSeconds computed_chunk(const Member&, const PrefillChunk&) const;
   double round_seconds(std::span<const StageChoice>, double running);
   void extend_least(Group&, std::int64_t each);
   double sum(const PartSeconds&, LayerRange, bool first, bool last) const;

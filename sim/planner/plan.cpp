@@ -193,9 +193,8 @@ void simulate_proposals(const std::vector<Proposal>& all, const Choices& choices
 }
 
 /// A stopped plan keeps what was simulated; its first reason says how far it got.
-void keep_best_so_far(const EstimatedLayout& best, Plan& plan) {
+void keep_best_so_far(const EstimatedLayout& best, std::size_t all, Plan& plan) {
   plan.interrupted = true;
-  const std::size_t all = plan.candidates.size();
   std::erase_if(plan.candidates, [](const Candidate& candidate) { return !candidate.simulated; });
   if (plan.candidates.empty())
     plan.reasons.push_back(fmt::format(
@@ -212,8 +211,13 @@ void find_loads(const std::vector<Proposal>& all, const Choices& choices, const 
                 Plan& plan) {
   std::optional<double> best;
   for (const Proposal& proposal : all) {
-    plan.candidates.push_back(
-        candidate_at_highest_load(choices[proposal.choice]->context(), proposal.layout, best, options));
+    try {
+      plan.candidates.push_back(
+          candidate_at_highest_load(choices[proposal.choice]->context(), proposal.layout, best, options));
+    } catch (const Interrupted&) {
+      if (!options.best_so_far) throw;
+      return;
+    }
     Candidate& candidate = plan.candidates.back();
     candidate.choice = proposal.choice;
     candidate.choice_name = choices[proposal.choice]->name();
@@ -326,7 +330,7 @@ Plan make_plan(const Scenario& given, const PlanOptions& options) {
     simulate_proposals(all, choices, options, plan);
   }
   if (options.best_so_far && options.stop != nullptr && options.stop->load()) {
-    keep_best_so_far(all.front().layout, plan);
+    keep_best_so_far(all.front().layout, all.size(), plan);
     if (plan.candidates.empty()) return plan;
   }
   std::stable_sort(

@@ -129,15 +129,17 @@ struct PurchaseAlternative {
   PlannedPurchase planned;
   std::vector<std::string> differs;  ///< "other cards", "3 nodes instead of 1", ..
   std::vector<Flip> flips;           ///< inputs that were tried, those that flip first
+  /// For each model, how sure it is that the best purchase serves it better, and what would settle it.
+  std::vector<LayoutComparison> comparisons;
 };
 
 struct PurchaseLimits {
-  int most_estimated = 120;   ///< distinct clusters that get the analytic estimate
-  int most_planned = 12;      ///< of them that are planned and simulated
+  int most_planned = 12;      ///< of the purchases, those that are planned and simulated
   int layouts_simulated = 6;  ///< of each planned model
   int layouts_kept = 3;       ///< of each planned model, for the sensitivities
   bool prune = true;          ///< leave out what a bound proves worse; false only to test the bounds
   bool flips = true;
+  bool intervals = true;  ///< of each model on the best purchase, and how sure its choice is
 };
 
 /// The answer to a purchase question.
@@ -147,11 +149,14 @@ struct PurchasePlan {
   std::vector<PlannedPurchase> planned;           ///< all that were simulated, best first
   LeftOut left_out;
   std::int64_t possible = 0;  ///< purchases within the bounds that perform differently
+  bool interrupted = false;   ///< stopped: the best of those planned until then, perhaps without flips
+  int estimated = 0;          ///< of them; every other one's best case comes behind those simulated
 };
 
 /// Enumerates, bounds, estimates, simulates the most promising, ranks. Throws InfeasibleError where nothing
 /// within the bounds holds the models (naming the smallest purchase that does) or meets the SLO (naming what
-/// bounds it and the nearest), Interrupted if stopped.
+/// bounds it and the nearest). Stopped, it returns the best so far, marked as interrupted, or throws
+/// Interrupted where no purchase was planned yet.
 PurchasePlan plan_purchase(const PurchaseQuestion&, const PlanOptions& = {}, const PurchaseLimits& = {});
 
 }  // namespace sextant

@@ -39,7 +39,7 @@ std::vector<PurchaseAlternative> alternatives_to(const PlannedPurchase& best,
     if (chosen.size() == most) return;
     for (const PlannedPurchase& planned : ranked) {
       if (taken(planned.kind) || !wanted(planned.kind)) continue;
-      chosen.push_back({planned, differences(planned, best), {}});
+      chosen.push_back({planned, differences(planned, best), {}, {}});
       return;
     }
   };

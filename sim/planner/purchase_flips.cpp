@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <mutex>
 #include <set>
+#include <tuple>
 
 #include "models/base/error.hpp"
 #include "sim/planner/candidate.hpp"
@@ -22,7 +25,8 @@ struct MovedInput {
   std::function<void(PurchaseQuestion&, double factor)> move;
   /// Changes a model's scenario, and the profile of a card; for inputs that are simulated.
   std::function<void(Scenario&, double factor)> move_scenario;
-  std::string slower_card;  ///< whose memory rate the factor multiplies
+  std::string slower_card;    ///< whose memory rate the factor multiplies
+  bool whole_number = false;  ///< base times factor is rounded
 };
 
 void scale(LengthDistribution& lengths, double factor) {
@@ -104,7 +108,8 @@ std::vector<MovedInput> load_inputs(const PurchaseQuestion& question, const Plan
                         s.workload.num_prompts =
                             std::max(s.workload.num_prompts, 4 * s.workload.max_concurrency);
                       },
-                      {}});
+                      {},
+                      true});
   else if (workload.rate_stages.empty() && !workload.ramp_up && std::isfinite(workload.request_rate) &&
            workload.arrival != Workload::Arrival::trace)
     inputs.push_back({"requests/s",
@@ -172,13 +177,42 @@ PlannedPurchase simulated_again(const PurchaseQuestion& question, const MovedInp
   return planned;
 }
 
+/// Purchases simulated under moved inputs: the best against several alternatives, and loads that round to
+/// the same number of requests, once. For several threads.
+class MovedRuns {
+ public:
+  MovedRuns(const PurchaseQuestion& question, const PlanOptions& options)
+      : question_(question), options_(options) {
+    options_.threads = 1;
+  }
+
+  PlannedPurchase run(const MovedInput& input, double factor, const PlannedPurchase& planned) {
+    const double value = input.whole_number ? std::max(1.0, std::round(input.base * factor)) : factor;
+    const auto key = std::tuple(&planned, input.name, value);
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto found = known_.find(key); found != known_.end()) return found->second;
+    }
+    PlannedPurchase result = simulated_again(question_, input, factor, planned, options_);
+    result.models.clear();  // what they add up to is enough to compare
+    const std::lock_guard lock(mutex_);
+    return known_.try_emplace(key, std::move(result)).first->second;
+  }
+
+ private:
+  const PurchaseQuestion& question_;
+  PlanOptions options_;
+  std::mutex mutex_;
+  std::map<std::tuple<const PlannedPurchase*, std::string, double>, PlannedPurchase> known_;
+};
+
 /// Looks for the factor at which the alternative becomes the better buy: on a few points away from 1, then by
 /// bisection between the first that flips and the one before it.
 class FlipSearch {
  public:
   FlipSearch(const PurchaseQuestion& question, const PlannedPurchase& best,
-             const PlannedPurchase& alternative, const PlanOptions& options)
-      : question_(question), best_(best), alternative_(alternative), options_(options) {}
+             const PlannedPurchase& alternative, const PlanOptions& options, MovedRuns& runs)
+      : question_(question), best_(best), alternative_(alternative), options_(options), runs_(runs) {}
 
   Flip find(const MovedInput& input) const {
     Flip flip{input.name,     input.base, std::nullopt, input.base * input.lowest, input.base * input.highest,
@@ -201,9 +235,9 @@ class FlipSearch {
     if (options_.stop != nullptr && options_.stop->load()) throw Interrupted();
     PlannedPurchase a, b;
     if (input.simulated) {
-      a = simulated_again(question_, input, factor, alternative_, options_);
+      a = runs_.run(input, factor, alternative_);
       if (!a.meets_slo) return false;
-      b = simulated_again(question_, input, factor, best_, options_);
+      b = runs_.run(input, factor, best_);
     } else {
       PurchaseQuestion moved = question_;
       input.move(moved, factor);
@@ -235,24 +269,39 @@ class FlipSearch {
   const PurchaseQuestion& question_;
   const PlannedPurchase &best_, &alternative_;
   const PlanOptions& options_;
+  MovedRuns& runs_;
+};
+
+/// One input that may flip the choice towards one alternative.
+struct FlipTask {
+  std::size_t alternative = 0;
+  MovedInput input;
+  Flip flip;
 };
 
 }  // namespace
 
-std::vector<Flip> flips_to(const PurchaseQuestion& question, const PlannedPurchase& best,
-                           const PlannedPurchase& alternative, const PlanOptions& options) {
-  std::vector<MovedInput> inputs = price_inputs(question, best, alternative);
-  for (MovedInput& input : load_inputs(question, best)) inputs.push_back(std::move(input));
-  const FlipSearch search(question, best, alternative, options);
-  std::vector<Flip> flips;
-  for (const MovedInput& input : inputs) flips.push_back(search.find(input));
+void find_flips(const PurchaseQuestion& question, PurchasePlan& plan, const PlanOptions& options) {
+  std::vector<FlipTask> tasks;
+  for (std::size_t a = 0; a < plan.alternatives.size(); ++a) {
+    for (MovedInput& input : price_inputs(question, plan.best, plan.alternatives[a].planned))
+      tasks.push_back({a, std::move(input), {}});
+    for (MovedInput& input : load_inputs(question, plan.best)) tasks.push_back({a, std::move(input), {}});
+  }
+  MovedRuns runs(question, options);
+  run_parallel(static_cast<int>(tasks.size()), options.threads, [&](int i) {
+    FlipTask& task = tasks[static_cast<std::size_t>(i)];
+    const PlannedPurchase& alternative = plan.alternatives[task.alternative].planned;
+    task.flip = FlipSearch(question, plan.best, alternative, options, runs).find(task.input);
+  });
+  for (FlipTask& task : tasks) plan.alternatives[task.alternative].flips.push_back(std::move(task.flip));
   // The least move first; what does not flip last.
   const auto distance = [](const Flip& f) {
     return f.at ? std::abs(std::log(*f.at / f.base)) : std::numeric_limits<double>::infinity();
   };
-  std::stable_sort(flips.begin(), flips.end(),
-                   [&](const Flip& a, const Flip& b) { return distance(a) < distance(b); });
-  return flips;
+  for (PurchaseAlternative& alternative : plan.alternatives)
+    std::stable_sort(alternative.flips.begin(), alternative.flips.end(),
+                     [&](const Flip& f, const Flip& g) { return distance(f) < distance(g); });
 }
 
 }  // namespace sextant

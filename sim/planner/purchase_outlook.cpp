@@ -5,12 +5,11 @@
 #include <mutex>
 
 #include "models/base/error.hpp"
+#include "sim/planner/cost_tables.hpp"
 #include "sim/planner/purchase_parts.hpp"
 
 namespace sextant {
-namespace {
 
-/// The tightest bound on the time between tokens, in seconds; infinity without one.
 double token_seconds_allowed(const Scenario& scenario) {
   double allowed = std::numeric_limits<double>::infinity();
   for (const ServiceLevel& level : scenario.slo)
@@ -18,12 +17,10 @@ double token_seconds_allowed(const Scenario& scenario) {
   return allowed;
 }
 
-/// A prompt that few are longer than, and the seconds to the first token that the SLO allows; infinity
-/// without.
-struct PromptDemand {
-  std::int64_t tokens = 0;
-  double seconds_allowed = std::numeric_limits<double>::infinity();
-};
+int most_replicas(const WorkloadSummary& load) {
+  return load.concurrency > 0 ? std::max(1, static_cast<int>(load.concurrency))
+                              : std::numeric_limits<int>::max();
+}
 
 PromptDemand prompt_demand(const Scenario& scenario) {
   constexpr int drawn = 400;
@@ -42,28 +39,23 @@ PromptDemand prompt_demand(const Scenario& scenario) {
   return demand;
 }
 
-/// Seconds of such a prompt through all stages, undisturbed.
-double prompt_seconds(const SearchContext& context, const Layout& layout, std::int64_t tokens) {
-  const ReplicaModel model(context.scenario.model, context.machine, layout.replicas.front(),
-                           layout.cut(layout.replicas.front()));
-  const PrefillChunk chunk{
-      std::clamp<std::int64_t>(tokens, 1, context.scenario.engine.max_num_batched_tokens), 0};
-  PassShape pass;
-  pass.chunks = {&chunk, 1};
-  pass.samples = 1;
-  double seconds = 0;
-  for (int s = 0; s < model.stages(); ++s) seconds += model.pass(s, pass).total.seconds();
-  return seconds * static_cast<double>(tokens) / static_cast<double>(chunk.new_tokens);
-}
-
-/// The best of two looks at one model: first what keeps the SLO's times, then throughput.
-bool better(const Outlook& a, const Outlook& b) {
+bool more_promising(const Outlook& a, const Outlook& b) {
   if (a.fits != b.fits) return a.fits;
   if (a.meets_times != b.meets_times) return a.meets_times;
   return a.output_throughput > b.output_throughput;
 }
 
-Outlook even_layouts(const SearchContext& context) {
+namespace {
+
+/// Seconds of such a prompt through all stages, undisturbed, chunk by chunk.
+double prompt_seconds(CostTables& tables, const Layout& layout, std::int64_t tokens) {
+  const std::int64_t most = tables.context().scenario.engine.max_num_batched_tokens;
+  const std::int64_t chunk = std::clamp<std::int64_t>(tokens, 1, most);
+  return tables.chunk_seconds(stage_choices(tables, layout.replicas.front()), chunk) *
+         static_cast<double>(tokens) / static_cast<double>(chunk);
+}
+
+Outlook even_layouts(const SearchContext& context, const PromptDemand& demand) {
   constexpr int depths =
       3;  // pipelines longer than needed only add latency: the shortest that fit are enough
   Outlook best;
@@ -72,7 +64,8 @@ Outlook even_layouts(const SearchContext& context) {
   const int gpus = static_cast<int>(scenario.cluster.gpus().size());
   const int layers = scenario.model.architecture.layer_count();
   const double allowed = token_seconds_allowed(scenario);
-  const PromptDemand demand = prompt_demand(scenario);
+  const int replicas = most_replicas(context.workload);
+  CostTables tables(context);
   for (int tp = 1; tp <= gpus; ++tp) {
     if (tensor_parallel_obstacle(scenario.model, tp)) continue;
     int fitting = 0;
@@ -81,16 +74,15 @@ Outlook even_layouts(const SearchContext& context) {
         FixedDeployment fixed;
         fixed.tp = tp;
         fixed.pp = pp;
-        fixed.dp = gpus / (tp * pp);
-        const Layout layout = fixed_layout(scenario, fixed);
-        const EstimatedLayout estimated = estimate(context, layout);
+        fixed.dp = std::min(gpus / (tp * pp), replicas);
+        const EstimatedLayout estimated = estimate(tables, fixed_layout(scenario, fixed));
         if (estimated.kv_blocks <= 0) continue;
         ++fitting;
-        const bool in_time =
-            estimated.token_seconds <= allowed &&
-            (demand.tokens == 0 || prompt_seconds(context, layout, demand.tokens) <= demand.seconds_allowed);
+        const bool in_time = estimated.token_seconds <= allowed &&
+                             (demand.tokens == 0 || prompt_seconds(tables, estimated.layout, demand.tokens) <=
+                                                        demand.seconds_allowed);
         const Outlook look{true, in_time, estimated.output_throughput, {}};
-        if (better(look, best)) best = look;
+        if (more_promising(look, best)) best = look;
       } catch (const InputError& error) {
         best.failure = error.what();
       }
@@ -101,21 +93,52 @@ Outlook even_layouts(const SearchContext& context) {
 
 }  // namespace
 
-Outlook outlook_of(const PurchaseQuestion& question, const Purchase& purchase,
-                   const GpuProfileFinder& find_profile) {
+PurchaseEstimator::PurchaseEstimator(const PurchaseQuestion& question, const std::vector<ModelBound>& models,
+                                     GpuProfileFinder find_profile)
+    : question_(question), find_profile_(std::move(find_profile)) {
+  for (const ModelBound& model : models)
+    models_.push_back({model.model, model.workload, prompt_demand(model.scenario)});
+}
+
+Scenario PurchaseEstimator::scenario(std::size_t model, const Purchase& purchase,
+                                     const std::string& cluster) const {
+  std::pair<std::size_t, std::set<std::string>> key{model, {}};
+  for (const auto& [name, unused] : gpus_of(question_, purchase)) key.second.insert(name);
+  std::shared_ptr<const Scenario> alike;
+  {
+    const std::lock_guard lock(mutex_);
+    alike = alike_[key];
+  }
+  if (alike && alike->faults.empty() && alike->cluster.background.empty()) {
+    Scenario scenario = *alike;
+    scenario.cluster = read_cluster(JsonValue::parse(cluster, question_.file));
+    return scenario;
+  }
+  Scenario scenario = purchase_scenario(question_, question_.models[model], cluster);
+  const std::lock_guard lock(mutex_);
+  alike_[key] = std::make_shared<const Scenario>(scenario);
+  return scenario;
+}
+
+Machine PurchaseEstimator::machine(const Scenario& scenario) const {
+  return {scenario.cluster, scenario.engine.profile, find_profile_};
+}
+
+Outlook PurchaseEstimator::look(const Purchase& purchase) const {
   Outlook all;
   all.fits = true;
-  const std::string cluster = cluster_of(question, purchase);
-  for (const PurchaseModel& model : question.models) {
+  const std::string cluster = cluster_of(question_, purchase);
+  std::optional<Machine> machine;
+  for (std::size_t m = 0; m < models_.size(); ++m) {
     try {
-      Scenario scenario = purchase_scenario(question, model, cluster);
-      load_trace(scenario.workload);
-      const Machine machine(scenario.cluster, scenario.engine.profile, find_profile);
-      const Outlook one = even_layouts({scenario, machine, summarise_workload(scenario.workload)});
+      const Scenario served = scenario(m, purchase, cluster);
+      if (!machine) machine.emplace(served.cluster, served.engine.profile, find_profile_);
+      const Outlook one = even_layouts({served, *machine, models_[m].workload}, models_[m].demand);
       all.fits = all.fits && one.fits;
       all.meets_times = all.meets_times && one.meets_times;
-      all.output_throughput += model.share * one.output_throughput;
-      if (!one.fits) all.failure = one.failure.empty() ? "no even layout holds " + model.name : one.failure;
+      all.output_throughput += models_[m].model->share * one.output_throughput;
+      if (!one.fits)
+        all.failure = one.failure.empty() ? "no even layout holds " + models_[m].model->name : one.failure;
     } catch (const InputError& error) {
       return {false, false, 0, error.what()};
     }

@@ -1,4 +1,9 @@
 #pragma once
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <set>
+
 #include "sim/planner/purchase.hpp"
 #include "sim/planner/search.hpp"
 
@@ -43,7 +48,97 @@ struct Outlook {
   double output_throughput = 0;  ///< by the models' shares
   std::string failure;           ///< why it does not fit
 };
-Outlook outlook_of(const PurchaseQuestion&, const Purchase&, const GpuProfileFinder&);
+
+/// A prompt that few are longer than, and the seconds to the first token that the SLO allows; infinity
+/// without.
+struct PromptDemand {
+  std::int64_t tokens = 0;
+  double seconds_allowed = std::numeric_limits<double>::infinity();
+};
+
+/// Of a scenario with a bound on p99 TTFT; else no tokens.
+PromptDemand prompt_demand(const Scenario&);
+/// The tightest bound on the time between tokens, in seconds; infinity without one.
+double token_seconds_allowed(const Scenario&);
+/// In a closed loop no more replicas than requests at once have work.
+int most_replicas(const WorkloadSummary&);
+/// The better of two looks at one model: first what fits, then what keeps the SLO's times, then throughput.
+bool more_promising(const Outlook& a, const Outlook& b);
+
+/// Looks at purchases; what does not depend on the purchase is worked out once. For several threads.
+class PurchaseEstimator {
+ public:
+  /// The question outlives it.
+  PurchaseEstimator(const PurchaseQuestion&, const std::vector<ModelBound>&, GpuProfileFinder);
+  Outlook look(const Purchase&) const;
+  /// As purchase_scenario; of clusters of the same kinds of GPU all but the cluster is read once.
+  Scenario scenario(std::size_t model, const Purchase&, const std::string& cluster) const;
+  /// The scenario's cluster with its profiles.
+  Machine machine(const Scenario&) const;
+
+ private:
+  struct Model {
+    const PurchaseModel* model;
+    WorkloadSummary workload;
+    PromptDemand demand;
+  };
+
+  const PurchaseQuestion& question_;
+  GpuProfileFinder find_profile_;
+  std::vector<Model> models_;
+  mutable std::mutex mutex_;
+  mutable std::map<std::pair<std::size_t, std::set<std::string>>, std::shared_ptr<const Scenario>> alike_;
+};
+
+/// A purchase on its way to being planned.
+struct Prospect {
+  Purchase purchase;
+  PurchaseTotals totals;
+  PurchaseKind kind;
+  double bound = 0;        ///< output tokens/s by the models' shares that it cannot exceed, by data sheets
+  Outlook outlook;         ///< its estimate, or before that the best case
+  bool estimated = false;  ///< the outlook is the estimate
+};
+
+/// Whether the outlook makes `a` more promising than `b`, as the preference goes.
+bool more_promising(PurchasePreference, const Prospect& a, const Prospect& b);
+
+class PurchaseFloors;
+
+/// Prospects in the order in which they are worth planning: of two thirds of `most` sorts (cards, or mixed,
+/// and nodes) the most promising first, then the most promising of all. Estimates only those whose best case
+/// could come next: the order is that of estimating all of them.
+class PurchaseOrder {
+ public:
+  /// `floors` nullptr: every prospect is estimated. All outlive it.
+  PurchaseOrder(PurchasePreference, std::vector<Prospect>& prospects, const PurchaseEstimator&,
+                PurchaseFloors* floors, const PlanOptions&, int most);
+  /// The next one; nullptr after the last.
+  Prospect* next();
+  int estimated() const { return estimated_; }
+  /// Why the prospects that next() did not give come after those it gave.
+  void tell_rest(LeftOut&) const;
+
+ private:
+  using List = std::vector<std::size_t>;  ///< a heap, the most promising on top
+  bool behind(std::size_t a, std::size_t b) const;
+  void estimate_all(const std::vector<std::size_t>& chosen);
+  void settle_top(List&);
+  /// The list whose top is the most promising, and estimated; nullptr where all are empty.
+  List* best_list(const std::vector<List*>&);
+  Prospect* take(List&);
+
+  PurchasePreference prefer_;
+  std::vector<Prospect>& prospects_;
+  const PurchaseEstimator& estimator_;
+  const PlanOptions& options_;
+  std::vector<List> sorts_;
+  std::set<const List*> begun_;
+  std::vector<char> given_;
+  std::size_t firsts_ = 0;
+  int estimated_ = 0;
+  const Prospect* last_ = nullptr;
+};
 
 /// A finder that reads each profile once; for several threads.
 GpuProfileFinder remembering(GpuProfileFinder);
@@ -61,9 +156,8 @@ ModelPlan plan_model(const PurchaseQuestion&, const PurchaseModel&, const Purcha
 std::vector<PurchaseAlternative> alternatives_to(const PlannedPurchase& best,
                                                  const std::vector<PlannedPurchase>& ranked);
 
-/// What would make the alternative the better buy: prices and electricity by adding up, load, prompt length
-/// and the best's memory rate by simulating both on the layouts that were kept.
-std::vector<Flip> flips_to(const PurchaseQuestion&, const PlannedPurchase& best,
-                           const PlannedPurchase& alternative, const PlanOptions&);
+/// Fills in for every alternative what would make it the better buy: prices and electricity by adding up,
+/// load, prompt length and the best's memory rate by simulating both on the layouts that were kept.
+void find_flips(const PurchaseQuestion&, PurchasePlan&, const PlanOptions&);
 
 }  // namespace sextant

@@ -444,5 +444,23 @@ kill "$watchdog" 2>/dev/null
 complains "interrupted"
 [ ! -e "$scratch/long.json" ] || fail "an interrupted run left a file"
 
+# ---- Ctrl-C gives the best so far, of purchases and of the search for the highest load, or ends without one
+best_so_far() {  # seconds, what the text says, words...
+  after=$1 text=$2
+  shift 2
+  "$sextant" "$@" --threads 1 >"$scratch/out" 2>"$scratch/err" &
+  run=$!
+  sleep "$after"
+  kill -INT "$run" 2>/dev/null
+  wait "$run"
+  code=$?
+  [ "$code" = 130 ] || fail "Ctrl-C in '$*': exit code $code, expected 130"
+  complains "interrupted"
+  # A busy machine may have nothing yet; what it has it must say.
+  [ ! -s "$scratch/out" ] || says "$text"
+}
+best_so_far 3 "interrupted" plan scenarios/buy-405b.json
+best_so_far 2 "interrupted" plan scenarios/slo-70b.json --set workload.num_prompts=20000 --no-intervals
+
 [ "$failures" = 0 ] && echo "all passed"
 exit $((failures > 0))

@@ -94,7 +94,7 @@ std::string purchase_result(const JsonValue& document) {
   const PurchaseQuestion question = read_purchase_question(document);
   PurchaseLimits limits;
   limits.flips = false;
-  limits.most_estimated = 36;
+  limits.intervals = false;
   limits.most_planned = 6;
   const PurchasePlan plan = plan_purchase(question, {}, limits);
   Json json = {{"best", summary(question, plan.best)}, {"possible", plan.possible}};
