@@ -62,8 +62,8 @@ struct Network {
   bool gpudirect = true;                 ///< GPUs and NICs exchange data without staging in host memory
   int mtu = 9000;                        ///< bytes
   PathLevel gdr_level = PathLevel::sys;  ///< NCCL_NET_GDR_LEVEL: GPUDirect up to this distance of GPU and NIC
-  int cross_nic = 2;  ///< NCCL_CROSS_NIC: 0 stay on the rail, 1 free, 2 on the rail where that works
-  bool pxn = true;    ///< reach another rail by the NVLink neighbour on it (NCCL_PXN_DISABLE=0)
+  int cross_nic = 2;           ///< NCCL_CROSS_NIC: 0 stay on the rail, 1 free, 2 on the rail where that works
+  bool pxn = true;             ///< reach another rail by the NVLink neighbour on it (NCCL_PXN_DISABLE=0)
   Congestion congestion = {};  ///< where more is sent into a port than leaves it
 };
 

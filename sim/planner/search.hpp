@@ -37,7 +37,8 @@ struct SearchContext {
   const Machine& machine;
   WorkloadSummary workload;
   std::vector<FaultEpoch> epochs = {};  ///< of the scenario's faults
-  /// What the layouts looked for do: prefill ones compute prompts alone, whatever their requests then ask for.
+  /// What the layouts looked for do: prefill ones compute prompts alone, whatever their requests then ask
+  /// for.
   ReplicaRole role = ReplicaRole::whole;
 };
 

@@ -48,9 +48,9 @@ EngineOptions read_engine(const JsonObject& scenario, const Cluster&, const Serv
 void add_drafter(const JsonObject& scenario, const EngineOptions&, ServedModel&);
 
 /// Reads the "search" block of a scenario document: `objective`, and lists `weights`, `kv` and
-/// `engine`.{option} and `disaggregation`, every combination of which is a choice. A combination that the model or the engine does
-/// not allow is refused with its reason; a value that is in no allowed combination is an error. Throws
-/// InputError.
+/// `engine`.{option} and `disaggregation`, every combination of which is a choice. A combination that the
+/// model or the engine does not allow is refused with its reason; a value that is in no allowed combination
+/// is an error. Throws InputError.
 SearchQuestion read_search(const JsonValue& document, const Cluster&);
 
 }  // namespace sextant
