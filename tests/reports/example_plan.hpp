@@ -32,7 +32,7 @@ inline StageReport example_stage(LayerRange layers, const std::string& device, c
   stage.gpu = "rtx-pro-6000-workstation";
   // usable 92.4 - weights 67.2 - activations 1 - context 0.5 - communication 0.25 - engine 0.75 = 22.7 GB for
   // KV
-  stage.memory.budget = {102.64e9, 92.4e9, 67.2e9, 1e9, 0.5e9, 0.25e9, 0.75e9, 0, 172032};
+  stage.memory.budget = {102.64e9, 92.4e9, 67.2e9, 1e9, 0.5e9, 0.25e9, 0.75e9, 172032};
   stage.memory.device = 0;
   stage.kv_tokens = 131952;
   stage.decode_pass_ms = 61.5;

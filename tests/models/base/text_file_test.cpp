@@ -126,7 +126,7 @@ TEST(Embedded, HoldsFilesAsTheyAre) {
 
 TEST(Embedded, ListsByPrefixInPathOrder) {
   const std::vector<EmbeddedFile> files = embedded_files("models/hardware/catalogue/");
-  ASSERT_EQ(files.size(), 5u);  // gpus, nics, node-types, switches, transports
+  ASSERT_EQ(files.size(), 6u);  // congestion, gpus, nics, node-types, switches, transports
   for (std::size_t i = 1; i < files.size(); ++i) EXPECT_LT(files[i - 1].path, files[i].path);
   EXPECT_TRUE(embedded_files("nothing/").empty());
 }

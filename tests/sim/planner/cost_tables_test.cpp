@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "tests/sim/planner/random_cluster.hpp"
 
@@ -14,7 +15,7 @@ namespace {
 /// A closed loop's estimate as its definition says it, from the replica's own model.
 double plain_throughput(const SearchContext& context, const Layout& layout) {
   const WorkloadSummary& load = context.workload;
-  double sum = 0;
+  double sum = 0, least = std::numeric_limits<double>::infinity();
   for (const auto& replica : layout.replicas) {
     const Scenario& s = context.scenario;
     const ReplicaModel model(s.model, context.machine, replica, layout.cut(replica));
@@ -43,9 +44,13 @@ double plain_throughput(const SearchContext& context, const Layout& layout) {
       slowest = std::max(slowest, batches * (d + (stage == 0 ? host : 0)) + p);
       around += d + p / batches + model.hop(stage, decode.decodes).seconds();
     }
-    sum += running / std::max(slowest, around);
+    const double rate = running / std::max(slowest, around);
+    sum += rate;
+    least = std::min(least, rate);
   }
-  return sum;
+  // In turns the slowest replica's rate is everybody's.
+  const bool in_turns = context.scenario.router.policy == RouterOptions::Policy::round_robin;
+  return in_turns ? least * static_cast<double>(layout.replicas.size()) : sum;
 }
 
 // Sums of parts against whole stages of operators; the model rounds each pass to a nanosecond.
