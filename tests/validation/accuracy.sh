@@ -19,6 +19,7 @@ rows=(
   'steps of 8B, 70B and 405B on H200, tp 1 to 4, pp 1 to 4: decode|calibrate/measurements/h200-sxm.steps.jsonl.gz|step|decode|h200-sxm'
   'the same: prefill|calibrate/measurements/h200-sxm.steps.jsonl.gz|step|prefill|h200-sxm'
   'steps of Qwen3-30B-A3B and Mixtral 8x7B on H200|calibrate/measurements/h200-sxm.moe-steps.jsonl.gz|step||h200-sxm'
+  'the same with whole experts on each of two cards|calibrate/measurements/h200-sxm.ep-steps.jsonl.gz|step||h200-sxm'
   'collectives over NVLink on H200|calibrate/measurements/h200-sxm.nccl.jsonl.gz|collective||h200-sxm'
   "all-reduces over PCIe on other people's hosts|tests/validation/links.jsonl|collective||rtx-pro-6000-workstation"
 )
