@@ -38,13 +38,13 @@ std::string groups_text(const KvPool& pool) {
 
 std::string list_models(TextStyle style) {
   Table table({{"model", Align::left, true},
-               {"parameters\n10^9"},
-               {"a token's\n10^9"},
+               {"all\n10^9"},
+               {"active\n10^9"},
                {"layers"},
                {"context\ntokens"},
-               {"KV\nKiB/token"},
-               {"sliding\nKiB/token"},
-               {"state\nMiB/seq."},
+               {"KV\nKiB"},
+               {"sliding\nKiB"},
+               {"state\nMiB"},
                {"KV\ngroups"},
                {"block\ntokens"}});
   for (const std::string& name : model_names()) {
@@ -63,11 +63,10 @@ std::string list_models(TextStyle style) {
                count_text(pool.block_tokens)});
   }
   return table.text(style) +
-         "  KV in 16 bit, all layers, tp 1: of layers that keep every token, and of those that keep a "
-         "window; "
-         "groups of\n  layers that share vLLM's pool of KV blocks: those that keep every token, and + those "
-         "that "
-         "slide (w) or keep a\n  state (s)\n";
+         "  all: parameters; active: those that a token meets. KV in 16 bit, all layers, tp 1, for each\n"
+         "  token: of layers that keep every token, and of those that slide (keep a window); state of each\n"
+         "  sequence. KV groups share vLLM's pool of blocks: layers that keep every token, and + those that\n"
+         "  slide (w) or keep a state (s)\n";
 }
 
 std::string list_gpus(TextStyle style) {
