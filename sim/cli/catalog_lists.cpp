@@ -41,12 +41,11 @@ std::string list_models(TextStyle style) {
                {"all\n10^9"},
                {"active\n10^9"},
                {"layers"},
-               {"context\ntokens"},
+               {"longest"},
                {"KV\nKiB"},
                {"sliding\nKiB"},
                {"state\nMiB"},
-               {"KV\ngroups"},
-               {"block\ntokens"}});
+               {"KV\ngroups"}});
   for (const std::string& name : model_names()) {
     const Architecture model = find_model(name).architecture;
     const SequenceCache cache =
@@ -59,14 +58,14 @@ std::string list_models(TextStyle style) {
                std::to_string(model.layer_count()), count_text(model.max_position),
                number_text(cache.bytes_per_token / kibibyte),
                sliding > 0 ? number_text(sliding / kibibyte) : "",
-               cache.state > 0 ? number_text(cache.state / mebibyte) : "", groups_text(pool),
-               count_text(pool.block_tokens)});
+               cache.state > 0 ? number_text(cache.state / mebibyte) : "", groups_text(pool)});
   }
   return table.text(style) +
-         "  all: parameters; active: those that a token meets. KV in 16 bit, all layers, tp 1, for each\n"
-         "  token: of layers that keep every token, and of those that slide (keep a window); state of each\n"
-         "  sequence. KV groups share vLLM's pool of blocks: layers that keep every token, and + those that\n"
-         "  slide (w) or keep a state (s)\n";
+         "  all: parameters; active: those that a token meets; longest: context in tokens. KV in 16 bit, "
+         "all\n"
+         "  layers, tp 1, for each token: of layers that keep every token, and of those that slide (keep a\n"
+         "  window); state of each sequence. KV groups share vLLM's pool of blocks: layers that keep every\n"
+         "  token, and + those that slide (w) or keep a state (s)\n";
 }
 
 std::string list_gpus(TextStyle style) {
