@@ -45,13 +45,25 @@ double shared_error(const std::set<std::string>& a, const std::set<std::string>&
 LayoutComparison compare(const ErrorEffects& a, const ErrorEffects& b, const std::vector<ServiceLevel>&,
                          const std::string& figure, bool more_is_better);
 
-/// `compare` of two candidates of one objective, with what would settle it.
-LayoutComparison compare_candidates(const Scenario&, const ErrorEffects& a, const Candidate& of_a,
-                                    const ErrorEffects& b, const Candidate& of_b, Objective);
+/// A candidate with the scenario it answers: two that are compared may stand on clusters of their own.
+struct ComparedCandidate {
+  const Scenario& scenario;
+  const Candidate& candidate;
+  const ErrorEffects& effects;
+};
+
+/// `compare` of two candidates of one objective, judged by the SLO of `a`, with what would settle it.
+LayoutComparison compare_candidates(const ComparedCandidate& a, const ComparedCandidate& b, Objective);
+
+/// What one operator family does to a layout of the scenario's cluster.
+struct MeasuredLayout {
+  const Scenario& scenario;
+  const Layout& layout;
+  const FamilyEffect& effect;
+};
 
 /// The `sextant-measure …` line that measures what a family's times rest on, for the sources of `a` that `b`
 /// lacks and the other way round (all of them where none differ).
-std::string measurement_line(const Scenario&, const FamilyEffect& a, const FamilyEffect& b, const Layout&,
-                             const Layout&);
+std::string measurement_line(const MeasuredLayout& a, const MeasuredLayout& b);
 
 }  // namespace sextant

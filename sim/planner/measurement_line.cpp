@@ -63,25 +63,25 @@ std::string step_line(const Scenario& scenario, const Layout& a, const Layout& b
                      degrees(a.tp, b.tp), degrees(a.pp, b.pp));
 }
 
-bool in_one_node(const Cluster& cluster, const Layout& layout) {
-  for (const auto& replica : layout.replicas)
+bool in_one_node(const MeasuredLayout& measured) {
+  const auto node = [&](int gpu) {
+    return measured.scenario.cluster.devices[static_cast<std::size_t>(gpu)].node;
+  };
+  for (const auto& replica : measured.layout.replicas)
     for (const StagePlacement& stage : replica)
       for (const int gpu : stage.gpus)
-        if (cluster.devices[static_cast<std::size_t>(gpu)].node !=
-            cluster.devices[static_cast<std::size_t>(replica.front().gpus.front())].node)
-          return false;
+        if (node(gpu) != node(replica.front().gpus.front())) return false;
   return true;
 }
 
 }  // namespace
 
-std::string measurement_line(const Scenario& scenario, const FamilyEffect& a, const FamilyEffect& b,
-                             const Layout& of_a, const Layout& of_b) {
-  const std::string& family = a.family.empty() ? b.family : a.family;
-  const bool near = in_one_node(scenario.cluster, of_a) && in_one_node(scenario.cluster, of_b);
+std::string measurement_line(const MeasuredLayout& a, const MeasuredLayout& b) {
+  const std::string& family = a.effect.family.empty() ? b.effect.family : a.effect.family;
+  const bool near = in_one_node(a) && in_one_node(b);
   if (family == to_string(Family::collective) && near)
     return fmt::format("sextant-measure nccl all_reduce -b 1K -e 256M -f 2 -g {} --output nccl.jsonl",
-                       std::max(of_a.tp, of_b.tp));
+                       std::max(a.layout.tp, b.layout.tp));
   if (family == to_string(Family::point_to_point) && near)
     return "sextant-measure nccl send -b 1K -e 256M -f 2 -g 2 --output nccl.jsonl";
   if (family == to_string(Family::collective) || family == to_string(Family::point_to_point))
@@ -90,27 +90,30 @@ std::string measurement_line(const Scenario& scenario, const FamilyEffect& a, co
     return "no verb of sextant-measure times an engine's host; run vllm bench serve on either layout and "
            "compare "
            "with sextant validate";
-  const std::string& weights = scenario.model.weights.name;
+  const std::string& weights = a.scenario.model.weights.name;
   if (family == "what no operator covers")
     return (weights == "bf16" || weights == "fp8") && near
-               ? step_line(scenario, of_a, of_b)
+               ? step_line(a.scenario, a.layout, b.layout)
                : "run vllm bench serve on either layout and compare with sextant validate";
-  return kernel_line(not_common(a.sources, b.sources), family);
+  return kernel_line(not_common(a.effect.sources, b.effect.sources), family);
 }
 
-LayoutComparison compare_candidates(const Scenario& scenario, const ErrorEffects& a, const Candidate& of_a,
-                                    const ErrorEffects& b, const Candidate& of_b, Objective objective) {
-  const ObjectiveFigure figure = objective_figure(objective, of_a);
+LayoutComparison compare_candidates(const ComparedCandidate& a, const ComparedCandidate& b,
+                                    Objective objective) {
+  const ObjectiveFigure figure = objective_figure(objective, a.candidate);
   // At its highest load each meets the SLO as the replications judged.
-  LayoutComparison comparison = compare(a, b, of_a.load ? std::vector<ServiceLevel>{} : scenario.slo,
-                                        figure.name, figure.more_is_better);
+  LayoutComparison comparison =
+      compare(a.effects, b.effects, a.candidate.load ? std::vector<ServiceLevel>{} : a.scenario.slo,
+              figure.name, figure.more_is_better);
   if (comparison.parts.empty()) return comparison;
   const auto family_in = [&](const ErrorEffects& effects) {
     for (const FamilyEffect& family : effects.families)
       if (family.family == comparison.parts.front().family) return family;
     return FamilyEffect{};
   };
-  comparison.settled_by = measurement_line(scenario, family_in(a), family_in(b), of_a.layout, of_b.layout);
+  const FamilyEffect in_a = family_in(a.effects), in_b = family_in(b.effects);
+  comparison.settled_by =
+      measurement_line({a.scenario, a.candidate.layout, in_a}, {b.scenario, b.candidate.layout, in_b});
   return comparison;
 }
 

@@ -280,8 +280,8 @@ void add_uncertainty(const Scenario& scenario, const SearchContext& context, con
       std::make_shared<const ErrorEffects>(error_effects(context, best, plan.objective, runs, options));
   if (const Candidate* second = runner_up(plan)) {
     const ErrorEffects effects = plan_effects(scenario, *second, plan.objective, options);
-    plan.runner_up =
-        compare_candidates(context.scenario, *plan.effects, best, effects, *second, plan.objective);
+    plan.runner_up = compare_candidates({context.scenario, best, *plan.effects}, {scenario, *second, effects},
+                                        plan.objective);
   }
   for (std::string& text : assumed_operators(context, best.layout)) plan.reasons.push_back(std::move(text));
 }

@@ -28,8 +28,9 @@ void add_uncertainty(const PurchaseQuestion& question, PurchasePlan& plan, const
       const ModelAnswer& other = alternative.planned.models[m];
       const ErrorEffects of_other =
           plan_effects(other.scenario, other.best(), Objective::throughput, options);
-      alternative.comparisons.push_back(compare_candidates(best.scenario, of_best, best.best(), of_other,
-                                                           other.best(), Objective::throughput));
+      alternative.comparisons.push_back(compare_candidates({best.scenario, best.best(), of_best},
+                                                           {other.scenario, other.best(), of_other},
+                                                           Objective::throughput));
     }
   }
 }

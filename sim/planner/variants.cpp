@@ -40,14 +40,15 @@ std::string verdict(const Plan& base, const Plan& variant, bool same_workload) {
 
 /// The variant's best against the base's. nullopt where either is not comparable: a load found for the one
 /// alone.
-std::optional<LayoutComparison> against_base(const Plan& base, const Scenario& variant, Plan& plan,
+std::optional<LayoutComparison> against_base(const Scenario& scenario, const Plan& base,
+                                             const Scenario& variant, Plan& plan,
                                              const PlanOptions& options) {
   const Candidate &of_base = base.candidates.front(), &own = plan.candidates.front();
   if (!base.effects || of_base.load.has_value() != own.load.has_value()) return std::nullopt;
   Scenario seeded = variant;
   if (options.seed) seeded.workload.seed = *options.seed;
   plan.effects = std::make_shared<const ErrorEffects>(plan_effects(seeded, own, plan.objective, options));
-  return compare_candidates(seeded, *plan.effects, own, *base.effects, of_base, base.objective);
+  return compare_candidates({seeded, own, *plan.effects}, {scenario, of_base, *base.effects}, base.objective);
 }
 
 }  // namespace
@@ -68,7 +69,7 @@ std::vector<VariantResult> plan_variants(const JsonValue& document, const Scenar
                                               [](const auto& c) { return c.first.starts_with("workload"); });
       result.verdict = verdict(base, *result.plan, same_workload);
       if (options.intervals && same_workload)
-        result.comparison = against_base(base, changed, *result.plan, options);
+        result.comparison = against_base(scenario, base, changed, *result.plan, options);
     } catch (const InfeasibleError& error) {
       result.infeasible = error.what();
       result.verdict = "no plan";

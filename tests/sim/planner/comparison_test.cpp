@@ -94,18 +94,47 @@ TEST(MeasurementLine, IsALineToRun) {
   const Scenario scenario = one_node("bf16");
   const Layout two{2, 1, 1, {{{{0, 32}, {0, 1}}}}}, one{1, 1, 1, {{{{0, 32}, {0}}}}};
   const FamilyEffect bf16{"gemm", {"h200-sxm gemm/bf16"}, {}, {}}, fp8{"gemm", {"h200-sxm gemm/fp8"}, {}, {}};
-  EXPECT_EQ(measurement_line(scenario, bf16, fp8, two, one),
+  EXPECT_EQ(measurement_line({scenario, two, bf16}, {scenario, one, fp8}),
             "sextant-measure gpu --gpu h200-sxm --families gemm/bf16,gemm/fp8 -o h200-sxm.jsonl");
   const FamilyEffect rest{"what no operator covers", {"vllm-0.19"}, {}, {}};
   EXPECT_EQ(
-      measurement_line(scenario, rest, rest, two, one),
+      measurement_line({scenario, two, rest}, {scenario, one, rest}),
       "sextant-measure step --model llama-3.1-8b --weights bf16 --kv bf16 --tp 1,2 --pp 1 -o steps.jsonl");
   const FamilyEffect collective{"collective", {"nvlink4"}, {}, {}};
-  EXPECT_EQ(measurement_line(scenario, collective, {}, two, one),
+  EXPECT_EQ(measurement_line({scenario, two, collective}, {scenario, one, FamilyEffect{}}),
             "sextant-measure nccl all_reduce -b 1K -e 256M -f 2 -g 2 --output nccl.jsonl");
   // No kernel of ours times 4-bit GEMMs; the line says so instead of naming one that would be skipped.
   const FamilyEffect marlin{"gemm", {"h200-sxm gemm/w4a16"}, {}, {}};
-  EXPECT_NE(measurement_line(scenario, marlin, marlin, two, one).find("no verb"), std::string::npos);
+  EXPECT_NE(measurement_line({scenario, two, marlin}, {scenario, one, marlin}).find("no verb"),
+            std::string::npos);
+}
+
+// Alternatives of a purchase stand on clusters of their own. GPUs 0 to 3 are one node in the first and two
+// nodes in the second, where a layout over all four needs the network; GPU 3 does not exist in the third.
+TEST(MeasurementLine, ReadsEachLayoutOnItsOwnCluster) {
+  const Scenario near = one_node("bf16");
+  const auto nodes = [](const std::string& text) {
+    return read_scenario(JsonValue::parse(
+        R"({"name": "t", "cluster": {"nodes": [)" + text + R"(], "network": {"transport": "roce"}},
+            "model": {"name": "llama-3.1-8b"}, "deployment": "search", "engine": {"max_model_len": 8192},
+            "workload": {"max_concurrency": 64, "num_prompts": 200, "prompt": {"fixed": 300},
+                         "output": {"fixed": 60}}})",
+        "t.json"));
+  };
+  const std::string pair = R"("gpus": {"h200-sxm": 2}, "nic": "connectx-7-200")";
+  const Scenario apart =
+      nodes(R"({"node": "hgx", "name": "a", )" + pair + R"(}, {"node": "hgx", "name": "b", )" + pair + "}");
+  const Scenario small = nodes(R"({"node": "hgx", "name": "a", )" + pair + "}");
+  const auto over = [](const Scenario& scenario, int tp) {
+    std::vector<int> gpus = scenario.cluster.gpus();
+    gpus.resize(static_cast<std::size_t>(tp));
+    return Layout{tp, 1, 1, {{{{0, 32}, gpus}}}};
+  };
+  const FamilyEffect collective{"collective", {"nvlink4"}, {}, {}};
+  EXPECT_EQ(measurement_line({near, over(near, 4), collective}, {apart, over(apart, 4), collective}),
+            "sextant-measure fabric --hosts hosts -o fabric.jsonl");
+  EXPECT_EQ(measurement_line({small, over(small, 2), collective}, {near, over(near, 4), collective}),
+            "sextant-measure nccl all_reduce -b 1K -e 256M -f 2 -g 4 --output nccl.jsonl");
 }
 
 // A whole plan says how sure it is. The same plan against itself in another split of the same parts is near
