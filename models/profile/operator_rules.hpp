@@ -27,6 +27,7 @@ struct OperatorRules {
   std::vector<std::int64_t> head_sizes;
   BoundedFigure head_size_time;           ///< true over predicted
   BoundedFigure fp8_block_time;           ///< relative to fp8's
+  BoundedFigure fp8_channel_time;         ///< true over predicted
   BoundedFigure latent_projections_time;  ///< true over predicted
   StateSpaceRule state_space;
   RoutingRule routing;
@@ -37,8 +38,9 @@ OperatorRules read_operator_rules(const JsonValue&);
 /// The shipped rules.
 OperatorRules shipped_operator_rules();
 
-/// Adds what the profile lacks and a rule gives: attention of other head sizes, fp8 with scales per block,
-/// latent attention with other weights. Those are marked `by_rule` and not written to files.
+/// Adds what the profile lacks and a rule gives: attention of other head sizes, fp8 with scales per block or
+/// (experts) per channel, latent attention with other weights. Those are marked `by_rule` and not written to
+/// files.
 void add_operators_by_rule(GpuProfile&, const OperatorRules&);
 
 /// The scan's models of prompts and of decodes on a GPU. Throws InputError if the profile has no bf16 GEMM.
