@@ -104,6 +104,13 @@ void add_latent_projections(Models& models, const GpuProfile& profile, const Ope
   }
 }
 
+SendRule read_send(const JsonValue& value) {
+  const JsonObject object = value.object();
+  SendRule rule{read_bounded_figure(object.at("prompts")), read_bounded_figure(object.at("decodes"))};
+  object.finish();
+  return rule;
+}
+
 }  // namespace
 
 OperatorRules read_operator_rules(const JsonValue& value) {
@@ -121,6 +128,10 @@ OperatorRules read_operator_rules(const JsonValue& value) {
   rules.latent_projections_time = read_time(object.at("latent_projections"));
   rules.state_space = read_state_space(object.at("state_space").object());
   rules.routing = read_routing(object.at("routing").object());
+  const JsonObject sends = object.at("beside_a_send").object();
+  rules.beside_nvlink_send = read_send(sends.at("nvlink"));
+  rules.beside_other_send = read_send(sends.at("other"));
+  sends.finish();
   object.finish();
   return rules;
 }

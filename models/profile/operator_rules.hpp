@@ -21,6 +21,12 @@ struct RoutingRule {
   BoundedFigure time;    ///< true over predicted, of the fullest GPU
 };
 
+/// A pass that runs while NCCL sends or receives on its GPU takes so many times as long.
+struct SendRule {
+  BoundedFigure prompts;  ///< bound by arithmetic
+  BoundedFigure decodes;  ///< bound by memory
+};
+
 /// Rules for operators that a GPU's profile lacks, calibrate/profiles/operator-rules.json.
 struct OperatorRules {
   std::int64_t head_size_from = 128;
@@ -31,6 +37,7 @@ struct OperatorRules {
   BoundedFigure latent_projections_time;  ///< true over predicted
   StateSpaceRule state_space;
   RoutingRule routing;
+  SendRule beside_nvlink_send, beside_other_send;
 };
 
 /// {"format": "sextant operator rules", "version": 1, …}; strict. Throws InputError.
