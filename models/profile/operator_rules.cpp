@@ -74,6 +74,17 @@ void add_fp8_block(Models& models, const OperatorRules& rules) {
   }
 }
 
+/// Copies every "…/bf16" to a "…/fp8" that is not there: the bytes of the cache are counted by the row.
+void add_latent_caches(Models& models, const OperatorRules& rules) {
+  const Models measured = models;
+  for (const auto& [key, model] : measured) {
+    constexpr std::string_view wide = "/bf16";
+    if (key.ends_with(wide))
+      models.try_emplace(key.substr(0, key.size() - wide.size()) + "/fp8",
+                         by_rule(model, rules.latent_projections_time));
+  }
+}
+
 void add_latent_projections(Models& models, const GpuProfile& profile, const OperatorRules& rules) {
   const Models measured = models;
   for (const auto& [key, model] : measured) {
@@ -122,6 +133,8 @@ void add_operators_by_rule(GpuProfile& profile, const OperatorRules& rules) {
   add_head_sizes(profile.attention_decode, rules);
   add_fp8_block(profile.gemm, rules);
   add_fp8_block(profile.moe, rules);
+  add_latent_caches(profile.latent_prefill, rules);
+  add_latent_caches(profile.latent_decode, rules);
   add_latent_projections(profile.latent_prefill, profile, rules);
   add_latent_projections(profile.latent_decode, profile, rules);
 }
