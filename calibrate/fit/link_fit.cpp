@@ -29,9 +29,11 @@ void note(std::vector<std::string>& sources, const std::string& source) {
 
 constexpr auto custom_impl = "custom";
 
-/// NCCL moves bf16 and fp16 alike.
+/// NCCL moves bf16 and fp16 alike; nccl-tests calls them bfloat16 and half.
 bool same_width(const std::string& first, const std::string& second) {
-  const auto is_16_bit = [](const std::string& dtype) { return dtype == "fp16" || dtype == "bf16"; };
+  const auto is_16_bit = [](const std::string& dtype) {
+    return dtype == "fp16" || dtype == "bf16" || dtype == "half" || dtype == "bfloat16";
+  };
   return first == second || (is_16_bit(first) && is_16_bit(second));
 }
 

@@ -346,7 +346,11 @@ TEST(LinkFit, TakesWhatItsRowsLackFromTheRest) {
   LinkFitOptions options{"p", "pcie", 63, "by hand", "fp16"};
   options.rest = &rest;
   LinkFit fit(options);
-  for (const double bytes : {1000.0, 1e6}) fit.add(collective("all_reduce", 4, bytes, 10 + bytes / 1000));
+  for (const double bytes : {1000.0, 1e6}) {
+    Measurement row = collective("all_reduce", 4, bytes, 10 + bytes / 1000);
+    std::get<CollectiveRow>(row.row).dtype = "half";  // nccl-tests' word for fp16
+    fit.add(row);
+  }
   const LinkProfile profile = fit.fit(rules());
   EXPECT_EQ(profile.send.us, rest.send.us);
   ASSERT_NE(profile.collective("all_reduce", 4), nullptr);
