@@ -180,7 +180,9 @@ class Replica {
   struct Stage {
     std::deque<std::uint32_t> queue;  // batches that have arrived and wait
     bool busy = false;
-    Time until;  // when the pass under way ends
+    Time until;      // when the pass under way ends
+    Time hop_until;  // when the last message that leaves or reaches this stage is through
+    int hop = 0;     // the stage it left
     PassTime under_way;
   };
 
@@ -209,6 +211,7 @@ class Replica {
   std::int64_t most_blocks(std::int64_t prompt, std::int64_t output) const;
   std::int64_t chunk_limit(std::int64_t tokens) const;
   bool allocate_chunk(State&, std::int64_t tokens);
+  Time beside_hop(const Stage&, const Batch&, Time alone) const;
   bool batch_full(const Batch&) const;
   bool may_run_more(const Batch&) const;
   bool output_fits(const State&) const;

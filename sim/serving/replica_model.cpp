@@ -12,6 +12,7 @@
 #include "models/cost/engine_kernels.hpp"
 #include "models/cost/group_curve.hpp"
 #include "models/cost/sampler_time.hpp"
+#include "models/profile/operator_rules.hpp"
 #include "models/profile/power.hpp"
 #include "models/profile/shared_link.hpp"
 
@@ -211,6 +212,7 @@ ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine,
     : engine_(machine.engine()), level_(level) {
   const Cluster& cluster = machine.cluster();
   const auto tp = static_cast<int>(cut.tensor_parallel);
+  const OperatorRules rules = stages.size() > 1 ? shipped_operator_rules() : OperatorRules{};
   for (std::size_t s = 0; s < stages.size(); ++s) {
     const StageOperators operators =
         stage_operators(model.architecture, model.weights, model.kv, shape_of(stages, s, cut));
@@ -242,6 +244,10 @@ ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine,
     if (stages.size() > 1) {
       const std::vector<int>& target = stages[(s + 1) % stages.size()].gpus;
       stage.next = machine.topology().route(stages[s].gpus.front(), target.front());
+      const SendRule& beside =
+          stage.next.kind == RouteKind::nvlink ? rules.beside_nvlink_send : rules.beside_other_send;
+      stage.beside_prompts = beside.prompts.figure.value;
+      stage.beside_decodes = beside.decodes.figure.value;
     }
     stages_.push_back(std::move(stage));
   }
@@ -291,6 +297,11 @@ FamilySeconds ReplicaModel::draft(std::size_t kind, const PassShape& verified) c
 
 double ReplicaModel::memory_bound_share(int stage, const PassShape& shape) const {
   return stages_[static_cast<std::size_t>(stage)].costs.front().memory_bound_share(shape);
+}
+
+double ReplicaModel::beside_hop(int stage, bool prompts) const {
+  const Stage& sender = stages_[static_cast<std::size_t>(stage)];
+  return prompts ? sender.beside_prompts : sender.beside_decodes;
 }
 
 double ReplicaModel::hop_bytes(int stage, std::int64_t tokens) const {

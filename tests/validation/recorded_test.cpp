@@ -76,9 +76,9 @@ TEST(Recorded, LatenciesOfH100) {
 // out 18 % too many: 2.4 GB a GPU that vLLM 0.15.1 took and nothing here names.
 TEST(Recorded, ExpertsOnH100) {
   EXPECT_THAT(misses("vllm-0.15.1-h100-experts.jsonl",
-                     {"serving/mean_e2el_ms:median=10.5", "serving/mean_e2el_ms:worst=15",  // 10.0 and 14.2
-                      "serving/mean_itl_ms:median=10", "serving/mean_itl_ms:worst=14.5",    // 9.6 and 13.8
-                      "serving/mean_ttft_ms:median=8.5", "serving/mean_ttft_ms:worst=11",   // 7.9 and 10.5
+                     {"serving/mean_e2el_ms:median=6.5", "serving/mean_e2el_ms:worst=10",  // 5.7 and 9.3
+                      "serving/mean_itl_ms:median=6", "serving/mean_itl_ms:worst=10.5",    // 5.3 and 9.6
+                      "serving/mean_ttft_ms:median=4", "serving/mean_ttft_ms:worst=17",    // 3.4 and 15.9
                       "serving/total_kv_blocks:worst=19"}),
               ElementsAre());
 }

@@ -47,6 +47,22 @@ TEST(CapacityPolicy, OneProcessSchedulesAllBatches) {
   EXPECT_NEAR(run(toy, 100, options, closed_loop(2, 2, 16, 10)).duration_s, 0.062, 1e-9);
 }
 
+// Two stages of 1 ms, hops of 0.5 ms, one prompt of one token in each of two batches. The second begins on
+// stage 0 when the first's message leaves it: half a millisecond beside it at 1.2 times the time is 0.1 ms
+// more, and nothing else runs beside a message (stage 1 has begun its pass when the second message comes).
+TEST(PipelineHops, SlowThePassBesideThem) {
+  ToyPipeline toy;
+  toy.stage_count = 2;
+  toy.hop_time = Time{500'000};
+  EngineOptions options = engine(1);
+  options.max_num_seqs_per_batch = true;
+  const double alone = run(toy, 100, options, closed_loop(2, 2, 16, 1)).duration_s;
+  toy.beside = 1.2;
+  for (const bool step_by_step : {false, true})
+    EXPECT_NEAR(run(toy, 100, options, closed_loop(2, 2, 16, 1), step_by_step).duration_s, alone + 0.0001,
+                1e-9);
+}
+
 TEST(CapacityPolicy, IsReadByName) {
   const auto read = [](const std::string& engine) {
     const JsonValue value = JsonValue::parse(engine, "s.json");
