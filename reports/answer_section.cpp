@@ -64,9 +64,24 @@ void add_metric(Table& table, const Scenario& scenario, const Candidate& best, c
   if (!bounded) table.add({metric_label(name), number_text(value), range});
 }
 
+/// Whether every bound is met at either end of its metric's interval.
+bool certain_to_meet(const Scenario& scenario, const Candidate& best) {
+  return std::all_of(scenario.slo.begin(), scenario.slo.end(), [&](const ServiceLevel& level) {
+    const auto found = best.intervals.find(level.metric);
+    return found == best.intervals.end() ||
+           (meets(level, found->second.low) && meets(level, found->second.high));
+  });
+}
+
 std::string slo_line(const Scenario& scenario, const Candidate& best, TextStyle style) {
   if (scenario.slo.empty() && best.missed.empty()) return wrapped("SLO: none given", "  ", style.width);
-  if (best.meets_slo) return "  " + paint("SLO: met", Tone::good, style) + "\n";
+  if (best.meets_slo && certain_to_meet(scenario, best))
+    return "  " + paint("SLO: met", Tone::good, style) + "\n";
+  if (best.meets_slo)
+    return "  " +
+           paint("SLO: met as predicted, not for certain: an interval reaches beyond its bound",
+                 Tone::caution, style) +
+           "\n";
   std::string text = "  " + paint("SLO: not met", Tone::bad, style) + "\n";
   for (const std::string& missed : best.missed) text += wrapped(missed, "    ", style.width);
   return text;

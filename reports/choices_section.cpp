@@ -121,7 +121,7 @@ std::string occupancy_lines(const ServingMetrics& m, TextStyle style) {
   if (limits.kv_blocks + limits.max_num_seqs + limits.max_num_batched_tokens + limits.pipeline_full > 0)
     text +=
         wrapped(fmt::format("of the time anything waited, it waited for KV blocks {} %, max_num_seqs {} %, "
-                            "max_num_batched_tokens {} %, a batch to return from the pipeline {} %",
+                            "max_num_batched_tokens {} %, a batch under way to return {} %",
                             percent_text(limits.kv_blocks), percent_text(limits.max_num_seqs),
                             percent_text(limits.max_num_batched_tokens), percent_text(limits.pipeline_full)),
                 "  - ", style.width);

@@ -29,9 +29,11 @@ void note(std::vector<std::string>& sources, const std::string& source) {
 
 constexpr auto custom_impl = "custom";
 
-/// NCCL moves bf16 and fp16 alike.
+/// NCCL moves bf16 and fp16 alike; nccl-tests calls them bfloat16 and half.
 bool same_width(const std::string& first, const std::string& second) {
-  const auto is_16_bit = [](const std::string& dtype) { return dtype == "fp16" || dtype == "bf16"; };
+  const auto is_16_bit = [](const std::string& dtype) {
+    return dtype == "fp16" || dtype == "bf16" || dtype == "half" || dtype == "bfloat16";
+  };
   return first == second || (is_16_bit(first) && is_16_bit(second));
 }
 
@@ -59,7 +61,10 @@ void LinkFit::add(const Measurement& measurement) {
       return note(custom_sources_, measurement.source);
     }
     if (!belongs_to_curve(*row) || !link_operation(row->op)) return;
-    if (!options_.dtype.empty() && !row->dtype.empty() && !same_width(row->dtype, options_.dtype)) return;
+    if (!options_.dtype.empty() && !row->dtype.empty() && !same_width(row->dtype, options_.dtype)) {
+      ++other_types_[row->dtype];
+      return;
+    }
     const Group group{row->op, row->ranks};
     collectives_[group][row->bytes].push_back(row->us);
     if (row->nvls.value_or(false)) {
@@ -82,9 +87,11 @@ TransferCurve LinkFit::send(const LinkRules& rules) const {
     return direct;
   }
   const auto pair = collectives_.find({"all_to_all", 2});
+  if (pair == collectives_.end() && options_.rest) return options_.rest->send;
   if (pair == collectives_.end())
     throw InputError(fmt::format(
-        "link {}: found no p2p rows and no all_to_all of 2 ranks over {}, expected either for send",
+        "link {}: found no p2p rows and no all_to_all of 2 ranks over {}, expected either for send, or "
+        "--rest-from a link profile that has it",
         options_.name, options_.link));
   TimesBySize halves;
   for (const auto& [bytes, us] : pair->second) halves[bytes / 2] = us;
@@ -149,7 +156,18 @@ LinkProfile LinkFit::fit(const Assumptions& assumptions) const {
   return fit(assumptions, report);
 }
 
+void LinkFit::require_rows() const {
+  if (!collectives_.empty() || !custom_.empty() || !point_to_point_.empty()) return;
+  std::string others;
+  for (const auto& [dtype, rows] : other_types_) others += fmt::format(", {} of {}", rows, dtype);
+  throw InputError(fmt::format("link {}: found no rows over {} to fit{}, expected collectives of {} or p2p{}",
+                               options_.name, options_.link, others.empty() ? "" : " but" + others.substr(1),
+                               options_.dtype.empty() ? "any type" : options_.dtype,
+                               others.empty() ? "" : " (nccl-tests -d half)"));
+}
+
 LinkProfile LinkFit::fit(const Assumptions& assumptions, LinkFitReport& report) const {
+  require_rows();
   LinkProfile profile;
   profile.name = options_.name;
   profile.link = options_.link;

@@ -20,8 +20,8 @@ struct LinkFitOptions {
   std::string provenance;
   std::string dtype = "fp16";     ///< of the NCCL rows to take; empty: any
   double compute_capability = 0;  ///< ten times major.minor, for NCCL's tables; 0: no ring model
-  /// Gives the curves of groups, operations and kernels that the rows do not have, and the ring model of
-  /// larger groups; null: nothing does.
+  /// Gives the curves of groups, operations and kernels that the rows do not have, send where they have
+  /// nothing for it, and the ring model of larger groups; null: nothing does.
   const LinkProfile* rest = nullptr;
 };
 
@@ -54,13 +54,14 @@ class LinkFit {
   explicit LinkFit(LinkFitOptions options) : options_(std::move(options)) {}
   void add(const Measurement&);
   /// `send` is from p2p rows; without any, from the all-to-all of two ranks, in which each sends half of its
-  /// buffer, both ways at once. Throws InputError if neither is there.
+  /// buffer, both ways at once, else the rest's. Throws InputError if none is there, or no row at all.
   LinkProfile fit(const Assumptions&) const;
   /// The same, with what each curve and each group left out came to.
   LinkProfile fit(const Assumptions&, LinkFitReport&) const;
 
  private:
   using Group = std::pair<std::string, int>;  ///< operation and ranks
+  void require_rows() const;
   TransferCurve send(const LinkRules&) const;
   void add_nccl_curves(const LinkRules&, LinkProfile&, LinkFitReport&) const;
   void add_rest(LinkProfile&) const;
@@ -70,6 +71,7 @@ class LinkFit {
   std::map<Group, TimesBySize> collectives_, custom_;
   std::map<Group, double> nvls_from_;  ///< smallest size that was marked
   TimesBySize point_to_point_;
+  std::map<std::string, int> other_types_;  ///< rows passed over, by their data type
   std::vector<std::string> sources_, custom_sources_, custom_kernels_;
 };
 

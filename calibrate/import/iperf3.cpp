@@ -6,6 +6,7 @@
 #include "calibrate/import/row_gate.hpp"
 #include "models/base/error.hpp"
 #include "models/base/json_reader.hpp"
+#include "models/base/text_file.hpp"
 
 namespace sextant {
 namespace {
@@ -42,7 +43,11 @@ int streams_of(const JsonObject& document) {
 
 void import_iperf3(const std::string& path, const ForeignOrigin& origin, ImportReport& report,
                    const MeasurementSink& sink) {
-  const JsonObject document = JsonValue::read(path).object();
+  const std::string text = read_text_file(path);
+  if (const std::size_t first = text.find_first_not_of(" \t\r\n");
+      first != std::string::npos && text[first] != '{')
+    throw InputError(fmt::format("{}: found text, expected the JSON of iperf3 -J", path));
+  const JsonObject document = JsonValue::parse(text, path).object();
   check(document);
   const JsonObject end = document.at("end").object();
   const JsonObject received = end.at("sum_received").object();
@@ -55,7 +60,7 @@ void import_iperf3(const std::string& path, const ForeignOrigin& origin, ImportR
           .fail(fmt::format("found {:.6g}, expected {:.6g} by bytes and seconds", bits, expected));
   }
   Measurement measurement{origin.gpu, detail::source_of("iperf3", path), "",
-                          TcpRow{streams_of(document), bits / bits_per_gbit}};
+                          TcpRow{streams_of(document), bits / bits_per_gbit, {}}};
   if (const auto sent = end.find("sum_sent"))
     if (const auto retransmits = sent->object().find("retransmits"))
       measurement.note = fmt::format("{} retransmits", retransmits->integer({0}));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "models/base/error.hpp"
 #include "models/base/text_file.hpp"
@@ -49,20 +50,54 @@ std::string range_text(Range range) {
   return "";
 }
 
-/// Edit distance with transpositions (optimal string alignment).
+/// Edit distance with transpositions (optimal string alignment). Another digit is another thing rather than a
+/// slip of the finger: it counts twice.
 std::size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
   for (std::size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
   for (std::size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
   for (std::size_t i = 1; i <= a.size(); ++i) {
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t cost = a[i - 1] == b[j - 1] ? 0 : 1;
+      const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+      const std::size_t cost = a[i - 1] == b[j - 1] ? 0 : digit(a[i - 1]) && digit(b[j - 1]) ? 2 : 1;
       d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + cost});
       if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
         d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
     }
   }
   return d[a.size()][b.size()];
+}
+
+/// The pieces of a name between its hyphens, underscores, full stops and spaces, in lower case:
+/// "Llama 3.1-8b" is llama, 3, 1, 8b.
+std::set<std::string> pieces_of(std::string_view name) {
+  std::set<std::string> pieces;
+  std::string piece;
+  const auto end = [&] {
+    if (!piece.empty()) pieces.insert(std::exchange(piece, {}));
+  };
+  for (const char c : name) {
+    if (c == '-' || c == '_' || c == '.' || c == ' ')
+      end();
+    else
+      piece += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  end();
+  return pieces;
+}
+
+/// The shortest name that has every piece of the word: "llama-405b" is llama-3.1-405b.
+std::optional<std::string> fuller_name(std::string_view word, const std::vector<std::string>& known) {
+  const std::set<std::string> wanted = pieces_of(word);
+  if (wanted.empty()) return std::nullopt;
+  std::optional<std::string> best;
+  for (const std::string& candidate : known) {
+    const std::set<std::string> pieces = pieces_of(candidate);
+    if (std::includes(pieces.begin(), pieces.end(), wanted.begin(), wanted.end()) &&
+        (!best || candidate.size() < best->size()))
+      best = candidate;
+  }
+  return best;
 }
 
 }  // namespace
@@ -72,6 +107,8 @@ JsonValue::JsonValue(std::shared_ptr<const Json> document, const Json* node,
     : document_(std::move(document)), node_(node), file_(std::move(file)), path_(std::move(path)) {}
 
 JsonValue JsonValue::parse(std::string_view text, const std::string& file) {
+  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos)
+    throw InputError(fmt::format("{}: found nothing in it, expected json", file));
   std::vector<std::set<std::string>> keys;
   auto refuse_duplicates = [&](int, Json::parse_event_t event, Json& parsed) {
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
@@ -263,7 +300,7 @@ std::optional<std::string> nearest(std::string_view word, const std::vector<std:
       best = candidate;
     }
   }
-  return best;
+  return best ? best : fuller_name(word, known);
 }
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& known) {

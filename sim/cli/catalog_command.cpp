@@ -8,6 +8,7 @@
 #include "sim/cli/catalog_text.hpp"
 #include "sim/cli/output.hpp"
 #include "sim/cli/scenario_input.hpp"
+#include "sim/scenario/purchase_question.hpp"
 
 namespace sextant {
 namespace {
@@ -71,9 +72,15 @@ Cluster machine_of(const std::string& path, const ParsedWords& words) {
   return observed_cluster(path, parts);
 }
 
+Cluster cluster_of(const JsonValue& scenario) {
+  const JsonValue cluster = scenario.object().at("cluster");
+  if (asks_for_purchase(scenario))
+    cluster.fail("found 'choose-from', expected 'nodes': what is still to be bought has no graph");
+  return read_cluster(cluster);
+}
+
 std::string scenario_text(const std::string& path, const ParsedWords& words) {
-  const Cluster cluster = words.has("gpu") ? machine_of(path, words)
-                                           : read_cluster(read_document(path, words).object().at("cluster"));
+  const Cluster cluster = words.has("gpu") ? machine_of(path, words) : cluster_of(read_document(path, words));
   if (words.has("dot")) return to_dot(cluster);
   return words.has("json") ? cluster_json(cluster) : cluster_text(cluster, stdout_style());
 }

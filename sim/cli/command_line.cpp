@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <charconv>
+#include <filesystem>
+#include <map>
 #include <sstream>
 
 #include "models/base/error.hpp"
@@ -17,6 +19,29 @@ std::vector<std::string> known_options(const options::options_description& descr
   std::vector<std::string> names;
   for (const auto& option : description.options()) names.push_back("--" + option->long_name());
   return names;
+}
+
+/// The file behind a name, with its links followed as far as it exists.
+std::filesystem::path file_behind(const std::string& name) {
+  std::error_code error;
+  const std::filesystem::path path = std::filesystem::weakly_canonical(name, error);
+  return error ? std::filesystem::path(name) : path;
+}
+
+/// Refuses an output that would replace an argument (a scenario, measured rows) or another output.
+void refuse_clashing_files(const std::string& command, const ParsedWords& parsed) {
+  std::map<std::filesystem::path, std::string> taken;
+  for (const std::string& argument : parsed.arguments)
+    if (argument != "-") taken.emplace(file_behind(argument), "what is read");
+  for (const char* option : {"json", "csv", "html", "markdown", "trace", "requests", "output"}) {
+    if (!parsed.has(option) || parsed.options[option].value().type() != typeid(std::string)) continue;
+    const std::string name = parsed.options[option].as<std::string>();
+    if (name.empty() || name == "-") continue;
+    const auto [other, added] = taken.emplace(file_behind(name), fmt::format("--{}", option));
+    if (!added)
+      throw InputError(fmt::format("{}: found --{} {}, expected another file than {}", command, option, name,
+                                   other->second));
+  }
 }
 
 }  // namespace
@@ -61,6 +86,7 @@ ParsedWords parse_words(const std::string& command, const Arguments& words,
   }
   if (parsed.options.count("arguments") > 0)
     parsed.arguments = parsed.options["arguments"].as<std::vector<std::string>>();
+  refuse_clashing_files(command, parsed);
   return parsed;
 }
 

@@ -42,6 +42,7 @@ options::options_description doctor_options() {
       "gpu", text("NAME"), "catalogue name of the GPU of --nccl-tests; else the scenario's")(
       "link", text("CLASS"),
       "of --nccl-tests, where its output does not tell: nvlink, pcie, roce, ib or tcp")(
+      "op", text("NAME"), "of --nccl-tests before 2.17, whose output does not name it: all_reduce, …")(
       "json", text("FILE"), "the same as JSON (calibrate/doctor/README.md); - is stdout, without the text");
   add_scenario_options(description);
   return description;
@@ -100,7 +101,7 @@ ForeignOrigin origin_of(const ParsedWords& words, const std::optional<ScenarioIn
     origin.gpu = cluster.devices[static_cast<std::size_t>(cluster.gpus().front())].model;
   }
   origin.link = words.text("link").value_or("");
-  origin.operation = "";
+  origin.operation = words.text("op").value_or("");
   origin.rate_gbps = doctor.port_gbps().value_or(0);
   return origin;
 }

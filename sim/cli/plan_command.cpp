@@ -1,5 +1,7 @@
 #include <fmt/core.h>
 
+#include <limits>
+
 #include "models/base/error.hpp"
 #include "reports/plan_json.hpp"
 #include "reports/plan_text.hpp"
@@ -65,10 +67,11 @@ int run_plan(const Arguments& words) {
   settings.threads = static_cast<int>(parsed.whole_number("threads", 1, 1024).value_or(0));
   check_writable("--json", json);
   check_writable("--csv", csv);
-  if (const JsonValue document = read_document(scenario_path("plan", parsed), parsed);
-      asks_for_purchase(document))
-    return run_purchase(document, parsed);
-  const ScenarioInput input = read_scenario_input("plan", parsed);
+  const JsonValue page = read_document(scenario_path("plan", parsed), parsed);
+  if (asks_for_purchase(page)) return run_purchase(page, parsed);
+  ScenarioInput input{page, read_scenario(page)};  // read once: the file may be a pipe
+  constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
+  if (const auto seed = parsed.whole_number("seed", 0, any)) input.scenario.workload.seed = *seed;
   settings.intervals = !parsed.has("no-intervals");
   settings.step_by_step = parsed.has("step-by-step");
   settings.seed = input.scenario.workload.seed;

@@ -61,8 +61,10 @@ std::string placement_rule(const Cluster& cluster, const Layout& layout) {
           : fmt::format("placement: tensor-parallel groups reach over nodes ({} of {} stay in one)",
                         groups_inside, groups);
   if (hops > 0)
-    text += fmt::format("; {} of {} hops between stages stay in a node, {} cross the network", hops_inside,
-                        hops, hops - hops_inside);
+    text += fmt::format("; of {} {} between stages {} in a node and {} over the network", hops,
+                        hops == 1 ? "hop" : "hops",
+                        hops_inside == 1 ? "1 stays" : fmt::format("{} stay", hops_inside),
+                        hops - hops_inside == 1 ? "1 goes" : fmt::format("{} go", hops - hops_inside));
   if (layout.dp > 1)
     text += fmt::format("; {} of {} replicas stand in one node and share no link with another",
                         replicas_inside, layout.dp);

@@ -251,7 +251,8 @@ void check_possible(const Candidate& best, const Proposals& proposed, const Plan
                                     best.layout.describe(), best.load->stopped));
 }
 
-/// The next candidate that is another division or another choice; else simply the next. Of highest loads the
+/// The next candidate that is another division or another choice; else the next with other layers, which only
+/// then is worth telling apart; else simply the next. Of highest loads the
 /// first of those that were left at the best one's load: how far below it they end is not known, so they may
 /// come second.
 const Candidate* runner_up(const Plan& plan) {
@@ -264,7 +265,11 @@ const Candidate* runner_up(const Plan& plan) {
     if (next == nullptr) next = &other;
     if (other.load && other.load->gave_up) return &other;
   }
-  return next == nullptr && plan.candidates.size() > 1 ? &plan.candidates[1] : next;
+  if (next != nullptr || plan.candidates.size() < 2) return next;
+  const auto other =
+      std::find_if(plan.candidates.begin() + 1, plan.candidates.end(),
+                   [&](const Candidate& c) { return c.layout.describe() != best.layout.describe(); });
+  return other == plan.candidates.end() ? &plan.candidates[1] : &*other;
 }
 
 /// Intervals of the best, what they come from, and how sure it is that it is the best.
@@ -282,6 +287,8 @@ void add_uncertainty(const Scenario& scenario, const SearchContext& context, con
     const ErrorEffects effects = plan_effects(scenario, *second, plan.objective, options);
     plan.runner_up = compare_candidates({context.scenario, best, *plan.effects}, {scenario, *second, effects},
                                         plan.objective);
+    if (plan.runner_up->a == plan.runner_up->b)
+      plan.runner_up->b = "the same layers on GPUs in another order";
   }
   for (std::string& text : assumed_operators(context, best.layout)) plan.reasons.push_back(std::move(text));
 }

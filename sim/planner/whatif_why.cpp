@@ -237,7 +237,7 @@ class Comparison {
         {{limits.kv_blocks, "KV blocks"},
          {limits.max_num_seqs, "max_num_seqs"},
          {limits.max_num_batched_tokens, "max_num_batched_tokens"},
-         {limits.pipeline_full, "a batch to return from the pipeline"}}};
+         {limits.pipeline_full, "a batch under way to return"}}};
     const auto most = std::max_element(shares.begin(), shares.end(),
                                        [](const auto& x, const auto& y) { return x.first < y.first; });
     return most->first > 0 ? most->second : "nothing";

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <sstream>
 #include <system_error>
 
 #include "models/base/error.hpp"
@@ -114,6 +115,7 @@ ServiceLevel read_bound(const std::string& metric, const JsonValue& value) {
   for (const auto& [name, unused] : known) names.push_back(name);
   if (std::find(names.begin(), names.end(), metric) == names.end())
     value.fail(fmt::format("found the unknown metric '{}'{}", metric, did_you_mean(metric, names)));
+  if (!value.is_text()) value.fail("found no bound, expected text such as \"<=2000\" or \">=10\"");
   const std::string text = value.text();
   ServiceLevel level{metric, true, 0};
   const bool at_least = text.starts_with(">=");
@@ -135,7 +137,36 @@ void read_bounds(const std::string& metric, const JsonValue& value, std::vector<
   for (const JsonValue& bound : value.array()) slo.push_back(read_bound(metric, bound));
 }
 
+/// "ttft:200 tpot:50", as vllm bench serve --goodput takes them: milliseconds.
+RequestBounds read_goodput_words(const JsonValue& value) {
+  const std::string all = value.text();
+  RequestBounds bounds;
+  std::istringstream words(all);
+  for (std::string word; words >> word;) {
+    const std::size_t colon = std::min(word.find(':'), word.size());
+    const std::string name = word.substr(0, colon);
+    double* bound = name == "ttft"   ? &bounds.ttft_ms
+                    : name == "tpot" ? &bounds.tpot_ms
+                    : name == "e2el" ? &bounds.e2el_ms
+                                     : nullptr;
+    const char* begin = word.data() + std::min(colon + 1, word.size());
+    const char* end = word.data() + word.size();
+    double ms = 0;
+    const std::from_chars_result read = std::from_chars(begin, end, ms);
+    if (bound == nullptr || *bound > 0 || read.ec != std::errc() || read.ptr != end ||
+        !(ms >= 1e-3 && ms <= 1e12))
+      value.fail(
+          fmt::format("found \"{}\", expected ttft, tpot and e2el with milliseconds, such as "
+                      "\"ttft:200 tpot:50\"",
+                      all));
+    *bound = ms;
+  }
+  if (bounds.ttft_ms + bounds.tpot_ms + bounds.e2el_ms <= 0) value.fail("found no bound, expected some");
+  return bounds;
+}
+
 RequestBounds read_goodput(const JsonValue& value) {
+  if (value.is_text()) return read_goodput_words(value);
   const JsonObject object = value.object();
   constexpr Range ms{1e-3, 1e12};
   RequestBounds bounds{object.number_or("ttft_ms", 0, ms), object.number_or("tpot_ms", 0, ms),

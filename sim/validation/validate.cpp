@@ -56,8 +56,8 @@ RowWords words(const CopyRow& row) {
 }
 RowWords words(const CollectiveRow& row) {
   const std::string op = row.impl == "custom" ? row.op + " custom" : row.op;
-  return {op, fmt::format("{} of {} ranks on {} nodes, {}, {:.0f} B", op, row.ranks, row.nodes, row.link,
-                          row.bytes)};
+  return {op, fmt::format("{} of {} ranks on {} node{}, {}, {:.0f} B", op, row.ranks, row.nodes,
+                          row.nodes == 1 ? "" : "s", row.link, row.bytes)};
 }
 RowWords words(const PointToPointRow& row) {
   return {row.link, fmt::format("{} on {} nodes, {:.0f} B", row.link, row.nodes, row.bytes)};

@@ -444,6 +444,31 @@ kill "$watchdog" 2>/dev/null
 complains "interrupted"
 [ ! -e "$scratch/long.json" ] || fail "an interrupted run left a file"
 
+# ---- what is read is never written over, no file is written twice, and a pipe is read once
+cp scenarios/h200-node-8.json "$scratch/mine.json"
+ln -s mine.json "$scratch/link.json"
+for output in --json --csv --html --markdown; do
+  expect 2 plan "$scratch/mine.json" -q $output "$scratch/link.json"
+  complains "expected another file than what is read"
+done
+cmp -s scenarios/h200-node-8.json "$scratch/mine.json" || fail "a scenario was written over"
+expect 2 plan "$scratch/mine.json" -q --json "$scratch/one" --csv "$scratch/one"
+complains "--csv $scratch/one, expected another file than --json"
+expect 2 fit "$scratch/mine.json" --gpu h200-sxm -o "$scratch/mine.json"
+complains "expected another file than what is read"
+"$sextant" plan <(cat scenarios/h200-node-8.json) -q --no-intervals --set workload.num_prompts=20 >"$scratch/out" 2>"$scratch/err" ||
+  fail "a scenario from a pipe"
+says "Answer"
+: >"$scratch/empty.json"
+expect 2 plan "$scratch/empty.json"
+complains "empty.json: found nothing in it, expected json"
+expect 2 catalog scenarios/buy-405b.json
+complains "found 'choose-from', expected 'nodes'"
+expect 2 plan scenarios/part1-405b.json --set 'slo={"p99_ttft":"<=2000"}'
+complains "did you mean 'p99_ttft_ms'"
+expect 2 plan scenarios/part1-405b.json --set 'slo={"p99_ttft_ms":2000}'
+complains 'expected text such as "<=2000"'
+
 # ---- Ctrl-C gives the best so far, of purchases and of the search for the highest load, or ends without one
 best_so_far() {  # seconds, what the text says, words...
   after=$1 text=$2

@@ -94,6 +94,19 @@ TEST(PlanText, GroupsManyRejectionsThatDifferByNumbersOnly) {
   EXPECT_TRUE(says(text, "tp 3: 128 attention heads are not divisible by 3; likewise tp 5, tp 6, tp 7"));
 }
 
+// P99 TTFT's interval ends at 3,500: a bound of 3,200 is met by the figure of 3,120 and not for certain, one
+// of 4,000 is met at either end.
+TEST(PlanText, SaysWhetherTheSloIsMetForCertain) {
+  Plan plan = test::example_plan();
+  plan.candidates.front().meets_slo = true;
+  plan.candidates.front().missed.clear();
+  Scenario scenario = test::example_scenario();
+  scenario.slo = {{"p99_ttft_ms", true, 3200}};
+  EXPECT_TRUE(contains(plan_text(scenario, plan, {}, {}), "SLO: met as predicted, not for certain"));
+  scenario.slo = {{"p99_ttft_ms", true, 4000}};
+  EXPECT_TRUE(contains(plan_text(scenario, plan, {}, {}), "SLO: met\n"));
+}
+
 TEST(PlanText, SetsVariantsAgainstTheBase) {
   const std::string text = example_text();
   EXPECT_TRUE(contains(line_with(text, "400G"), "+10.0 %"));

@@ -48,9 +48,14 @@ function tiles(result, run) {
 
 const meets = (level, value) => (level.at_most ? value <= level.bound : value >= level.bound);
 
-function verdictOf(level, value, interval) {
+/** Whether both ends of the interval lie on the value's side of the bound. */
+function isCertain(level, value, interval) {
   const met = meets(level, value);
-  const certain = !interval || !Number.isFinite(interval.low) || (meets(level, interval.low) === met && meets(level, interval.high) === met);
+  return !interval || !Number.isFinite(interval.low) || (meets(level, interval.low) === met && meets(level, interval.high) === met);
+}
+
+function verdictOf(level, value, interval) {
+  const met = meets(level, value), certain = isCertain(level, value, interval);
   return element("span", { class: certain ? (met ? "good" : "bad") : "warn" }, `${met ? "yes" : "no"}${certain ? "" : ", not certain"}`);
 }
 
@@ -88,7 +93,9 @@ export function answerSection(result) {
   if (withIntervals || slo.length) columns.push({ name: withIntervals ? "value and interval" : "value and bound", of: (row) => bar(row.value, row.interval, row.level?.bound) });
   if (slo.length) columns.push({ name: "bound", number: true, of: (row) => row.level ? `${row.level.at_most ? "\u2264" : "\u2265"} ${number(row.level.bound)}` : "" },
     { name: "met", of: (row) => row.level ? verdictOf(row.level, row.value, row.interval) : "" });
-  const verdict = slo.length === 0 ? null : element("span", { class: `verdict ${run.meets_slo ? "good" : "bad"}` }, run.meets_slo ? "SLO met" : "SLO not met");
+  const certain = rows.every((row) => !row.level || isCertain(row.level, row.value, row.interval));
+  const [tone, words] = !run.meets_slo ? ["bad", "SLO not met"] : certain ? ["good", "SLO met"] : ["warn", "SLO met as predicted, not for certain"];
+  const verdict = slo.length === 0 ? null : element("span", { class: `verdict ${tone}` }, words);
   const warnings = [];
   if (run.startable === false) warnings.push(`It does not start: max_model_len exceeds the ${number(run.kv_tokens)} tokens that a replica caches.`);
   if (run.metrics?.rejected > 0) warnings.push(`${number(run.metrics.rejected)} of ${number(run.metrics.arrived)} requests are rejected.`);

@@ -17,8 +17,9 @@ export function sweepSections(result) {
   const along = loadAxis(axes, planned);
   const best = planned.reduce((a, b) => (!a || (b.meets_slo ?? false) > (a.meets_slo ?? false) || ((b.meets_slo ?? false) === (a.meets_slo ?? false) && b.output_throughput > a.output_throughput) ? b : a), null);
   const point = (row) => axes.map((axis, a) => `${axis.path} = ${json(row.values?.[a])}`).join(", ");
+  const someMiss = best?.meets_slo && planned.some((row) => !row.meets_slo);
   const answer = { id: "answer", title: "Answer", body: [
-    element("p", { class: "run" }, best ? `Highest output throughput: ${number(best.output_throughput)} tok/s` : "No point has a plan"),
+    element("p", { class: "run" }, best ? `Highest output throughput${someMiss ? " that meets the SLO" : ""}: ${number(best.output_throughput)} tok/s` : "No point has a plan"),
     best ? element("p", { class: "lead" }, `${layoutName(best)} at ${point(best)}${best.meets_slo ? "" : "; it misses the SLO"}. ${number(planned.length)} of ${number(rows.length)} points have a plan.`) : null] };
   const sections = [answer];
   if (along >= 0) {

@@ -338,6 +338,44 @@ TEST(LinkFit, NeedsSomethingToSend) {
   EXPECT_THROW(fit.fit(rules()), InputError);
 }
 
+/// What nccl-tests' all_reduce alone gives: the group's curve is its own, send is the rest's.
+TEST(LinkFit, TakesWhatItsRowsLackFromTheRest) {
+  LinkProfile rest;
+  rest.send.bytes = {1000, 2000};
+  rest.send.us = {5, 6};
+  LinkFitOptions options{"p", "pcie", 63, "by hand", "fp16"};
+  options.rest = &rest;
+  LinkFit fit(options);
+  for (const double bytes : {1000.0, 1e6}) {
+    Measurement row = collective("all_reduce", 4, bytes, 10 + bytes / 1000);
+    std::get<CollectiveRow>(row.row).dtype = "half";  // nccl-tests' word for fp16
+    fit.add(row);
+  }
+  const LinkProfile profile = fit.fit(rules());
+  EXPECT_EQ(profile.send.us, rest.send.us);
+  ASSERT_NE(profile.collective("all_reduce", 4), nullptr);
+  EXPECT_DOUBLE_EQ(profile.collective("all_reduce", 4)->us.front(), 11);  // 10 + 1000 / 1000
+}
+
+/// nccl-tests' default is float, which no curve is made of: silence would write the rest's profile again.
+TEST(LinkFit, SaysThatItsRowsAreAllOfAnotherType) {
+  LinkProfile rest;
+  LinkFitOptions options{"p", "pcie", 63, "by hand", "fp16"};
+  options.rest = &rest;
+  LinkFit fit(options);
+  Measurement row = collective("all_reduce", 2, 1000, 30);
+  std::get<CollectiveRow>(row.row).dtype = "float";
+  fit.add(row);
+  try {
+    fit.fit(rules());
+    FAIL() << "expected an InputError";
+  } catch (const InputError& error) {
+    EXPECT_STREQ(error.what(),
+                 "link p: found no rows over pcie to fit but 1 of float, expected collectives of fp16 or p2p "
+                 "(nccl-tests -d half)");
+  }
+}
+
 TEST(GpuFit, NeedsRowsThatStreamMemory) {
   FitReport report;
   EXPECT_THROW(GpuFit("g").fit({}, {}, report), InputError);

@@ -33,7 +33,6 @@ TEST(JsonParse, AllowsComments) {
 TEST(JsonParse, NamesLineAndColumn) {
   // The third line's second character is the first that cannot be.
   EXPECT_THAT(message_of([] { parse("{\n\"a\": 1,\n ?}"); }), HasSubstr("f.json:3:2: not valid json"));
-  EXPECT_THAT(message_of([] { parse(""); }), HasSubstr("f.json:1:1: not valid json"));
   EXPECT_THAT(message_of([] { parse("{} {}"); }), HasSubstr("not valid json"));
   EXPECT_EQ(message_of([] { parse("{\n?}"); }).find('\n'), std::string::npos);
 }
@@ -136,6 +135,23 @@ TEST(Nearest, IsNearEnoughOrNothing) {
   EXPECT_EQ(nearest("mi300x-oam", known), std::nullopt);
   EXPECT_EQ(did_you_mean("l40", known), ", did you mean 'l40s'");
   EXPECT_EQ(did_you_mean("b", {}), "");
+}
+
+TEST(Nearest, KnowsAShortenedNameAndNoOtherNumber) {
+  // int8 is one letter from int4 and another format; both int4 formats have that piece, the first as long.
+  EXPECT_EQ(nearest("int4", {"int8", "awq-int4", "gptq-int4"}), "awq-int4");
+  EXPECT_EQ(nearest("llama-405b", {"llama-2-7b", "llama-3.1-405b", "llama-3.1-8b"}), "llama-3.1-405b");
+  EXPECT_EQ(nearest("p99_ttft", {"p99_ttft_ms", "p90_ttft_ms"}), "p99_ttft_ms");
+  EXPECT_EQ(nearest("rtx-pro-6000", {"rtx-pro-6000-workstation", "rtx-pro-6000-max-q"}),
+            "rtx-pro-6000-max-q");
+  EXPECT_EQ(nearest("RTX PRO 6000 Max-Q", {"rtx-pro-6000-workstation", "rtx-pro-6000-max-q"}),
+            "rtx-pro-6000-max-q");
+  EXPECT_EQ(nearest("-", {"a-b"}), std::nullopt);
+}
+
+TEST(JsonValue, SaysThatAFileIsEmpty) {
+  EXPECT_EQ(message_of([] { parse(""); }), "f.json: found nothing in it, expected json");
+  EXPECT_EQ(message_of([] { parse(" \n"); }), "f.json: found nothing in it, expected json");
 }
 
 TEST(Figure, RequiresGradeAndSource) {

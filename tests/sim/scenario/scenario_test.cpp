@@ -1,5 +1,6 @@
 #include "sim/scenario/scenario.hpp"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include "models/base/error.hpp"
@@ -127,6 +128,15 @@ TEST(Scenario, ServiceLevels) {
   EXPECT_FALSE(s.slo[0].at_most);
   EXPECT_EQ(s.slo[1].bound, 2000);
   EXPECT_EQ(s.goodput.tpot_ms, 50);
+  const Scenario as_vllm = changed("slo", R"({"goodput": "ttft:200 tpot:50.5"})");
+  EXPECT_EQ(as_vllm.goodput.ttft_ms, 200);
+  EXPECT_EQ(as_vllm.goodput.tpot_ms, 50.5);
+  EXPECT_EQ(as_vllm.goodput.e2el_ms, 0);
+  for (const char* wrong :
+       {"ttft", "ttft:", "ttft:2s", "ttft:200,tpot:50", "itl:5", "ttft:1 ttft:2", "ttft:-1", ""})
+    EXPECT_NE(refusal("slo", fmt::format(R"({{"goodput": "{}"}})", wrong)), "") << wrong;
+  EXPECT_EQ(refusal("slo", R"({"p99_ttft_ms": 2000})"),
+            "minimal.json: slo.p99_ttft_ms: found no bound, expected text such as \"<=2000\" or \">=10\"");
   EXPECT_EQ(
       refusal("slo", R"({"p99_tttf_ms": "<=1"})"),
       "minimal.json: slo.p99_tttf_ms: found the unknown metric 'p99_tttf_ms', did you mean 'p99_ttft_ms'");
