@@ -86,7 +86,9 @@ class Search {
     too_many_ = selection_count(pools_) > most;
     if (!too_many_) selections_ = selections(pools_);
     const int gpus = static_cast<int>(context().scenario.cluster.gpus().size());
-    for (int dp = 1; dp <= gpus && !over(); ++dp) {
+    // Without its slowest replica a layout of more gives no less: they take turns at having no work.
+    const int most_dp = std::min(gpus, most_replicas(context().workload));
+    for (int dp = 1; dp <= most_dp && !over(); ++dp) {
       dp_ = dp;
       const GpuSpeeds speeds(tables_, tables_.most_running(dp));
       speeds_ = &speeds;
@@ -99,7 +101,7 @@ class Search {
       for (const GpuPool& pool : pools_) left_.push_back(static_cast<int>(pool.gpus.size()));
       chosen_.clear();
       pack(0, 0, 0, 0);
-      if (options_.progress) options_.progress(dp, gpus, best_ ? &*best_ : nullptr);
+      if (options_.progress) options_.progress(dp, most_dp, best_ ? &*best_ : nullptr);
     }
     proof_.complete = !over();
   }
@@ -342,7 +344,8 @@ class Search {
     partial_.stages.pop_back();
   }
 
-  /// What the first `stages` stages add up to is known still, with the hop from the last of them; more is not.
+  /// What the first `stages` stages add up to is known still, with the hop from the last of them; more is
+  /// not.
   void keep_before(std::size_t stages) {
     if (partial_.sums.size() > stages) partial_.sums.resize(stages);
   }

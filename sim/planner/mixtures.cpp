@@ -5,6 +5,7 @@
 #include <set>
 
 #include "models/base/error.hpp"
+#include "sim/planner/branch_and_bound.hpp"
 
 namespace sextant {
 namespace {
@@ -68,7 +69,7 @@ void consider_naive_order(CostTables& tables, const SearchOptions& options,
     if (cut_obstacle(scenario.model, tables.cut(tp))) continue;
     for (int pp = 1; pp <= std::min(layers, gpus / tp); ++pp) {
       if (options.stop != nullptr && options.stop->load()) return;
-      const int largest = gpus / tp / pp;
+      const int largest = std::min(gpus / tp / pp, most_replicas(tables.context().workload));
       for (int dp = 1; dp <= largest; ++dp)
         if (gpus <= few || dp == largest || dp == 1)
           offer(tables, layout_in_order(in_order, even_split(layers, pp), dp, {tp, 1}), best);

@@ -86,7 +86,8 @@ class DegreeSearch {
         if (add(layout, nearest, failure)) fits = true;
       }
     }
-    const int largest = static_cast<int>(groups.size()) / pp;
+    // A replica more than there are requests at once never has work.
+    const int largest = std::min(static_cast<int>(groups.size()) / pp, most_replicas(context_.workload));
     const std::vector<Replica> replicas =
         fits ? best_replicas(tp, pp, groups, largest, failure) : std::vector<Replica>{};
     for (int dp = 2; dp <= static_cast<int>(replicas.size()); ++dp)
