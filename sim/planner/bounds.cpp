@@ -111,10 +111,9 @@ double throughput_bound(CostTables& tables) {
   const double yield = context.scenario.engine.expected_tokens();
   double bound = yield * speeds.sum(context.scenario.cluster.gpus());
   if (load.concurrency > 0) {
-    // Every request that runs waits for its own pass at least; a replica runs one or more.
-    const auto gpus = static_cast<double>(context.scenario.cluster.gpus().size());
+    // Every request that runs waits for its own pass at least; one runs or more.
     if (speeds.least_pass() > 0)
-      bound = std::min(bound, yield * std::max(load.concurrency, gpus) / speeds.least_pass());
+      bound = std::min(bound, yield * std::max(load.concurrency, 1.0) / speeds.least_pass());
   } else {
     bound = std::min(bound, load.rate * load.output);
   }

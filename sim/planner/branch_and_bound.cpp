@@ -86,7 +86,9 @@ class Search {
     too_many_ = selection_count(pools_) > most;
     if (!too_many_) selections_ = selections(pools_);
     const int gpus = static_cast<int>(context().scenario.cluster.gpus().size());
-    for (int dp = 1; dp <= gpus && !over(); ++dp) {
+    // Without its slowest replica a layout of more gives no less: they take turns at having no work.
+    const int most_dp = std::min(gpus, most_replicas(context().workload));
+    for (int dp = 1; dp <= most_dp && !over(); ++dp) {
       dp_ = dp;
       const GpuSpeeds speeds(tables_, tables_.most_running(dp));
       speeds_ = &speeds;
@@ -99,7 +101,7 @@ class Search {
       for (const GpuPool& pool : pools_) left_.push_back(static_cast<int>(pool.gpus.size()));
       chosen_.clear();
       pack(0, 0, 0, 0);
-      if (options_.progress) options_.progress(dp, gpus, best_ ? &*best_ : nullptr);
+      if (options_.progress) options_.progress(dp, most_dp, best_ ? &*best_ : nullptr);
     }
     proof_.complete = !over();
   }
@@ -320,11 +322,14 @@ class Search {
       if (back == -2) return;
     }
     const int layers = tables_.layer_count(), most = layers - begin - (pp_ - 1 - s);
+    keep_before(at(s));  // the hop to this stage is another
+    partial_.gpus.push_back(stage);
+    partial_.stages.emplace_back();
     for (int count = last ? most : 1; count <= most && !over(); ++count) {
       ++proof_.steps;
       const LayerRange range{begin, begin + count};
-      partial_.gpus.push_back(stage);
-      partial_.stages.push_back({known.group, range, last ? back : -1});
+      partial_.stages.back() = {known.group, range, last ? back : -1};
+      keep_before(at(s) + 1);
       const std::int64_t blocks = tables_.stage_blocks(known.group, range, first, last) -
                                   context().scenario.engine.reserved_kv_blocks;
       bool worse_with_more = blocks <= 0;
@@ -333,10 +338,16 @@ class Search {
       else
         worse_with_more =
             !visit(range, std::min(running, std::max(1.0, tables_.running_in(known.group, blocks))), last);
-      partial_.gpus.pop_back();
-      partial_.stages.pop_back();
       if (worse_with_more) break;
     }
+    partial_.gpus.pop_back();
+    partial_.stages.pop_back();
+  }
+
+  /// What the first `stages` stages add up to is known still, with the hop from the last of them; more is
+  /// not.
+  void keep_before(std::size_t stages) {
+    if (partial_.sums.size() > stages) partial_.sums.resize(stages);
   }
 
   /// Goes on from a partial replica, or settles it; false if more layers on its last stage are settled too.
@@ -374,23 +385,28 @@ class Search {
     const double batches = std::min<double>(pp_, std::max(1.0, running));
     const double host = std::min(tables_.host_seconds(1) / 1.5,
                                  tables_.host_seconds(each) / (static_cast<double>(each) + 0.5));
-    double slowest = 0, around = host, pass = std::min(tables_.host_seconds(1), tables_.host_seconds(each));
-    for (std::size_t s = 0; s < partial_.stages.size(); ++s) {
+    std::vector<StageSums>& sums = partial_.sums;
+    while (!sums.empty() && sums.back().each != each) sums.pop_back();
+    if (sums.empty())
+      sums.push_back({each, 0, host, std::min(tables_.host_seconds(1), tables_.host_seconds(each))});
+    StageSums now = sums.back();
+    for (std::size_t s = sums.size() - 1; s < partial_.stages.size(); ++s) {
       const StageChoice& stage = partial_.stages[s];
       const double own =
           tables_.parts_sum(tables_.least_seconds(stage.group, each), stage.layers, s == 0, false);
-      slowest = std::max(slowest, own + (s == 0 ? host : 0));
-      around += own + tables_.least_hop_seconds(stage.hop, false, each);
-      pass += tables_.parts_sum(tables_.least_pass(stage.group, each), stage.layers, s == 0, false);
+      now.slowest = std::max(now.slowest, own + (s == 0 ? host : 0));
+      now.around += own + tables_.least_hop_seconds(stage.hop, false, each);
+      now.pass += tables_.parts_sum(tables_.least_pass(stage.group, each), stage.layers, s == 0, false);
+      if (s + 1 < partial_.stages.size()) sums.push_back(now);
     }
     double left = 0;
     for (std::size_t i = 0; i < free_.size(); ++i) left += free_[i] * pool_speeds_[at(selection_.pools[i])];
     const double share = speeds_->share({layers, tables_.layer_count()});
     const double rest = share > 0 ? left / share : infinity;
-    const double stages = 1 / std::max(slowest, around / batches);
+    const double stages = 1 / std::max(now.slowest, now.around / batches);
     Bound bound;
     bound.throughput = std::min(rest, stages);
-    bound.token_seconds = pass;
+    bound.token_seconds = now.pass;
     bound.by_stage = stages <= rest;
     bound.by_link = bound.by_stage && has_exchange();
     return bound;
@@ -451,9 +467,15 @@ class Search {
   std::map<std::pair<int, int>, std::optional<int>> hops_;
   int tp_ = 1, pp_ = 1;
   Counts free_;
+  /// What bounds the first stages, at batches of at most `each`.
+  struct StageSums {
+    std::int64_t each = 0;
+    double slowest = 0, around = 0, pass = 0;
+  };
   struct Partial {
     std::vector<StageGpus> gpus;
     std::vector<StageChoice> stages;
+    std::vector<StageSums> sums;  ///< of the first 0, 1, .. stages, each with the hop behind it
   } partial_;
 };
 

@@ -7,6 +7,9 @@
 
 namespace sextant {
 
+/// In a closed loop no more replicas than requests at once have work.
+int most_replicas(const WorkloadSummary&);
+
 /// What no GPU can exceed, by the estimate: how much of the model each GPU can carry.
 class GpuSpeeds {
  public:

@@ -243,9 +243,35 @@ double CostTables::most_running(int dp, std::optional<std::size_t> stages) const
   return std::max(most, 1.0);
 }
 
+namespace {
+
+/// Chunks in the fullest of so many batches, on average, where `prompts` chunks come in a round: each joins
+/// the batch that is filled next, so their numbers in the batches are Poisson's. No batch takes more than
+/// `most`; what is left waits for the next. Never less than an even share.
+double fullest_batch(double prompts, double batches, double most) {
+  const double even = prompts / batches;
+  constexpr double many = 500;  // batches of so many differ by a few percent
+  if (batches <= 1 || even <= 0 || even > many) return even;
+  // The mean is the sum, over n, of the probability that some batch has more than n.
+  constexpr double negligible = 1e-4;
+  double exactly = std::exp(-even), at_most = exactly, mean = 0;
+  for (int n = 0; n < most; ++n) {
+    const double more = 1 - std::pow(std::min(1.0, at_most), batches);
+    mean += std::min(1.0, most - n) * more;
+    if (n > even && more < negligible) break;
+    exactly *= even / (n + 1);
+    at_most += exactly;
+  }
+  return std::max(even, mean);
+}
+
+}  // namespace
+
 /// Seconds of a round at `running` requests on a replica: each of them gets its tokens (one, or what
 /// speculation yields), and running x tokens / output of them end and are replaced by a prompt. The slowest
-/// stage's work, or the way of one batch through all stages, whichever is longer.
+/// stage's work, or the way of one batch through all stages, whichever is longer. The batch with most prompts
+/// decides: the others stand behind it at every stage, and none of them can be filled again before its last
+/// tokens are back.
 double CostTables::round_seconds(std::span<const StageChoice> stages, double running) {
   const auto count = static_cast<double>(stages.size());
   const double batches = std::min(count, std::max(1.0, running));
@@ -255,14 +281,18 @@ double CostTables::round_seconds(std::span<const StageChoice> stages, double run
   const double beside_stage = stages.size() > 1 ? 1e-6 * static_cast<double>(batch) *
                                                       context_.machine.engine().pipeline_us_per_request.value
                                                 : 0;
+  const EngineOptions& engine = context_.scenario.engine;
+  const auto budget = static_cast<double>(engine.max_num_batched_tokens - batch * engine.tokens_per_decode());
+  const double in_fullest =
+      fullest_batch(prompts, batches, std::max(1.0, budget / static_cast<double>(chunk_.new_tokens)));
   double slowest = 0, around = host;
   for (std::size_t s = 0; s < stages.size(); ++s) {
     const bool first = s == 0, last = s + 1 == stages.size();
     const double decode =
         decode_seconds(stages[s].group, stages[s].layers, first, last, batch) + beside_stage;
-    const double prefill = prompts * prefill_seconds(stages[s].group, stages[s].layers, first, last);
-    slowest = std::max(slowest, batches * (decode + (first ? host : 0)) + prefill);
-    around += decode + prefill / batches + hop_seconds(stages[s].hop, last, batch);
+    const double chunk = prefill_seconds(stages[s].group, stages[s].layers, first, last);
+    slowest = std::max(slowest, batches * (decode + (first ? host : 0)) + prompts * chunk);
+    around += decode + in_fullest * chunk + hop_seconds(stages[s].hop, last, batch);
   }
   return std::max(slowest, around);
 }

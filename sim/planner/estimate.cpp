@@ -5,6 +5,7 @@
 #include <map>
 
 #include "models/base/error.hpp"
+#include "sim/planner/branch_and_bound.hpp"
 #include "sim/planner/cost_tables.hpp"
 #include "sim/planner/search.hpp"
 #include "sim/serving/workload.hpp"
@@ -86,6 +87,9 @@ EstimatedLayout estimate(CostTables& tables, const Layout& layout) {
   // Turns give every replica as many requests: the slowest one's rate is everybody's.
   if (tables.context().scenario.router.policy == RouterOptions::Policy::round_robin)
     result.output_throughput = std::min(result.output_throughput, slowest * layout.dp);
+  // Requests are at no more replicas than there are requests at once: which ones, chance decides.
+  if (const int most = most_replicas(tables.context().workload); most < layout.dp)
+    result.output_throughput *= static_cast<double>(most) / layout.dp;
   // Every replica must fit.
   if (result.kv_blocks <= 0) result.output_throughput = result.token_seconds = 0;
   return result;

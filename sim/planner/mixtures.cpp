@@ -5,6 +5,7 @@
 #include <set>
 
 #include "models/base/error.hpp"
+#include "sim/planner/branch_and_bound.hpp"
 
 namespace sextant {
 namespace {
@@ -57,38 +58,21 @@ void mix_replicas(CostTables& tables, const std::vector<EstimatedLayout>& layout
   for (const Layout& mixture : mixtures) offer(tables, mixture, best);
 }
 
-std::optional<Layout> naive_layout(const Scenario& scenario, int tp, int pp, int dp) {
-  const std::vector<int> gpus = scenario.cluster.gpus();
-  if (gpus.size() <
-      static_cast<std::size_t>(tp) * static_cast<std::size_t>(pp) * static_cast<std::size_t>(dp))
-    return std::nullopt;
-  Layout layout{tp, pp, dp, {}};
-  const std::vector<LayerRange> layers = ranges(even_split(scenario.model.architecture.layer_count(), pp));
-  auto next = gpus.begin();
-  for (int r = 0; r < dp; ++r) {
-    std::vector<StagePlacement> stages;
-    for (const LayerRange& range : layers) {
-      stages.push_back({range, std::vector<int>(next, next + tp)});
-      next += tp;
-    }
-    layout.replicas.push_back(std::move(stages));
-  }
-  return layout;
-}
-
 void consider_naive_order(CostTables& tables, const SearchOptions& options,
                           std::optional<EstimatedLayout>& best) {
   const Scenario& scenario = tables.context().scenario;
-  const int gpus = static_cast<int>(scenario.cluster.gpus().size());
+  const std::vector<int> in_order = scenario.cluster.gpus();
+  const int gpus = static_cast<int>(in_order.size());
   const int layers = scenario.model.architecture.layer_count();
   constexpr int few = 64;  // GPUs up to which every number of replicas is tried
   for (int tp = 1; tp <= gpus; ++tp) {
     if (cut_obstacle(scenario.model, tables.cut(tp))) continue;
     for (int pp = 1; pp <= std::min(layers, gpus / tp); ++pp) {
       if (options.stop != nullptr && options.stop->load()) return;
-      const int largest = gpus / tp / pp;
+      const int largest = std::min(gpus / tp / pp, most_replicas(tables.context().workload));
       for (int dp = 1; dp <= largest; ++dp)
-        if (gpus <= few || dp == largest || dp == 1) offer(tables, *naive_layout(scenario, tp, pp, dp), best);
+        if (gpus <= few || dp == largest || dp == 1)
+          offer(tables, layout_in_order(in_order, even_split(layers, pp), dp, {tp, 1}), best);
     }
   }
 }

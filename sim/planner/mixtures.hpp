@@ -14,7 +14,8 @@ void mix_replicas(CostTables&, const std::vector<EstimatedLayout>& layouts,
 /// The layouts that take GPUs in cluster order and split layers evenly: no answer may be worse than these.
 void consider_naive_order(CostTables&, const SearchOptions&, std::optional<EstimatedLayout>& best);
 
-/// The naive layout of these degrees; nullopt if there are too few GPUs.
-std::optional<Layout> naive_layout(const Scenario&, int tp, int pp, int dp);
+/// `dp` replicas of GPUs in the order given, stage after stage, with so many layers in each stage. There are
+/// GPUs enough.
+Layout layout_in_order(const std::vector<int>& gpus, const std::vector<int>& layers, int dp, LayerCut);
 
 }  // namespace sextant

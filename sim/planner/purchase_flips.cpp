@@ -155,6 +155,10 @@ GpuProfileFinder slowed(const GpuProfileFinder& find, const std::string& card, d
   };
 }
 
+bool serves(const Candidate& best) {
+  return best.meets_slo && best.startable && best.metrics.rejected == 0;
+}
+
 /// The purchase simulated again on the layouts that were kept.
 PlannedPurchase simulated_again(const PurchaseQuestion& question, const MovedInput& input, double factor,
                                 PlannedPurchase planned, const PlanOptions& options) {
@@ -162,6 +166,8 @@ PlannedPurchase simulated_again(const PurchaseQuestion& question, const MovedInp
                                     ? options.find_profile
                                     : slowed(options.find_profile, input.slower_card, factor);
   for (ModelAnswer& answer : planned.models) {
+    // One model that misses its SLO is enough to know that the purchase does: the others stay as they were.
+    if (&answer != &planned.models.front() && !serves((&answer)[-1].best())) break;
     if (input.move_scenario) input.move_scenario(answer.scenario, factor);
     const Machine machine(answer.scenario.cluster, answer.scenario.engine.profile, find);
     const SearchContext context{answer.scenario, machine, summarise_workload(answer.scenario.workload)};

@@ -86,7 +86,8 @@ class DegreeSearch {
         if (add(layout, nearest, failure)) fits = true;
       }
     }
-    const int largest = static_cast<int>(groups.size()) / pp;
+    // A replica more than there are requests at once never has work.
+    const int largest = std::min(static_cast<int>(groups.size()) / pp, most_replicas(context_.workload));
     const std::vector<Replica> replicas =
         fits ? best_replicas(tp, pp, groups, largest, failure) : std::vector<Replica>{};
     for (int dp = 2; dp <= static_cast<int>(replicas.size()); ++dp)
@@ -371,14 +372,18 @@ Layout fixed_layout(const Scenario& scenario, const FixedDeployment& fixed) {
     refuse(fmt::format("found {} GPUs in the cluster, expected tp x pp x dp, which is {}",
                        cluster.gpus().size(), needed));
 
-  Layout layout{fixed.tp, fixed.pp, fixed.dp, {}, fixed.ep};
-  const std::vector<LayerRange> stage_layers = ranges(counts);
+  return layout_in_order(gpus, counts, fixed.dp, {fixed.tp, fixed.ep});
+}
+
+Layout layout_in_order(const std::vector<int>& gpus, const std::vector<int>& layers, int dp, LayerCut cut) {
+  const auto tp = static_cast<int>(cut.tensor_parallel);
+  Layout layout{tp, static_cast<int>(layers.size()), dp, {}, static_cast<int>(cut.expert_parallel)};
   auto next = gpus.begin();
-  for (int r = 0; r < fixed.dp; ++r) {
+  for (int r = 0; r < dp; ++r) {
     std::vector<StagePlacement> stages;
-    for (const LayerRange& range : stage_layers) {
-      stages.push_back({range, std::vector<int>(next, next + fixed.tp)});
-      next += fixed.tp;
+    for (const LayerRange& range : ranges(layers)) {
+      stages.push_back({range, std::vector<int>(next, next + tp)});
+      next += tp;
     }
     layout.replicas.push_back(std::move(stages));
   }

@@ -92,7 +92,7 @@ INSTANTIATE_TEST_SUITE_P(Random, Exhaustive, testing::Range(0U, 100U));
 // Two or three GPUs, four layers: every layout there is can be simulated. The plan simulates those that the
 // estimate puts first. Where the estimate errs (round_robin over unequal replicas, which it takes to share
 // the load as their queues allow; runs of 50 requests, half of which are ramp) the best of all may not be
-// among them: three quarters of the clusters must come within 2 % of it, and none may lose a quarter.
+// among them: nine of ten clusters must come within 2 % of it, and none may lose a quarter.
 TEST(ExhaustiveSimulation, ThePlanIsNearTheBest) {
   setenv("SEXTANT_PROFILES", SEXTANT_SOURCE_DIR "/tests/fixtures/profiles", 1);
   int compared = 0, near = 0, simulated = 0;
@@ -127,7 +127,7 @@ TEST(ExhaustiveSimulation, ThePlanIsNearTheBest) {
     if (ratio > 0.98) ++near;
     EXPECT_GT(ratio, 0.75) << own.layout.describe() << ", best of all " << best->layout.describe();
   }
-  EXPECT_GE(4 * near, 3 * compared);
+  EXPECT_GE(10 * near, 9 * compared);
   EXPECT_GT(compared, 10);
   fmt::print("{} of {} clusters within 2 %, {} layouts simulated\n", near, compared, simulated);
 }

@@ -32,7 +32,9 @@ TEST(Placement, IsNeverWorseThanTheNaiveOrder) {
       for (int pp = 1; pp * tp <= gpus && pp <= s.model.architecture.layer_count(); ++pp) {
         for (int dp = 1; dp * pp * tp <= gpus; ++dp) {
           try {
-            const EstimatedLayout naive = estimate(tables, *naive_layout(s, tp, pp, dp));
+            const std::vector<int> layers = even_split(s.model.architecture.layer_count(), pp);
+            const EstimatedLayout naive =
+                estimate(tables, layout_in_order(s.cluster.gpus(), layers, dp, {tp, 1}));
             if (naive.kv_blocks <= 0) continue;
             most = std::max(most, naive.output_throughput);
             ASSERT_FALSE(found.layouts.empty());

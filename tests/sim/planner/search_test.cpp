@@ -126,6 +126,30 @@ TEST(Search, OrderOfNodesDoesNotMatter) {
   EXPECT_NE(two->find(": " + fast + " " + fast + " "), std::string::npos) << *two;
 }
 
+// Two requests at once, eight GPUs: a third replica never has work, so none is proposed, and eight of them
+// given by hand are worth what two are.
+TEST(Search, NoReplicaIsWithoutRequests) {
+  const auto scenario = [](const std::string& deployment) {
+    return read_scenario(JsonValue::parse(
+        R"({"name": "t", "cluster": {"nodes": [{"node": "hgx", "gpus": {"h200-sxm": 8}}]},
+      "model": {"name": "llama-3.1-8b"}, "deployment": )" +
+            deployment + R"(, "workload": {"max_concurrency": 2, "num_prompts": 20, "prompt": {"fixed": 500},
+      "output": {"fixed": 100}}})",
+        "t.json"));
+  };
+  const Scenario s = scenario(R"("search")");
+  const Machine machine(s.cluster, s.engine.profile);
+  const SearchContext context{s, machine, summarise_workload(s.workload)};
+  const SearchResult found = search_layouts(context);
+  ASSERT_FALSE(found.layouts.empty());
+  for (const EstimatedLayout& e : found.layouts) EXPECT_LE(e.layout.dp, 2) << e.layout.describe();
+  const auto worth = [&](int dp) {
+    const Scenario fixed = scenario(R"({"tp": 1, "dp": )" + std::to_string(dp) + "}");
+    return estimate(context, fixed_layout(fixed, *fixed.deployment)).output_throughput;
+  };
+  EXPECT_NEAR(worth(8) / worth(2), 1, 1e-9);
+}
+
 TEST(Search, FixedLayoutIsChecked) {
   const auto refusal = [](const std::string& deployment) -> std::string {
     const std::string text =
