@@ -79,6 +79,12 @@ Pools place(const Scenario& scenario) {
     if (taken.contains(name))
       throw InputError(fmt::format(
           "deployment.decode.placement: found the GPU '{}' in both pools, expected it in one of them", name));
+  const bool by_rank = scenario.prefill->kv_connector == KvConnector::p2p_nccl;
+  if (by_rank && (prefill.tp != decode.tp || prefill.pp != 1 || decode.pp != 1))
+    throw InputError(fmt::format(
+        "deployment.kv_connector: found P2pNcclConnector with tp {} x pp {} and tp {} x pp {}, expected one "
+        "tp and pp 1 in both pools: a GPU sends to the one of its rank",
+        prefill.tp, prefill.pp, decode.tp, decode.pp));
   return {pool_layout(scenario, prefill, "prefill"), pool_layout(scenario, decode, "decode")};
 }
 
@@ -103,7 +109,10 @@ ServingMetrics PreparedRun::simulate(const SearchContext& context, SimulationOpt
 ServingMetrics PreparedRun::simulate(const SearchContext& context, const Workload& workload,
                                      SimulationOptions options) const {
   options.fabric = fabric;
-  if (context.scenario.prefill) options.first_token = context.scenario.prefill->first_token;
+  if (const auto& pool = context.scenario.prefill) {
+    options.first_token = pool->first_token;
+    options.kv_connector = pool->kv_connector;
+  }
   return sextant::simulate(setups, context.scenario.engine, workload, options);
 }
 

@@ -89,7 +89,7 @@ std::optional<FixedDeployment> read_deployment(const JsonValue& value) {
   return deployment;
 }
 
-/// {"prefill": {...}, "decode": {...}, "first_token": "decode"}
+/// {"prefill": {...}, "decode": {...}, "first_token": "decode", "kv_connector": "NixlConnector"}
 void read_pools(const JsonValue& value, Scenario& scenario) {
   const JsonObject object = value.object();
   const auto pool = [&](const char* key) {
@@ -106,6 +106,9 @@ void read_pools(const JsonValue& value, Scenario& scenario) {
   if (object.has("first_token"))
     scenario.prefill->first_token =
         static_cast<FirstToken>(object.choice("first_token", {"decode", "prefill"}));
+  if (object.has("kv_connector"))
+    scenario.prefill->kv_connector =
+        static_cast<KvConnector>(object.choice("kv_connector", {"NixlConnector", "P2pNcclConnector"}));
   object.finish();
 }
 

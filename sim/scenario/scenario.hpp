@@ -62,6 +62,7 @@ struct FixedDeployment {
 struct PrefillPool {
   FixedDeployment deployment;
   FirstToken first_token = FirstToken::decode;
+  KvConnector kv_connector = KvConnector::nixl;
 };
 
 /// cluster + model + deployment + engine + router + workload + slo + economics + variants.

@@ -29,102 +29,16 @@ KvCache::KvCache(std::int64_t blocks, const KvPool& pool, bool enable_prefix_cac
 KvCache::KvCache(std::int64_t blocks, std::int64_t block_size, bool enable_prefix_caching)
     : KvCache(blocks, plain_pool(block_size), enable_prefix_caching) {}
 
-KvCache::Place KvCache::place(const PromptBlocks& prompt, std::int64_t block) const {
-  const std::int64_t last_token = (block + 1) * block_size_ - 1;
-  const std::int64_t index = last_token / prompt.hash_block_tokens;
-  const std::int64_t first = (index * prompt.hash_block_tokens + block_size_) / block_size_ - 1;
-  return {(*prompt.names)[static_cast<std::size_t>(index)], static_cast<std::uint32_t>(block - first)};
-}
-
-std::uint32_t KvCache::find_named(const ByName& table, Place place) const {
-  const auto found = table.find(place.name);
-  if (found == table.end() || place.offset >= found->second.size()) return none;
-  return found->second[place.offset];
-}
-
-/// Of the first `blocks` blocks of tokens those before the window of the token behind them.
-std::int64_t KvCache::blocks_before(std::size_t window, std::int64_t blocks) const {
-  return pool_.blocks_left(window, blocks * block_size_);
-}
-
-/// The most of the prompt's first `blocks` blocks that one window has what it needs of: as many one after
-/// another as it covers, or all from the first on (SlidingWindowManager.find_longest_cache_hit).
-std::int64_t KvCache::find_window(std::size_t window, const PromptBlocks& prompt, std::int64_t blocks) const {
-  std::int64_t end = blocks;
-  for (std::int64_t block = blocks; block-- > 0;) {
-    if (find_named(by_name_[window + 1], place(prompt, block)) == none)
-      end = block;
-    else if (block <= blocks_before(window, end))
-      return end;
-  }
-  return end;
-}
-
-KvCache::Hit KvCache::find(const PromptBlocks& prompt, std::int64_t tokens, const Holding& holding) const {
-  Hit hit;
-  if (!enabled_) return hit;
-  const std::int64_t most = (tokens - 1) / block_size_;
-  const std::int64_t named = prompt.names ? std::min(most, prompt.named_tokens / block_size_) : 0;
-  std::int64_t found = pool_.full_groups > 0 ? 0 : named;
-  for (; found < named; ++found) {
-    const std::uint32_t node = find_named(by_name_[0], place(prompt, found));
-    if (node == none) break;
-    if (nodes_[node].users == 0) hit.from_queue += nodes_[node].count;
-  }
-  if (!pool_.windows.empty()) {
-    for (std::int64_t before = -1; before != found;) {
-      before = found;
-      for (std::size_t w = 0; w < pool_.windows.size(); ++w) found = find_window(w, prompt, found);
-    }
-    hit.from_queue = 0;
-    const auto count_free = [&](const ByName& table, std::int64_t begin) {
-      for (std::int64_t block = begin; block < found; ++block)
-        if (const Node& node = nodes_[find_named(table, place(prompt, block))]; node.users == 0)
-          hit.from_queue += node.count;
-    };
-    if (pool_.full_groups > 0) count_free(by_name_[0], 0);
-    for (std::size_t w = 0; w < pool_.windows.size(); ++w)
-      count_free(by_name_[w + 1], blocks_before(w, found));
-  }
-  hit.blocks = found;
-  if (found < named) return hit;
-  const std::int64_t parked = std::min(parked_blocks(holding), most - found);
-  if (parked == 0) return hit;
-  hit.blocks += parked;
-  hit.from_queue += parked * pool_.full_groups;
-  for (std::size_t w = 0; w < pool_.windows.size(); ++w)
-    hit.from_queue += own_in_window(w, named, hit.blocks) * pool_.windows[w].groups;
-  return hit;
-}
-
-/// Blocks without a name that a prompt's first `blocks` blocks leave in a window.
-std::int64_t KvCache::own_in_window(std::size_t window, std::int64_t named, std::int64_t blocks) const {
-  return blocks - std::max(named, blocks_before(window, blocks));
-}
-
-/// Of its own blocks those that a preempted request can go on behind. Where there are windows all must be
-/// there, as what lay before them was given back earlier.
-std::int64_t KvCache::parked_blocks(const Holding& holding) const {
-  if (holding.parked == none) return 0;
-  const std::int64_t blocks = nodes_[holding.parked].count / pool_.full_groups;
-  if (pool_.windows.empty()) return blocks;
-  if (blocks != holding.parked_blocks) return 0;
-  for (std::size_t w = 0; w < holding.windows.size(); ++w) {
-    const WindowHolding& window = holding.windows[w];
-    if (window.parked != none && nodes_[window.parked].count < window.parked_blocks * pool_.windows[w].groups)
-      return 0;
-  }
-  return blocks;
-}
-
 void KvCache::use(std::uint32_t node) {
   if (nodes_[node].users++ > 0) return;
+  if (nodes_[node].watched) forget_lookup();
   unlink(node);
   free_ -= nodes_[node].count;
 }
 
 void KvCache::leave(std::uint32_t node) {
   if (--nodes_[node].users > 0) return;
+  if (nodes_[node].watched) forget_lookup();
   append(node);
   free_ += nodes_[node].count;
 }
@@ -223,12 +137,14 @@ void KvCache::count_in(Holding& holding, std::int64_t blocks, std::int64_t compu
 }
 
 std::uint32_t KvCache::new_named(std::uint8_t table, std::int64_t count, Place at) {
+  forget_lookup_that_missed(table, at);
   const std::uint32_t node = new_node(Node::Kind::named, count);
+  ByName::value_type& name = *by_name_[table].try_emplace(at.name).first;
   nodes_[node].users = 1;
-  nodes_[node].name = at.name;
+  nodes_[node].name = &name;
   nodes_[node].offset = at.offset;
   nodes_[node].table = table;
-  std::vector<std::uint32_t>& blocks = by_name_[table][at.name];
+  std::vector<std::uint32_t>& blocks = name.second;
   if (at.offset >= blocks.size()) blocks.resize(at.offset + 1, none);
   std::uint32_t* last = &blocks[at.offset];
   while (*last != none) last = &nodes_[*last].twin;
@@ -366,14 +282,13 @@ void KvCache::evict(std::int64_t count) {
 }
 
 void KvCache::forget_name(std::uint32_t node) {
-  ByName& table = by_name_[nodes_[node].table];
-  const auto found = table.find(nodes_[node].name);
-  std::vector<std::uint32_t>& blocks = found->second;
+  if (nodes_[node].watched) forget_lookup();
+  std::vector<std::uint32_t>& blocks = nodes_[node].name->second;
   std::uint32_t* link = &blocks[nodes_[node].offset];
   while (*link != node) link = &nodes_[*link].twin;
   *link = nodes_[node].twin;
   while (!blocks.empty() && blocks.back() == none) blocks.pop_back();
-  if (blocks.empty()) table.erase(found);
+  if (blocks.empty()) by_name_[nodes_[node].table].erase(nodes_[node].name->first);
 }
 
 }  // namespace sextant

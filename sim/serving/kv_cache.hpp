@@ -1,5 +1,7 @@
 #pragma once
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -50,14 +52,21 @@ class KvCache {
   /// Every layer keeps every token.
   KvCache(std::int64_t blocks, std::int64_t block_size, bool enable_prefix_caching);
 
+  KvCache(const KvCache&) = delete;
+  KvCache(KvCache&&) = default;
+  KvCache& operator=(const KvCache&) = delete;
+  KvCache& operator=(KvCache&&) = default;
+  ~KvCache() = default;
+
   const KvPool& pool() const { return pool_; }
 
   /// Blocks of the pool that nobody holds, and all there are.
   std::int64_t free() const { return free_; }
   std::int64_t blocks() const { return blocks_; }
 
-  /// The cached blocks that `tokens` tokens start with; the last token is always computed.
-  Hit find(const PromptBlocks&, std::int64_t tokens, const Holding&) const;
+  /// The cached blocks that `tokens` tokens start with; the last token is always computed. The last prompt
+  /// asked for is remembered until something of it changes: the first in a queue is asked for in every step.
+  Hit find(const PromptBlocks&, std::int64_t tokens, const Holding&);
   /// Takes what `find` has just found.
   void take(const PromptBlocks&, const Hit&, Holding&);
   /// Blocks of the pool that it takes to have `blocks` blocks of tokens behind what was found, or behind
@@ -96,22 +105,39 @@ class KvCache {
   void forget_parked(Holding&);
 
  private:
+  using ByName = std::unordered_map<std::uint64_t, std::vector<std::uint32_t>>;  // nodes by offset
   /// In the queue: blocks without a name, a preempted request's own blocks, or one named block. Out of it: a
   /// named block in use.
   struct Node {
     enum class Kind : std::uint8_t { nameless, parked, named } kind = Kind::nameless;
     bool queued = false;
+    bool watched = false;                        // named: the remembered look-up found it
     std::int32_t users = 0;                      // named: requests that hold it
     std::int64_t count = 0;                      // blocks
     std::uint32_t previous = none, next = none;  // in the queue
-    std::uint64_t name = 0;                      // named: its content is the `offset`-th block of that name
+    ByName::value_type* name = nullptr;          // named: its content is the `offset`-th block of that name
     std::uint32_t offset = 0;
     std::uint8_t table = 0;     // named: 0 of layers that keep every token, from 1 on of a window
     std::uint32_t twin = none;  // another block of the same content, found after this one
   };
-  using ByName = std::unordered_map<std::uint64_t, std::vector<std::uint32_t>>;  // nodes by offset
+  /// What the names of a prompt's first `named` blocks found. It stays true until a watched node comes into
+  /// or out of use or loses its content, or a block that it missed gets its name.
+  struct Lookup {
+    std::shared_ptr<const std::vector<std::uint64_t>> names;
+    std::int64_t hash_block_tokens = 0, named = 0;
+    bool known = false;  // else asked for once, with nothing watched
+    Hit hit;
+    std::optional<Place> missed;  // in layers that keep every token
+    std::vector<std::uint32_t> watched;
+  };
   std::uint32_t find_named(const ByName&, Place) const;
-  std::int64_t find_window(std::size_t window, const PromptBlocks&, std::int64_t blocks) const;
+  Hit find_names(const PromptBlocks&, std::int64_t named);
+  Hit look_up(const PromptBlocks&, std::int64_t named, bool watch);
+  std::int64_t free_among(const ByName&, const PromptBlocks&, std::int64_t begin, std::int64_t end) const;
+  std::int64_t find_window(std::size_t window, const PromptBlocks&, std::int64_t blocks, bool watch);
+  void watch(std::uint32_t node);
+  void forget_lookup();
+  void forget_lookup_that_missed(std::uint8_t table, Place);
   std::int64_t blocks_before(std::size_t window, std::int64_t blocks) const;
   std::uint32_t new_named(std::uint8_t table, std::int64_t count, Place);
   void use(std::uint32_t node);
@@ -139,6 +165,7 @@ class KvCache {
   std::vector<std::uint32_t> unused_;
   std::uint32_t head_ = none, tail_ = none;
   std::vector<ByName> by_name_;  // first of layers that keep every token, then of each window
+  Lookup lookup_;
 };
 
 }  // namespace sextant

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <tuple>
+#include <utility>
 
 #include "models/base/error.hpp"
 #include "sim/serving/serving_fabric.hpp"
@@ -40,13 +41,18 @@ const StagePlacement& stage_of(const std::vector<StagePlacement>& stages, int la
   return stages.back();
 }
 
-/// Bytes of a token by (sender, receiver).
-std::map<std::pair<int, int>, double> bytes_by_pair(const ServedModel& model,
-                                                    const std::vector<StagePlacement>& prefill,
-                                                    int prefill_tp, const std::vector<StagePlacement>& decode,
-                                                    int decode_tp) {
+struct PairKv {
+  double bytes = 0;
+  std::int64_t layers = 0;
+  int last_layer = -1;
+};
+
+/// What of a token goes from each sender to each receiver.
+std::map<std::pair<int, int>, PairKv> kv_by_pair(const ServedModel& model,
+                                                 const std::vector<StagePlacement>& prefill, int prefill_tp,
+                                                 const std::vector<StagePlacement>& decode, int decode_tp) {
   const Architecture& architecture = model.architecture;
-  std::map<std::pair<int, int>, double> bytes;
+  std::map<std::pair<int, int>, PairKv> pairs;
   for (int layer = 0; layer < architecture.layer_count(); ++layer) {
     const TokenMixer& mixer = architecture.layer(layer).mixer;
     const std::int64_t heads = kv_heads(mixer, architecture);
@@ -59,12 +65,14 @@ std::map<std::pair<int, int>, double> bytes_by_pair(const ServedModel& model,
       const HeadOwners senders = owners(head, heads, prefill_tp), receivers = owners(head, heads, decode_tp);
       for (std::int64_t i = 0; i < receivers.count; ++i) {
         const std::int64_t sender = senders.first + i * senders.count / receivers.count;
-        bytes[{from.gpus[static_cast<std::size_t>(sender)],
-               to.gpus[static_cast<std::size_t>(receivers.first + i)]}] += head_bytes;
+        PairKv& pair = pairs[{from.gpus[static_cast<std::size_t>(sender)],
+                              to.gpus[static_cast<std::size_t>(receivers.first + i)]}];
+        pair.bytes += head_bytes;
+        pair.layers += std::exchange(pair.last_layer, layer) != layer ? 1 : 0;
       }
     }
   }
-  return bytes;
+  return pairs;
 }
 
 }  // namespace
@@ -75,11 +83,12 @@ std::vector<KvFlow> kv_flows(NcclPaths& paths, const Topology& topology, const S
   // Routes of one kind share their curve.
   std::map<std::tuple<std::string, RouteKind, double, double>, std::shared_ptr<const Route>> routes;
   std::vector<KvFlow> flows;
-  for (const auto& [pair, bytes] : bytes_by_pair(model, prefill, prefill_tp, decode, decode_tp)) {
+  for (const auto& [pair, kv] : kv_by_pair(model, prefill, prefill_tp, decode, decode_tp)) {
     const auto [from, to] = pair;
     KvFlow flow;
     flow.path = paths.path(from, to).directions;
-    flow.bytes_per_token = bytes;
+    flow.bytes_per_token = kv.bytes;
+    flow.layers = kv.layers;
     Route route = topology.route(from, to);
     std::shared_ptr<const Route>& known =
         routes[{route.profile.name, route.kind, route.bottleneck_gbps, route.queue_us}];

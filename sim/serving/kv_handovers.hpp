@@ -1,9 +1,11 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
+#include "sim/serving/layer_senders.hpp"
 #include "sim/serving/metrics.hpp"
 #include "sim/serving/replica.hpp"
 #include "sim/serving/router.hpp"
@@ -11,25 +13,24 @@
 
 namespace sextant {
 
-/// Whose token the client sees first. decode: vLLM's proxy asks the prefill replica for one token, drops it
-/// and streams from the decode replica, which computes the prompt's last token again. prefill: the prefill
-/// replica's token goes to the client and the decode replica goes on with the second, as Dynamo and
-/// TensorRT-LLM do.
-enum class FirstToken { decode, prefill };
-
 /// Requests on their way from the prefill to the decode pool: which decode replica takes each, and how its KV
 /// gets there.
 class KvHandovers {
  public:
   using Replicas = std::vector<std::unique_ptr<Replica>>;
 
+  /// Kinds of the events it schedules.
+  struct EventKinds {
+    std::uint32_t handover, layer_ready;
+  };
+
   /// Of `replicas` those from `first_decode` on decode. What is referenced outlives this.
-  KvHandovers(const ServingFabric&, FirstToken, Router decode_router, std::uint32_t first_decode, Replicas&,
-              Traffic&, EventQueue&, std::uint32_t event_kind);
+  KvHandovers(const ServingFabric&, FirstToken, KvConnector, Router decode_router, std::uint32_t first_decode,
+              Replicas&, Traffic&, EventQueue&, EventKinds);
 
   /// A request sets out on a prefill replica; forget() if that turns it away.
-  void begin(const Request& request, Time now) { journeys_[request.id] = {request, now}; }
-  void forget(std::uint64_t id) { journeys_.erase(id); }
+  void begin(const Request& request, Time now);
+  void forget(std::uint64_t id);
 
   /// Its prompt's KV is computed. Schedules its handover for this instant, after what the machine does.
   void prefilled(std::uint32_t replica, std::uint32_t slot, std::uint64_t id);
@@ -46,30 +47,40 @@ class KvHandovers {
   /// The request that next() gave is complete or was turned away: its blocks are free.
   void drop(std::uint64_t id);
 
-  /// A decode replica has room for `tokens` of its KV: sends them.
-  void send(std::uint32_t replica, std::uint32_t slot, std::uint64_t id, std::int64_t tokens);
-  /// One of its messages has arrived; the last lets the decode replica go on and frees the blocks of the
-  /// prefill replica. Returns whether it was the last.
-  bool message_arrived(std::uint64_t id);
-  /// The replicas of a request on its way.
-  std::uint32_t prefill_of(std::uint64_t id) const { return journeys_.at(id).prefill; }
-  std::uint32_t decode_of(std::uint64_t id) const { return journeys_.at(id).decode; }
+  /// A decode replica has room for `tokens` of its KV: sends them. True if it has been sent already.
+  bool send(std::uint32_t replica, std::uint32_t slot, std::uint64_t id, std::int64_t tokens);
+  /// Layer by layer: a pass begins that computes the last chunks of these prompts, whose layers are sent one
+  /// after another as they are computed.
+  void send_layers(std::uint32_t replica, const std::vector<LastChunk>&, Time takes);
+  bool still_sends(std::uint32_t replica) const { return senders_ && !senders_->all_set_out(replica); }
+  void layer_ready(const Event&);
+  /// The replicas of a request whose KV has all come where it is waited for.
+  struct Ends {
+    std::uint32_t prefill = 0, decode = 0;
+  };
+  /// One of a request's messages has arrived; the last lets the decode replica go on (and, where it pulled
+  /// them, frees the blocks of the prefill replica).
+  std::optional<Ends> message_arrived(const MessageOwner&);
 
   bool decodes(std::uint32_t replica) const { return replica >= first_decode_; }
   void decode_done(std::uint32_t replica) { router_.done(replica - first_decode_); }
   KvTransferMetrics metrics() const;
 
  private:
+  void let_pass_end(std::uint32_t replica);
+
   struct Journey {
     Request request;
     Time arrival;
     Time prefilled{}, asked{};
+    bool wanted = false;  // layer by layer: the decode replica waits for it
     std::uint32_t prefill = 0, prefill_slot = 0, decode = 0, decode_slot = 0;
     std::int64_t messages = 0;  // still on their way
   };
 
   const ServingFabric& fabric_;
   FirstToken first_token_;
+  std::optional<LayerSenders> senders_;  // layer by layer
   Router router_;
   std::uint32_t first_decode_;
   Replicas& replicas_;

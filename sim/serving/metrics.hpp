@@ -80,8 +80,10 @@ struct PoolMetrics {
 struct KvTransferMetrics {
   std::int64_t transfers = 0;
   double bytes = 0;
-  LatencySummary transfer;  ///< from the moment the decode replica has blocks for it to its last byte
-  LatencySummary handover;  ///< from the end of the prefill to the last byte
+  /// From the moment the decode replica has blocks for it (layer by layer: from when its first layer is
+  /// computed) to its last byte.
+  LatencySummary transfer;
+  LatencySummary handover;  ///< from the end of the prefill until the decode replica has it and room for it
 };
 
 /// A run's two pools, where prefill and decode are apart.

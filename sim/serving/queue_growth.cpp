@@ -36,19 +36,34 @@ bool QueueGrowth::overloaded() const {
 }
 
 Overload QueueGrowth::overload() const {
-  const double slope = (last_.waiting - first_.waiting) / (last_.seconds - first_.seconds);
-  const auto below_line = [&](const Point& p) {
-    return first_.waiting + slope * (p.seconds - first_.seconds) - p.waiting;
+  const auto arrived = [this](std::size_t points) { return static_cast<std::int64_t>(points) * stride_; };
+  const auto by_chance = [](std::int64_t arrivals) { return std::sqrt(static_cast<double>(arrivals)); };
+  const auto deepest_below_line = [&](std::size_t count, const Point& end, std::int64_t arrivals) {
+    const double slope = (end.waiting - first_.waiting) / (end.seconds - first_.seconds);
+    double deepest = by_chance(arrivals);
+    std::size_t where = count;
+    for (std::size_t i = 0; i < count; ++i) {
+      const double depth =
+          first_.waiting + slope * (points_[i].seconds - first_.seconds) - points_[i].waiting;
+      if (depth <= deepest) continue;
+      deepest = depth;
+      where = i;
+    }
+    return where;
   };
-  // Growth from the first arrival on wanders about the line by chance, no further than this.
-  double deepest = std::sqrt(static_cast<double>(arrivals_));
+  // A queue that was long already where it lies deepest began to grow before: steady growth wanders about its
+  // line, and the deepest point may be anywhere. So the line up to there is looked at again.
   Point from = first_;
   std::int64_t arrived_before = 0;
-  for (std::size_t i = 0; i < points_.size(); ++i) {
-    if (below_line(points_[i]) <= deepest) continue;
-    deepest = below_line(points_[i]);
-    from = points_[i];
-    arrived_before = static_cast<std::int64_t>(i + 1) * stride_ - 1;
+  std::size_t count = points_.size();
+  std::size_t bend = deepest_below_line(count, last_, arrivals_);
+  while (bend < count && points_[bend].waiting - first_.waiting > by_chance(arrived(bend + 1))) {
+    count = bend;
+    bend = deepest_below_line(count, points_[bend], arrived(bend + 1));
+  }
+  if (bend < count) {
+    from = points_[bend];
+    arrived_before = arrived(bend + 1) - 1;
   }
   const double seconds = last_.seconds - from.seconds;
   Overload overload;

@@ -27,8 +27,8 @@ class QueueGrowth {
   bool overloaded() const;
 
   /// Since when, and how fast. The queue began to grow where it lies deepest below the straight line from its
-  /// first value to its last: a queue that is short and then grows has its bend there. Precondition:
-  /// overloaded().
+  /// first value to its last: a queue that is short and then grows has its bend there. Where it is long there
+  /// already, the line up to there is looked at again. Precondition: overloaded().
   Overload overload() const;
 
  private:

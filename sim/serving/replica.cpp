@@ -255,11 +255,16 @@ void Replica::start_pass(int stage) {
   total.communication += time.communication;
   server.until = queue_.now() + time.total;
   server.under_way = time;
+  if (sends_while_computing_) send_last_chunks(batches_[b], time.total);
   queue_.schedule(
       {queue_.now() + time.total, static_cast<std::uint32_t>(ReplicaEvent::pass_done), id_, pack(stage, b)});
 }
 
 void Replica::pass_done(int stage, std::uint32_t b) {
+  if (sends_while_computing_ && listener_.still_sends(id_)) {
+    sending_batch_ = b;
+    return;
+  }
   stages_[static_cast<std::size_t>(stage)].busy = false;
   const bool last = stage + 1 == pipeline_->stages();
   const Time hop = pipeline_->hop(stage, last ? batches_[b].shape.samples : batches_[b].tokens);

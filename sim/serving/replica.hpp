@@ -15,14 +15,12 @@
 #include "sim/serving/host_kv_cache.hpp"
 #include "sim/serving/kv_cache.hpp"
 #include "sim/serving/pipeline_model.hpp"
+#include "sim/serving/pool_roles.hpp"
 #include "sim/serving/recorder.hpp"
 #include "sim/serving/waiting_queue.hpp"
 #include "sim/serving/workload.hpp"
 
 namespace sextant {
-
-/// Which part of a request's life a replica serves.
-enum class ReplicaRole { whole, prefill, decode };
 
 /// A request as it stands between two replicas: the first has its prompt's KV (and, where that is the first
 /// the client sees, its first token), the second is to go on with it.
@@ -30,6 +28,12 @@ struct Handover {
   Time arrival;                ///< at the first replica: latencies count from there
   Time first_token;            ///< where `generated` is 1
   std::int64_t generated = 0;  ///< tokens the client has
+};
+
+/// A prompt whose last chunk is in a pass.
+struct LastChunk {
+  std::uint64_t id = 0;
+  std::int64_t prompt_tokens = 0;
 };
 
 /// What a replica tells its owner.
@@ -41,9 +45,15 @@ class ReplicaListener {
   /// A prefill replica has the prompt's KV and holds its blocks in `slot` until release(slot).
   virtual void prefilled(std::uint32_t /*replica*/, std::uint32_t /*slot*/, std::uint64_t /*id*/) {}
   /// A decode replica has taken blocks for the request; `tokens` of its prompt's KV are to come before
-  /// kv_arrived(slot).
-  virtual void kv_wanted(std::uint32_t /*replica*/, std::uint32_t /*slot*/, std::uint64_t /*id*/,
-                         std::int64_t /*tokens*/) {}
+  /// kv_arrived(slot). True: all of it is there already.
+  virtual bool kv_wanted(std::uint32_t /*replica*/, std::uint32_t /*slot*/, std::uint64_t /*id*/,
+                         std::int64_t /*tokens*/) {
+    return false;
+  }
+  /// A pass of that length begins, at the end of which these prompts are computed.
+  virtual void last_chunks_begin(std::uint32_t /*replica*/, const std::vector<LastChunk>&, Time /*takes*/) {}
+  /// Whether a pass that is computed has layers left to send: it ends with kv_sent().
+  virtual bool still_sends(std::uint32_t /*replica*/) { return false; }
   /// A message of so many tokens sets out from a stage whose hop is shared; it ends with hop_done(data).
   virtual void hop_begins(std::uint32_t /*replica*/, int /*stage*/, std::int64_t /*tokens*/,
                           std::uint64_t /*data*/) {}
@@ -112,6 +122,10 @@ class Replica {
 
   /// Decode: all of the request's KV is here.
   void kv_arrived(std::uint32_t slot);
+  /// Prefill, with one stage: the listener sends KV layer by layer while the pass of a last chunk goes on.
+  void send_while_computing() { sends_while_computing_ = true; }
+  /// Its last layer is on its way.
+  void kv_sent();
   /// Prefill: the blocks of a request that was handed over are free.
   void release(std::uint32_t slot);
   /// Hops of these stages meet others: the listener says when they end.
@@ -205,8 +219,10 @@ class Replica {
   void admit_waiting(Batch&);
   bool admit(Batch&, std::uint32_t slot);
   bool admit_arrived_kv(Batch&);
-  bool ask_for_kv(std::uint32_t slot, const KvCache::Hit&);
+  bool ask_for_kv(Batch&, std::uint32_t slot, const KvCache::Hit&);
+  void begin_with_kv(Batch&, std::uint32_t slot);
   void hand_over(std::uint32_t slot);
+  void send_last_chunks(const Batch&, Time takes);
   std::int64_t budget_left(const Batch&) const;
   std::int64_t most_blocks(std::int64_t prompt, std::int64_t output) const;
   std::int64_t chunk_limit(std::int64_t tokens) const;
@@ -266,8 +282,10 @@ class Replica {
   std::uint16_t generation_ = 0;   // counts evacuations: events from before one are void
   std::int64_t in_front_end_ = 0;  // arrived, not yet with the scheduler
   std::vector<bool> shared_hops_;  // by stage; empty: none
-  std::int64_t kv_under_way_ = 0;  // decode: requests with blocks whose KV is on its way
-  std::deque<KvHere> kv_here_;     // decode: whose KV has arrived, not yet running
+  bool sends_while_computing_ = false;
+  std::uint32_t sending_batch_ = none;  // prefill: its pass is computed, but not all of its KV on the way
+  std::int64_t kv_under_way_ = 0;       // decode: requests with blocks whose KV is on its way
+  std::deque<KvHere> kv_here_;          // decode: whose KV has arrived, not yet running
   std::uint64_t kv_arrivals_ = 0, kv_arrivals_at_launch_ = 0;
   // Asynchronous scheduling: a batch filled when another returns was scheduled when that one was launched. So
   // it is filled `ahead_` of later arrivals and of what has ended meanwhile, whose place and blocks are held

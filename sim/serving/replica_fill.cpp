@@ -161,7 +161,7 @@ bool Replica::admit(Batch& batch, std::uint32_t slot) {
   }
   const KvCache::Hit hit = state.loaded ? KvCache::Hit{state.held.blocks, 0}
                                         : cache_.find(state.prompt_blocks, state.to_prefill, state.held);
-  if (state.kv_elsewhere) return ask_for_kv(slot, hit);
+  if (state.kv_elsewhere) return ask_for_kv(batch, slot, hit);
   const std::int64_t on_host = state.loaded ? 0 : blocks_on_host(state, hit.blocks);
   const std::int64_t cached = (hit.blocks + on_host) * options_.block_size;
   const std::int64_t rest = chunk_limit(state.to_prefill - cached);

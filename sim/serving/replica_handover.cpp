@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "sim/serving/replica.hpp"
 
@@ -17,6 +18,25 @@ void Replica::hand_over(std::uint32_t slot) {
   listener_.prefilled(id_, slot, state.id);
 }
 
+void Replica::send_last_chunks(const Batch& batch, Time takes) {
+  std::vector<LastChunk> last;
+  for (const Chunk& chunk : batch.chunks)
+    if (const State& state = states_[chunk.slot]; chunk.last && chunk.epoch == state.epoch)
+      last.push_back({state.id, state.prompt});
+  if (!last.empty()) listener_.last_chunks_begin(id_, last, takes);
+}
+
+/// The pass that waited for it ends; its GPUs have computed nothing meanwhile.
+void Replica::kv_sent() {
+  if (sending_batch_ == none) return;
+  account();
+  const std::uint32_t batch = std::exchange(sending_batch_, none);
+  const Time waited = queue_.now() - stages_.front().until;
+  totals_.stages.front().busy += waited;
+  totals_.stages.front().communication += waited;
+  pass_done(0, batch);
+}
+
 void Replica::release(std::uint32_t slot) {
   account();
   State& state = states_[slot];
@@ -29,7 +49,7 @@ void Replica::release(std::uint32_t slot) {
 /// Decode: takes blocks for the whole prompt (and the token handed over) behind what the prefix cache has of
 /// it, and asks for the rest (vLLM's WAITING_FOR_REMOTE_KVS: neither running nor waiting). They get their
 /// names only when they are filled.
-bool Replica::ask_for_kv(std::uint32_t slot, const KvCache::Hit& hit) {
+bool Replica::ask_for_kv(Batch& batch, std::uint32_t slot, const KvCache::Hit& hit) {
   State& state = states_[slot];
   const std::int64_t blocks = blocks_for(state.to_prefill);
   if (cache_.cost(hit, blocks) > cache_.free()) {
@@ -40,11 +60,24 @@ bool Replica::ask_for_kv(std::uint32_t slot, const KvCache::Hit& hit) {
   cache_.allocate(blocks - hit.blocks, state.held);
   state.kv_elsewhere = false;
   state.scheduled = state.to_prefill - 1;
-  ++kv_under_way_;
   totals_.kv_blocks_peak = std::max(totals_.kv_blocks_peak, blocks_in_use());
   const std::int64_t there = hit.blocks * options_.block_size;
-  listener_.kv_wanted(id_, slot, state.id, std::max<std::int64_t>(0, state.prompt - there));
+  if (listener_.kv_wanted(id_, slot, state.id, std::max<std::int64_t>(0, state.prompt - there))) {
+    cache_.name_full_blocks(state.prompt_blocks, state.prompt, state.held);
+    begin_with_kv(batch, slot);
+  } else {
+    ++kv_under_way_;
+  }
   return true;
+}
+
+/// Computes one token, the prompt's last or the one it was handed, as nothing else gives the logits of the
+/// next.
+void Replica::begin_with_kv(Batch& batch, std::uint32_t slot) {
+  State& state = states_[slot];
+  recorder_.admitted(state.id, queue_.now());
+  link_running(slot);
+  add_chunk(batch, slot, state.to_prefill - state.scheduled);
 }
 
 void Replica::kv_arrived(std::uint32_t slot) {
@@ -56,8 +89,7 @@ void Replica::kv_arrived(std::uint32_t slot) {
   wake();
 }
 
-/// Requests whose KV has arrived come before those that wait. Each computes one token, the prompt's last or
-/// the one it was handed, as nothing else gives the logits of the next. False if some have to wait.
+/// Requests whose KV has arrived come before those that wait. False if some have to wait.
 bool Replica::admit_arrived_kv(Batch& batch) {
   const std::uint64_t last_seen = ahead_ ? kv_arrivals_at_launch_ : kv_arrivals_;
   while (!kv_here_.empty()) {
@@ -75,10 +107,7 @@ bool Replica::admit_arrived_kv(Batch& batch) {
       return false;
     }
     kv_here_.pop_front();
-    State& state = states_[first.slot];
-    recorder_.admitted(state.id, queue_.now());
-    link_running(first.slot);
-    add_chunk(batch, first.slot, state.to_prefill - state.scheduled);
+    begin_with_kv(batch, first.slot);
   }
   return true;
 }

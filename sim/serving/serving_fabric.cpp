@@ -48,6 +48,12 @@ Message message(const std::vector<int>& path, double bytes, Time alone, Time lat
   return {path, bytes, bytes / static_cast<double>((alone - latency).ns), latency};
 }
 
+Message message_of(const KvFlow& flow, double bytes) {
+  if (!flow.alone_seconds) return {flow.path, bytes};
+  return message(flow.path, bytes, Time::seconds(flow.alone_seconds(bytes)),
+                 Time::seconds(flow.alone_seconds(0)));
+}
+
 ServingFabric serving_fabric(const Topology& topology, const ServedModel& model, const Layout* prefill,
                              const Layout& main, CostLevel level) {
   ServingFabric fabric;

@@ -15,6 +15,7 @@ struct KvFlow {
   double bytes_per_token = 0;
   /// Seconds of so many bytes with nobody else on the way; empty: the links alone decide.
   std::function<double(double bytes)> alone_seconds{};
+  std::int64_t layers = 1;  ///< whose keys and values these are
 };
 
 /// The part of the fabric that a run's replicas and KV transfers meet on. Replicas count prefill ones first.
@@ -31,6 +32,9 @@ struct ServingFabric {
 
 /// The message of a hop or flow that takes `alone` by itself, of which `latency` passes before bytes count.
 Message message(const std::vector<int>& path, double bytes, Time alone, Time latency);
+
+/// The message of so many bytes of a flow.
+Message message_of(const KvFlow&, double bytes);
 
 /// Who sends which KV to whom: every decode GPU takes its layers' and heads' keys and values from the prefill
 /// GPUs that have them, from one of them where several hold the same head (NIXL's rule: rank i of n takes the

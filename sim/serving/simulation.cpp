@@ -21,8 +21,9 @@ namespace {
 /// for nobody, else the slot of a following one, from 1 on; with `was_held_back` of one that arrived before.
 constexpr std::uint32_t arrival_event = 0;
 constexpr std::uint64_t was_held_back = std::uint64_t{1} << 63;
-/// Event kinds of what goes between replicas: messages on shared links, requests from prefill to decode.
-constexpr std::uint32_t traffic_event = 32, handover_event = 33;
+/// Event kinds of what goes between replicas: messages on shared links, requests from prefill to decode, and
+/// layers of KV that are ready to be sent there.
+constexpr std::uint32_t traffic_event = 32, handover_event = 33, layer_ready_event = 34;
 /// A replica goes down, comes up or changes its speed; data is the index of the change.
 constexpr std::uint32_t change_event = 100;
 
@@ -73,9 +74,13 @@ class Run final : public ReplicaListener {
     router_.done(replica);
     handovers_->prefilled(replica, slot, id);
   }
-  void kv_wanted(std::uint32_t replica, std::uint32_t slot, std::uint64_t id, std::int64_t tokens) override {
-    handovers_->send(replica, slot, id, tokens);
+  bool kv_wanted(std::uint32_t replica, std::uint32_t slot, std::uint64_t id, std::int64_t tokens) override {
+    return handovers_->send(replica, slot, id, tokens);
   }
+  void last_chunks_begin(std::uint32_t replica, const std::vector<LastChunk>& chunks, Time takes) override {
+    handovers_->send_layers(replica, chunks, takes);
+  }
+  bool still_sends(std::uint32_t replica) override { return handovers_->still_sends(replica); }
   void hop_begins(std::uint32_t replica, int stage, std::int64_t tokens, std::uint64_t data) override {
     const PipelineModel& pipeline = *pipelines_[replica];
     traffic_->send(
@@ -92,7 +97,8 @@ class Run final : public ReplicaListener {
         arrive(event.data);
       } else if (event.kind == change_event) {
         change(options_.changes[event.data]);
-      } else if (event.kind == traffic_event || event.kind == handover_event) {
+      } else if (event.kind == traffic_event || event.kind == handover_event ||
+                 event.kind == layer_ready_event) {
         link_event(event);
       } else {
         current_ = event.target;
@@ -223,20 +229,21 @@ class Run final : public ReplicaListener {
         replicas_[r]->share_hops(std::move(shared));
     }
     if (apart)
-      handovers_.emplace(*options_.fabric, options_.first_token,
+      handovers_.emplace(*options_.fabric, options_.first_token, options_.kv_connector,
                          Router(options_.router, kv_tokens(setups, engine.block_size, true)), first_decode_,
-                         replicas_, *traffic_, queue_, handover_event);
+                         replicas_, *traffic_, queue_,
+                         KvHandovers::EventKinds{handover_event, layer_ready_event});
   }
 
   void link_event(const Event& event) {
     if (event.kind == handover_event) return hand_over(event.data);
+    if (event.kind == layer_ready_event) return handovers_->layer_ready(event);
     for (const MessageOwner& owner : traffic_->handle(event)) {
       if (owner.kind == MessageOwner::Kind::kv) {
-        const std::uint32_t decode = handovers_->decode_of(owner.data);
-        const std::uint32_t prefill = handovers_->prefill_of(owner.data);
-        if (!handovers_->message_arrived(owner.data)) continue;
-        note_load(prefill);
-        note_load(decode);
+        const std::optional<KvHandovers::Ends> ends = handovers_->message_arrived(owner);
+        if (!ends) continue;
+        note_load(ends->prefill);
+        note_load(ends->decode);
       } else {
         current_ = owner.replica;
         replicas_[current_]->hop_done(owner.data);

@@ -38,8 +38,9 @@ struct SimulationOptions {
   std::vector<ReplicaChange> changes = {};
   /// What replicas and KV transfers share; null: nothing. Needed where prefill and decode are apart.
   std::shared_ptr<const ServingFabric> fabric{};
-  FirstToken first_token = FirstToken::decode;  ///< where they are apart
-  std::vector<double> percentiles = {};         ///< of each latency, in [0, 100], besides those always there
+  FirstToken first_token = FirstToken::decode;   ///< where they are apart
+  KvConnector kv_connector = KvConnector::nixl;  ///< where they are apart; p2p_nccl needs one stage a replica
+  std::vector<double> percentiles = {};          ///< of each latency, in [0, 100], besides those always there
 };
 
 /// Runs the workload against replicas behind a router until every request is finished or rejected. A value

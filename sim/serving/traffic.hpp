@@ -18,7 +18,7 @@ struct Message {
 /// Who is told when a message arrives.
 struct MessageOwner {
   enum class Kind : std::uint8_t { hop, kv } kind = Kind::hop;
-  std::uint32_t replica = 0;  ///< of a hop
+  std::uint32_t replica = 0;  ///< of a hop; of KV sent layer by layer the sender
   std::uint64_t data = 0;     ///< a hop's stage and batch; the request whose KV it is
 };
 

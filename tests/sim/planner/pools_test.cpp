@@ -81,6 +81,9 @@ TEST(Pools, BadDeploymentsAreNamed) {
   EXPECT_NE(message(R"({"prefill": {"tp": 4}})").find("decode"), std::string::npos);
   EXPECT_NE(message(R"({"prefill": "search", "decode": {"tp": 4}})").find("search.disaggregation"),
             std::string::npos);
+  EXPECT_NE(message(R"({"prefill": {"tp": 4}, "decode": {"tp": 2}, "kv_connector": "P2pNcclConnector"})")
+                .find("found P2pNcclConnector with tp 4 x pp 1 and tp 2 x pp 1, expected one tp"),
+            std::string::npos);
   EXPECT_NE(
       message(R"({"prefill": {"tp": 4}, "decode": {"tp": 4}, "first_token": "proxy"})").find("first_token"),
       std::string::npos);

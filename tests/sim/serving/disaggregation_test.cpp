@@ -142,6 +142,82 @@ TEST(Disaggregation, TurnedAwayByTheDecodeReplica) {
   EXPECT_EQ(m.finished, 1);
 }
 
+/// A link of `gbps`, over which a prompt of 100 tokens takes 2 / gbps ms, and four layers sent one by one:
+/// they are ready a quarter, a half, three quarters of a pass of 1 ms after its begin, and at its end.
+ToyPools layer_by_layer(double gbps, RunObserver& observer) {
+  ToyPools pools;
+  pools.connector = KvConnector::p2p_nccl;
+  pools.layers = 4;
+  pools.gbps = gbps;
+  pools.options.observer = &observer;
+  return pools;
+}
+
+// Each layer takes 0.05 ms; the last sets out with the end of the pass, at 1 ms, and is there at 1.05: first
+// token at 2.05. Pulled afterwards it is 1 + 0.2 + 1 = 2.2.
+TEST(LayerByLayer, OnlyTheLastLayerIsWaitedFor) {
+  Times times;
+  const ToyPools pools = layer_by_layer(10, times);
+  const ServingMetrics m = pools.run(engine(), closed_loop(1, 1, 100, 11));
+  EXPECT_DOUBLE_EQ(m.ttft.mean, 2.05);
+  EXPECT_DOUBLE_EQ(m.e2el.mean, 12.05);
+  EXPECT_EQ(m.disaggregation->kv.transfers, 1);
+  EXPECT_DOUBLE_EQ(m.disaggregation->kv.bytes, 2e6);
+  EXPECT_DOUBLE_EQ(m.disaggregation->kv.transfer.mean, 0.8) << "0.25 to 1.05";
+  EXPECT_DOUBLE_EQ(m.disaggregation->kv.handover.mean, 0.05);
+}
+
+// Each layer takes 0.5 ms: they follow each other from 0.25 to 2.25. The pass ends when the last sets out
+// (1.75), where the request is handed over; its KV is there at 2.25, its first token at 3.25. A second prompt
+// that comes at 0.1 has its pass from 1.75 on, with room for one prompt alone, as what is sent is a copy; its
+// layers, ready from 2 on, are sent one after another from 2.25 to 4.25, its pass ends at 3.75, its first
+// token comes at 5.25.
+TEST(LayerByLayer, APassEndsWhenItsLastLayerIsOnItsWay) {
+  Times times;
+  ToyPools pools = layer_by_layer(1, times);
+  pools.prefill_blocks = 7;
+  const ServingMetrics m = pools.run(engine(), these({{Time{}, 100, 1, {}}, {Time{100'000}, 100, 1, {}}}));
+  EXPECT_DOUBLE_EQ(times.ttft(0), 3.25);
+  EXPECT_DOUBLE_EQ(times.ttft(1), 5.15);
+  // Of the run's 5.25 ms its GPUs compute 2 and wait 0.75 + 1 for layers to set out.
+  EXPECT_NEAR(m.disaggregation->prefill.stages[0].compute, 2 / 5.25, 1e-9);
+  EXPECT_NEAR(m.disaggregation->prefill.stages[0].communication, 1.75 / 5.25, 1e-9);
+}
+
+// Two prompts in one pass: layer by layer the one and the other, eight messages of 0.5 ms from 0.25 on. The
+// last of the first is there at 3.75, when the last of the second sets out and the pass ends: the first
+// starts in the step that takes it on (to 4.75); the second's is there at 4.25 and waits for that step: 5.75.
+TEST(LayerByLayer, PromptsOfAPassTakeTurns) {
+  Times times;
+  const ToyPools pools = layer_by_layer(1, times);
+  pools.run(engine(), these({{Time{}, 100, 2, {}}, {Time{}, 100, 2, {}}}));
+  EXPECT_DOUBLE_EQ(times.ttft(0), 4.75);
+  EXPECT_DOUBLE_EQ(times.ttft(1), 5.75);
+}
+
+// In chunks of 50 the pass of the first sends nothing, that of the last (1 to 2 ms) the layers of all 100
+// tokens: ready from 1.25 on, the last sets out at 2.75 and is there at 3.25.
+TEST(LayerByLayer, OnlyTheLastChunkSends) {
+  Times times;
+  const ToyPools pools = layer_by_layer(1, times);
+  pools.run(engine(256, 50), these({{Time{}, 100, 1, {}}}));
+  EXPECT_DOUBLE_EQ(times.ttft(0), 4.25);
+}
+
+// A front end of 2 ms before the decode replica: the KV, there at 1.05 ms, waits for it, and the step that
+// takes the request on (3 ms) computes its first token. A request whose only token is the prefill replica's
+// is done with its pass.
+TEST(LayerByLayer, KvThatIsThereIsNotWaitedFor) {
+  Times times;
+  ToyPools pools = layer_by_layer(10, times);
+  pools.decode.front_end_time = Time{2'000'000};
+  const ServingMetrics m = pools.run(engine(), these({{Time{}, 100, 1, {}}}));
+  EXPECT_DOUBLE_EQ(times.ttft(0), 4);
+  EXPECT_DOUBLE_EQ(m.disaggregation->kv.handover.mean, 2);
+  pools.first_token = FirstToken::prefill;
+  EXPECT_DOUBLE_EQ(pools.run(engine(), these({{Time{}, 100, 1, {}}})).e2el.mean, 1);
+}
+
 struct RandomCase {
   ToyPools pools;
   EngineOptions options = engine();
@@ -180,6 +256,11 @@ RandomCase random_case(std::uint64_t seed) {
     Request request{at, between(1, 250), between(1, 120), {}, between(0, 2)};
     if (between(0, 2) == 0) request.prompt_blocks = {shared, between(16, 96), 32};
     requests.push_back(request);
+  }
+  if (between(0, 1) == 1) {
+    c.pools.connector = KvConnector::p2p_nccl;
+    c.pools.layers = between(1, 5);
+    c.pools.prefill.stage_count = c.pools.decode.stage_count = 1;
   }
   c.workload = these(std::move(requests));
   if (between(0, 2) == 0) {

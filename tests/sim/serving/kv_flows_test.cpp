@@ -49,7 +49,10 @@ TEST(KvFlows, FollowTheHeads) {
   const Bench b(one_node);
   const auto equal = b.flows({{{0, 80}, b.gpus(0, 4)}}, 4, {{{0, 80}, b.gpus(4, 8)}}, 4);
   ASSERT_EQ(equal.size(), 4U);
-  for (const KvFlow& flow : equal) EXPECT_DOUBLE_EQ(flow.bytes_per_token, token_bytes / 4);
+  for (const KvFlow& flow : equal) {
+    EXPECT_DOUBLE_EQ(flow.bytes_per_token, token_bytes / 4);
+    EXPECT_EQ(flow.layers, 80) << "two heads of each layer are one layer";
+  }
   const auto wider = b.flows({{{0, 80}, b.gpus(0, 2)}}, 2, {{{0, 80}, b.gpus(4, 8)}}, 4);
   ASSERT_EQ(wider.size(), 4U);
   for (const KvFlow& flow : wider) EXPECT_DOUBLE_EQ(flow.bytes_per_token, token_bytes / 4);

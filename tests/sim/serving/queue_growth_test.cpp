@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 namespace sextant {
 namespace {
 
@@ -58,6 +61,19 @@ TEST(QueueGrowth, SaysSoAfterMerging) {
   EXPECT_NEAR(overload.from_s, 10'000, 20);
   EXPECT_NEAR(overload.arrival_rate, 10, 0.01);
   EXPECT_NEAR(overload.capacity, 10.0 / 3, 0.02);
+}
+
+// 100,000 arrivals that each find half a request more, less a slow wave of up to 1,500, as lengths by chance
+// make it: deepest below the line at 50,000 s, where 23,500 wait already. Up to there it lies 311 below its
+// line (the root of 50,000 is 224) with 11,400 waiting, up to there 44 (158): it grew from the first on.
+TEST(QueueGrowth, WanderingAboutTheLineIsNoBend) {
+  QueueGrowth growth;
+  for (int i = 0; i < 100'000; ++i) {
+    const auto waiting = static_cast<std::int64_t>(i / 2.0 - 1500 * std::sin(M_PI * i / 100'000.0) + 0.5);
+    growth.arrival(Time::seconds(i), std::max<std::int64_t>(0, waiting), i - waiting);
+  }
+  EXPECT_LT(growth.overload().from_s, 100);
+  EXPECT_NEAR(growth.overload().capacity, 0.5, 1e-3);
 }
 
 // Growth from the first arrival on follows the line throughout: since the first, at 5 s.

@@ -14,6 +14,8 @@ struct ToyPools {
   double gbps = 1;  ///< one byte a nanosecond
   double kv_bytes_per_token = 20'000;
   FirstToken first_token = FirstToken::decode;
+  KvConnector connector = KvConnector::nixl;
+  std::int64_t layers = 1;
   SimulationOptions options{};
 
   ServingMetrics run(const EngineOptions& engine, const Workload& workload, bool step_by_step = false) const {
@@ -24,12 +26,13 @@ struct ToyPools {
       setups.push_back({std::make_shared<ToyPipeline>(decode), decode_blocks, ReplicaRole::decode});
     auto fabric = std::make_shared<ServingFabric>();
     fabric->capacities = {gbps};
-    const std::vector<KvFlow> flows = {{{0}, kv_bytes_per_token}};
+    const std::vector<KvFlow> flows = {{{0}, kv_bytes_per_token, {}, layers}};
     fabric->kv.assign(static_cast<std::size_t>(prefill_replicas),
                       std::vector<std::vector<KvFlow>>(static_cast<std::size_t>(decode_replicas), flows));
     SimulationOptions with = options;
     with.fabric = fabric;
     with.first_token = first_token;
+    with.kv_connector = connector;
     with.step_by_step = step_by_step;
     return simulate(setups, engine, workload, with);
   }
