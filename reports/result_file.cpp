@@ -21,7 +21,7 @@ nlohmann::ordered_json parse_result(std::string_view text, const std::string& fi
   const JsonObject head = JsonValue::parse(text, file).object();
   const std::vector<std::string> formats = {"sextant plan",    "sextant metrics",    "sextant validation",
                                             "sextant sweep",   "sextant comparison", "sextant whatif",
-                                            "sextant purchase"};
+                                            "sextant purchase", "sextant mix"};
   head.choice("format", formats);
   const std::int64_t version = head.integer("version");
   if (version != known_version)
