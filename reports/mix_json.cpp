@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "reports/csv_text.hpp"
 #include "reports/context_json.hpp"
+#include "reports/csv_text.hpp"
 #include "reports/mix_text.hpp"
 #include "reports/objective_json.hpp"
 #include "reports/plan_json.hpp"
@@ -64,14 +64,10 @@ Json division_json(const MixQuestion& question, const MixDivision& division) {
 }
 
 Json proof_json(const MixProof& proof) {
-  return {{"divisions", proof.divisions},
-          {"every_division", proof.every_division},
-          {"estimated", proof.estimated},
-          {"pruned", proof.pruned},
-          {"simulated", proof.simulated},
-          {"complete", proof.complete},
-          {"bound_factor", finite(proof.bound)},
-          {"best_estimated_factor", finite(proof.best_estimate)}};
+  return {{"divisions", proof.divisions},        {"every_division", proof.every_division},
+          {"estimated", proof.estimated},        {"pruned", proof.pruned},
+          {"simulated", proof.simulated},        {"complete", proof.complete},
+          {"bound_factor", finite(proof.bound)}, {"best_estimated_factor", finite(proof.best_estimate)}};
 }
 
 /// What the models rest on, each figure once.
@@ -81,7 +77,8 @@ Json all_provenance(const MixDivision& best) {
   for (const MixAnswer& answer : best.models) {
     if (answer.plan.candidates.empty()) continue;
     for (const Json& figure : provenance_json(answer.scenario, answer.plan.candidates.front()))
-      if (told.insert(figure.dump(-1, ' ', false, Json::error_handler_t::replace)).second) all.push_back(figure);
+      if (told.insert(figure.dump(-1, ' ', false, Json::error_handler_t::replace)).second)
+        all.push_back(figure);
   }
   return all;
 }
@@ -117,7 +114,8 @@ std::string mix_json(const MixQuestion& question, const MixPlan& plan, const std
 
 std::string mix_csv(const MixQuestion& question, const MixPlan& plan) {
   std::string text =
-      "rank,division_factor,division_meets_slo,model,kinds,gpus,load,factor,estimated_factor,meets_slo,tp,pp,dp,ep,"
+      "rank,division_factor,division_meets_slo,model,kinds,gpus,load,factor,estimated_factor,meets_slo,tp,pp,"
+      "dp,ep,"
       "split,kv_tokens,failure";
   for (const auto& [name, unused] : named_metrics(ServingMetrics{})) text.append(",").append(name);
   text += "\n";
@@ -128,8 +126,8 @@ std::string mix_csv(const MixQuestion& question, const MixPlan& plan) {
       std::string gpus;
       for (const std::string& gpu : answer.gpus) gpus += (gpus.empty() ? "" : " ") + gpu;
       text += fmt::format("{},{},{},{},{},{},{},{},{},{}", rank + 1, csv_number(division.factor),
-                          division.meets_slo, csv_field(answer.model), csv_field(answer.kinds), csv_field(gpus),
-                          csv_number(question.models[m].load), csv_number(answer.factor),
+                          division.meets_slo, csv_field(answer.model), csv_field(answer.kinds),
+                          csv_field(gpus), csv_number(question.models[m].load), csv_number(answer.factor),
                           csv_number(answer.estimate), answer.meets_slo);
       if (answer.plan.candidates.empty()) {
         text += fmt::format(",,,,,,,{}", csv_field(answer.failure));
@@ -138,9 +136,10 @@ std::string mix_csv(const MixQuestion& question, const MixPlan& plan) {
         continue;
       }
       const Candidate& best = answer.plan.candidates.front();
-      text += fmt::format(",{},{},{},{},{},{},", best.layout.tp, best.layout.pp, best.layout.dp, best.layout.ep,
-                          best.layout.split(), best.kv_tokens * best.layout.dp);
-      for (const auto& [unused, value] : named_metrics(best.metrics)) text.append(",").append(csv_number(value));
+      text += fmt::format(",{},{},{},{},{},{},", best.layout.tp, best.layout.pp, best.layout.dp,
+                          best.layout.ep, best.layout.split(), best.kv_tokens * best.layout.dp);
+      for (const auto& [unused, value] : named_metrics(best.metrics))
+        text.append(",").append(csv_number(value));
       text += "\n";
     }
   }

@@ -36,7 +36,8 @@ std::string models_table(const Json& division) {
     const Json& metrics = member(model, "metrics");
     table.add({cell(model, "name"), cell(model, "kinds"), markdown_text(layout_text(member(model, "layout"))),
                cell(metrics, "output_throughput"), cell(metrics, "p99_ttft_ms"), cell(metrics, "p99_tpot_ms"),
-               slo_cell(model), factor_cell(model), markdown_text(device_list(texts_member(model, "gpus")), 120)});
+               slo_cell(model), factor_cell(model),
+               markdown_text(device_list(texts_member(model, "gpus")), 120)});
   }
   return table.text();
 }
@@ -60,9 +61,10 @@ std::string others_table(const Json& result) {
 
 std::string mix_markdown(const Json& result) {
   const Json& best = member(result, "best");
-  std::string text = fmt::format("## Mix: {}\n\n**All loads can grow {} times**{}\n\n",
-                                 markdown_text(text_member(result, "scenario"), 60), factor_cell(best),
-                                 true_member(best, "meets_slo") ? ": every SLO is met" : ": not every SLO is met");
+  std::string text =
+      fmt::format("## Mix: {}\n\n**All loads can grow {} times**{}\n\n",
+                  markdown_text(text_member(result, "scenario"), 60), factor_cell(best),
+                  true_member(best, "meets_slo") ? ": every SLO is met" : ": not every SLO is met");
   text += models_table(best) + "\n" + bullets(texts_member(result, "question"));
   text += "\n### Why\n\n" + bullets(texts_member(result, "reasons")) + others_table(result);
   for (const Json& plan : list(result, "plans"))

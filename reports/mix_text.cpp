@@ -42,8 +42,8 @@ std::string question_section(const MixQuestion& question, const MixPlan& plan, T
   for (const std::string& line : mix_question_lines(question, plan)) text += wrapped(line, "  ", style.width);
   if (plan.interrupted)
     text += wrapped(
-        fmt::format("interrupted: the best of the {} divisions simulated until then", plan.proof.simulated), "  ",
-        style.width);
+        fmt::format("interrupted: the best of the {} divisions simulated until then", plan.proof.simulated),
+        "  ", style.width);
   return text;
 }
 
@@ -112,10 +112,10 @@ std::vector<std::string> mix_question_lines(const MixQuestion& question, const M
   std::vector<std::string> lines;
   for (std::size_t m = 0; m < question.models.size(); ++m) {
     const Scenario& scenario = plan.best.models[m].scenario;
-    lines.push_back(fmt::format("model: {}, weights {}, KV cache {}; {}; SLO: {}",
-                                scenario.model.architecture.name, scenario.model.weights.name,
-                                scenario.model.kv.name, detail::workload_line(question.models[m].scenario.workload),
-                                slo_text(scenario.slo)));
+    lines.push_back(
+        fmt::format("model: {}, weights {}, KV cache {}; {}; SLO: {}", scenario.model.architecture.name,
+                    scenario.model.weights.name, scenario.model.kv.name,
+                    detail::workload_line(question.models[m].scenario.workload), slo_text(scenario.slo)));
   }
   lines.push_back(detail::question_lines(question.models.front().scenario)[1]);
   lines.emplace_back("the models are served at the same time, each on GPUs of its own");

@@ -162,7 +162,8 @@ Launch planned(Scenario scenario, const PlanOptions& settings, std::uint64_t num
 JsonObject plan_of(const JsonObject& result, const ParsedWords& parsed) {
   const std::optional<std::string> of = parsed.text("of");
   if (result.text("format") != "sextant mix") {
-    if (of) throw InputError(fmt::format("export: found --of '{}' for a plan of one model, expected none", *of));
+    if (of)
+      throw InputError(fmt::format("export: found --of '{}' for a plan of one model, expected none", *of));
     return result;
   }
   std::vector<std::string> names;
@@ -185,7 +186,8 @@ Launch read_launch(const ParsedWords& parsed) {
   settings.stop = watch_for_interrupt();
   const JsonValue document = JsonValue::read(scenario_path("export", parsed));
   if (!document.object().has("format")) {
-    if (parsed.has("of")) throw InputError("export: found --of for a scenario, expected a mix's plan (--json)");
+    if (parsed.has("of"))
+      throw InputError("export: found --of for a scenario, expected a mix's plan (--json)");
     ScenarioInput input = read_scenario_input("export", parsed);
     return planned(std::move(input.scenario), settings, number);
   }

@@ -41,7 +41,8 @@ void print_help(const options::options_description& description) {
       "alone.\n"
       "The scenario's variants are planned beside it. Where the cluster has choose-from, the hardware itself "
       "is chosen.\n"
-      "With several models its GPUs are divided among them: every model keeps its SLO at its own load, and among "
+      "With several models its GPUs are divided among them: every model keeps its SLO at its own load, and "
+      "among "
       "the\n"
       "divisions that do, all loads can grow by the greatest common factor before the first SLO breaks.\n\n" +
       options_text(description) +
@@ -50,7 +51,8 @@ void print_help(const options::options_description& description) {
       "  sextant plan scenarios/buy-405b.json --set cluster.budget.usd=150000\n"
       "  sextant plan scenarios/mix-70b-30b.json --set 'models[0].workload.request_rate=6'\n\n" +
       metric_formulas() +
-      "\nExit codes: 0 planned, 2 bad input, 3 no layout (or division) fits, serves a request or can meet the SLO, 130 "
+      "\nExit codes: 0 planned, 2 bad input, 3 no layout (or division) fits, serves a request or can meet "
+      "the SLO, 130 "
       "interrupted.\n");
 }
 
@@ -96,10 +98,9 @@ int run_plan(const Arguments& words) {
   }
   if (settings.stop->load() && !plan.interrupted) throw Interrupted();
   const Scenario answered = answered_scenario(input.scenario, plan.candidates.front());
-  const std::string result =
-      json || rendered.wanted()
-          ? plan_json(answered, plan, variants, &input.document, reproduction_command("plan", parsed))
-          : "";
+  const std::string result = json || rendered.wanted() ? plan_json(answered, plan, variants, &input.document,
+                                                                   reproduction_command("plan", parsed))
+                                                       : "";
   write_result(json, result);
   rendered.write(result);
   write_result(csv, csv ? plan_csv(answered, plan) : "");

@@ -208,7 +208,8 @@ class MixSearch {
       const std::string on = fmt::format("{} on {}", answer.model, answer.kinds);
       if (!answer.failure.empty()) {
         const std::string start = answer.scenario.name + ": ";
-        add(on + ": " + (answer.failure.starts_with(start) ? answer.failure.substr(start.size()) : answer.failure));
+        add(on + ": " +
+            (answer.failure.starts_with(start) ? answer.failure.substr(start.size()) : answer.failure));
         continue;
       }
       const Candidate& run = answer.plan.candidates.front();
@@ -221,9 +222,8 @@ class MixSearch {
     throw InfeasibleError(fmt::format(
         "{}: no division of the GPUs that was simulated keeps every SLO; the nearest ({}) does not: {}; {}",
         question_.name, words(plan_.best), missed,
-        plan_.best.factor > 0
-            ? fmt::format("at {:.2g} times the loads asked for all hold", plan_.best.factor)
-            : "none holds at any load that was tried"));
+        plan_.best.factor > 0 ? fmt::format("at {:.2g} times the loads asked for all hold", plan_.best.factor)
+                              : "none holds at any load that was tried"));
   }
 
   std::string words(const MixDivision& division) const {

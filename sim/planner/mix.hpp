@@ -35,7 +35,7 @@ struct MixDivision {
 
 /// A link on the way of two models' traffic, which are simulated apart.
 struct SharedLink {
-  std::string link;  ///< "node-a/nic0 - switch0 (ethernet)"
+  std::string link;                      ///< "node-a/nic0 - switch0 (ethernet)"
   std::map<std::string, double> busy;    ///< share of the time that each model's traffic is on it
   std::map<std::string, double> slower;  ///< by at most so much each model's passes take longer (0.03: 3 %)
 };
@@ -53,8 +53,8 @@ struct MixProof {
 
 struct MixLimits {
   int most_divided = 20'000;  ///< divisions that are bounded one by one
-  int most_simulated = 8;     ///< divisions
-  int layouts_simulated = 6;  ///< of each model on each share
+  int most_simulated = 6;     ///< divisions
+  int layouts_simulated = 4;  ///< of each model on each share
   int layouts_kept = 3;       ///< of each model of the best division
 };
 
@@ -71,9 +71,9 @@ struct MixPlan {
 /// Divides the GPUs among the models, each with a layout of its own: bounds prune divisions, an analytic
 /// estimate orders them, the event simulation decides. The best keeps every model's SLO at its own load and,
 /// among those that do, lets all loads grow by the greatest common factor within the SLOs; of factors within
-/// 2 % the next smallest decides. Throws InfeasibleError where some model fits nowhere, where no division holds
-/// all, and where none keeps every SLO (naming the model, the bound and how far the loads can go); Interrupted
-/// where it is stopped before one division was simulated.
+/// 2 % the next smallest decides. Throws InfeasibleError where some model fits nowhere, where no division
+/// holds all, and where none keeps every SLO (naming the model, the bound and how far the loads can go);
+/// Interrupted where it is stopped before one division was simulated.
 MixPlan plan_mix(const MixQuestion&, const PlanOptions& = {}, const MixLimits& = {});
 
 }  // namespace sextant

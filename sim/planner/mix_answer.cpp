@@ -12,12 +12,23 @@
 namespace sextant {
 namespace {
 
+/// "6 h200-sxm (4 + 2)": of each kind, and of each node where there are several.
 std::string kinds_of(const Cluster& cluster, const std::vector<int>& gpus) {
-  std::map<std::string, int> kinds;
-  for (const int gpu : gpus) ++kinds[cluster.kind(gpu)];
+  std::map<std::string, std::map<int, int>> kinds;
+  for (const int gpu : gpus) ++kinds[cluster.kind(gpu)][cluster.devices[static_cast<std::size_t>(gpu)].node];
   std::string text;
-  for (const auto& [kind, count] : kinds)
-    text += fmt::format("{}{} {}", text.empty() ? "" : " + ", count, kind);
+  for (const auto& [kind, by_node] : kinds) {
+    constexpr std::size_t most_named = 8;
+    int count = 0;
+    std::string nodes;
+    for (const auto& [node, own] : by_node) {
+      count += own;
+      nodes += fmt::format("{}{}", nodes.empty() ? "" : " + ", own);
+    }
+    if (by_node.size() > most_named) nodes = fmt::format("on {} nodes", by_node.size());
+    text += fmt::format("{}{} {}{}", text.empty() ? "" : " + ", count, kind,
+                        by_node.size() > 1 ? " (" + nodes + ")" : "");
+  }
   return text;
 }
 
@@ -53,9 +64,9 @@ std::string what_breaks(const LoadSearch& load) {
     if (metric.verdict != LoadVerdict::sustained && (worst == nullptr || beyond(metric) > beyond(*worst)))
       worst = &metric;
   if (worst == nullptr) return fmt::format("at {:.3g} {}: {}", first->load, load.unit, first->stopped);
-  return fmt::format("{} is {:.4g} ({:.4g} to {:.4g}) at {:.3g} {}, bound {}{:g}", worst->level.metric, worst->mean,
-                     worst->low, worst->high, first->load, load.unit, worst->level.at_most ? "<=" : ">=",
-                     worst->level.bound);
+  return fmt::format("{} is {:.4g} ({:.4g} to {:.4g}) at {:.3g} {}, bound {}{:g}", worst->level.metric,
+                     worst->mean, worst->low, worst->high, first->load, load.unit,
+                     worst->level.at_most ? "<=" : ">=", worst->level.bound);
 }
 
 bool serves(const Candidate& candidate) {
@@ -136,7 +147,8 @@ MixAnswer full_answer(const MixModel& model, const MixAnswer& given, const std::
   plan.rejections = given.plan.rejections;
   plan.proof = given.plan.proof;
   plan.choices = given.plan.choices;
-  const std::size_t most = std::min(given.plan.candidates.size(), static_cast<std::size_t>(limits.layouts_kept));
+  const std::size_t most =
+      std::min(given.plan.candidates.size(), static_cast<std::size_t>(limits.layouts_kept));
   for (std::size_t c = 0; c < most; ++c) {
     Candidate grown = given.plan.candidates[c];
     grown.layout = moved(grown.layout, from, to);

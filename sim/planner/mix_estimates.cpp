@@ -29,8 +29,8 @@ std::string nearest_of(const std::vector<Rejection>& rejections) {
     if (r.shortfall_bytes > 0 && (nearest == nullptr || r.shortfall_bytes < nearest->shortfall_bytes))
       nearest = &r;
   if (nearest != nullptr)
-    return fmt::format("nearest is {}: {} ({:.1f} GB short on the worst GPU)", nearest->layout, nearest->reason,
-                       nearest->shortfall_bytes / GB);
+    return fmt::format("nearest is {}: {} ({:.1f} GB short on the worst GPU)", nearest->layout,
+                       nearest->reason, nearest->shortfall_bytes / GB);
   return rejections.empty() ? "no layout is possible"
                             : rejections.front().layout + ": " + rejections.front().reason;
 }
@@ -134,6 +134,10 @@ MixEstimates::MixEstimates(const MixQuestion& question, const PlanOptions& optio
     : question_(question), options_(options), shares_(question.models.size()) {
   SearchOptions search;
   search.stop = options.stop;
+  // Layouts by the rules of placement and split alone, where there are many shares of many GPUs: what is
+  // simulated is searched in full.
+  constexpr std::size_t settled_in_full = 8;
+  search.prove = question.models.front().scenario.cluster.gpus().size() <= settled_in_full;
   for (const MixModel& model : question.models)
     models_.push_back(std::make_unique<MixModelEstimator>(model, options, search));
   const Cluster& cluster = question.models.front().scenario.cluster;
@@ -203,7 +207,7 @@ void MixEstimates::estimate_all(const std::vector<std::size_t>& divisions) {
 }
 
 std::vector<EstimatedDivision> MixEstimates::run() {
-  constexpr std::size_t wave = 4, worth_a_choice = 16;
+  constexpr std::size_t wave = 4, worth_a_choice = 8;
   std::vector<EstimatedDivision> found;
   double best = 0;
   std::size_t estimated = 0;
@@ -255,9 +259,8 @@ void MixEstimates::none_holds_all() {
       by_key.emplace(division.shares[m].key, &division.shares[m]);
     std::vector<const GpuShare*> shares;
     for (const auto& [key, share] : by_key) shares.push_back(share);
-    std::stable_sort(shares.begin(), shares.end(), [](const GpuShare* a, const GpuShare* b) {
-      return a->gpus.size() < b->gpus.size();
-    });
+    std::stable_sort(shares.begin(), shares.end(),
+                     [](const GpuShare* a, const GpuShare* b) { return a->gpus.size() < b->gpus.size(); });
     std::size_t fewest = 0;
     for (const GpuShare* share : shares) {
       if (models_[m]->bound(share->gpus) <= 0) continue;

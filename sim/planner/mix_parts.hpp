@@ -11,9 +11,9 @@ namespace sextant {
 
 /// The best layouts of one model on one share, by the estimate.
 struct ShareEstimate {
-  double factor = 0;       ///< times its load that the best layout carries; 0: nothing fits
-  bool complete = true;    ///< nothing carries more
-  std::string nearest;     ///< why nothing fits, then
+  double factor = 0;     ///< times its load that the best layout carries; 0: nothing fits
+  bool complete = true;  ///< nothing carries more
+  std::string nearest;   ///< why nothing fits, then
 };
 
 /// One model on any share of the cluster, by bounds and by the estimate; shares of one key are alike.
@@ -34,16 +34,16 @@ class MixModelEstimator {
   const MixModel& model_;
   SearchOptions search_;
   std::vector<std::unique_ptr<PlannedChoice>> choices_;
-  std::map<int, double> speeds_;    // output tokens/s of each GPU at the most
-  double least_weight_bytes_ = 0;   // of all choices, spread over the GPUs
-  double most_utilisation_ = 0;     // of a GPU's memory
-  double load_ = 0;                 // output tokens/s that its own load asks for
+  std::map<int, double> speeds_;   // output tokens/s of each GPU at the most
+  double least_weight_bytes_ = 0;  // of all choices, spread over the GPUs
+  double most_utilisation_ = 0;    // of a GPU's memory
+  double load_ = 0;                // output tokens/s that its own load asks for
 };
 
 /// One division as the estimate sees it.
 struct EstimatedDivision {
-  std::size_t division = 0;      ///< index
-  std::vector<double> factors;   ///< of each model, by the estimate
+  std::size_t division = 0;     ///< index
+  std::vector<double> factors;  ///< of each model, by the estimate
   double least() const;
 };
 
@@ -85,7 +85,8 @@ class MixEstimates {
 bool grows_further(std::vector<double> a, std::vector<double> b);
 
 /// One model on a share, simulated: how far its load can grow and how it serves its own.
-MixAnswer answer_on_share(const MixModel&, const std::vector<int>& gpus, const PlanOptions&, const MixLimits&);
+MixAnswer answer_on_share(const MixModel&, const std::vector<int>& gpus, const PlanOptions&,
+                          const MixLimits&);
 
 /// The same of an answer on other GPUs of the same key, which it is moved to; with other layouts beside it,
 /// reasons and (with options.intervals) intervals.

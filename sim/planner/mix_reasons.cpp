@@ -62,10 +62,11 @@ std::string sharing_text(const MixPlan& plan) {
     for (const auto& [model, slower] : link.slower)
       if (slower >= most) most = slower, who = fmt::format("{} on {}", model, link.link);
   return fmt::format(
-      "{} link{} carr{} traffic of two models, whose meetings are not simulated: if all of it met, passes would "
+      "{} link{} carr{} traffic of two models, whose meetings are not simulated: if all of it met, passes "
+      "would "
       "take at most {:.2g} % longer ({}); {}",
-      plan.shared.size(), plan.shared.size() == 1 ? "" : "s", plan.shared.size() == 1 ? "ies" : "y", 100 * most,
-      who, apart);
+      plan.shared.size(), plan.shared.size() == 1 ? "" : "s", plan.shared.size() == 1 ? "ies" : "y",
+      100 * most, who, apart);
 }
 
 std::string proof_text(const MixProof& proof) {
@@ -78,9 +79,10 @@ std::string proof_text(const MixProof& proof) {
       proof.estimated, settled, proof.simulated);
   if (proof.complete && proof.every_division)
     return text + "; by the estimate no division lets all loads grow further than the best estimated one";
-  return text + fmt::format("; not all were settled: by the estimate no division can let all loads grow more than "
-                            "{:.2g} times (a roofline), the best estimated one does {:.2g} times",
-                            proof.bound, proof.best_estimate);
+  return text + fmt::format(
+                    "; not all were settled: by the estimate no division can let all loads grow more than "
+                    "{:.2g} times (a roofline), the best estimated one does {:.2g} times",
+                    proof.bound, proof.best_estimate);
 }
 
 }  // namespace
@@ -118,22 +120,30 @@ std::vector<std::string> explain_mix(const MixQuestion& question, const MixPlan&
   reasons.push_back(fmt::format(
       "all loads can grow {:.2f} times within their SLOs; {} is the tightest{}", best.factor,
       best.models[best.tightest].model,
-      best.factor < 1 ? " (it keeps its SLO in the run at its own load; over replications that is not certain)"
-                      : ""));
+      best.factor < 1
+          ? " (it keeps its SLO in the run at its own load; over replications that is not certain)"
+          : ""));
   for (std::size_t m = 0; m < best.models.size(); ++m) {
     const MixAnswer& answer = best.models[m];
     if (!answer.load) continue;
-    reasons.push_back(fmt::format("{} on {} keeps its SLO up to {} ({:.2f} times its load); beyond: {}",
-                                  answer.model, answer.kinds,
-                                  load_text(question.models[m], answer.load->highest), answer.factor,
-                                  answer.held_back_by));
+    reasons.push_back(fmt::format(
+        "{} on {} keeps its SLO up to {} ({:.2f} times its load); beyond: {}", answer.model, answer.kinds,
+        load_text(question.models[m], answer.load->highest), answer.factor, answer.held_back_by));
   }
+  // The next one of other sizes tells more than the same sizes on other nodes.
+  const auto sizes = [](const MixDivision& division) {
+    std::vector<std::size_t> gpus;
+    for (const MixAnswer& answer : division.models) gpus.push_back(answer.gpus.size());
+    return gpus;
+  };
   for (const MixDivision& other : plan.others) {
+    if (sizes(other) == sizes(best) && &other != &plan.others.back()) continue;
     const MixAnswer& tightest = other.models[other.tightest];
     const std::string missed = tightest.failure.empty() ? "" : ": " + tightest.failure;
-    reasons.push_back(fmt::format("{}: {}, {} is the tightest{}", division_words(other),
-                                  other.factor > 0 ? fmt::format("{:.2f} times", other.factor) : "no load holds",
-                                  tightest.model, missed));
+    reasons.push_back(
+        fmt::format("the next division, {}: {}, {} is the tightest{}", division_words(other),
+                    other.factor > 0 ? fmt::format("{:.2f} times", other.factor) : "no load holds",
+                    tightest.model, missed));
     break;
   }
   reasons.push_back(sharing_text(plan));

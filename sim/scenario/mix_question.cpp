@@ -26,7 +26,8 @@ std::string said_of_page(std::string message, const JsonValue& item, const std::
   if (!message.starts_with(start)) return message;
   const std::string path = message.substr(start.size());
   const auto is_at = [&](const std::string& key) {
-    return path.starts_with(key) && path.size() > key.size() && (path[key.size()] == '.' || path[key.size()] == ':');
+    return path.starts_with(key) && path.size() > key.size() &&
+           (path[key.size()] == '.' || path[key.size()] == ':');
   };
   if (is_at("model")) return start + item.path() + path.substr(std::string("model").size());
   for (const char* key : own_keys)
@@ -58,8 +59,7 @@ Json document_of(const JsonValue& page, const JsonValue& item) {
   }
   document["model"] = model;
   document["deployment"] = "search";
-  document["name"] =
-      fmt::format("{}: {}", page.object().text("name"), item.object().text("name"));
+  document["name"] = fmt::format("{}: {}", page.object().text("name"), item.object().text("name"));
   return document;
 }
 
@@ -84,24 +84,27 @@ void check_load(const JsonValue& at, const Workload& workload) {
 
 void check_slo(const JsonValue& at, const std::string& name, const Scenario& scenario) {
   if (scenario.slo.empty())
-    at.fail(fmt::format("found no slo for {}, expected bounds such as {{\"p99_tpot_ms\": \"<=50\"}}: how far a "
-                        "load can grow within them decides how the GPUs are divided",
-                        name));
+    at.fail(
+        fmt::format("found no slo for {}, expected bounds such as {{\"p99_tpot_ms\": \"<=50\"}}: how far a "
+                    "load can grow within them decides how the GPUs are divided",
+                    name));
   for (const ServiceLevel& level : scenario.slo) {
     const bool breaks_with_load =
         level.at_most ? level.metric.ends_with("_ms") : level.metric == "goodput_fraction";
     if (!breaks_with_load)
-      at.fail(fmt::format("found a {} bound on {}, expected upper bounds on latencies and lower ones on "
-                          "goodput_fraction alone: they are what a higher load breaks",
-                          level.at_most ? "<=" : ">=", level.metric));
+      at.fail(
+          fmt::format("found a {} bound on {}, expected upper bounds on latencies and lower ones on "
+                      "goodput_fraction alone: they are what a higher load breaks",
+                      level.at_most ? "<=" : ">=", level.metric));
   }
 }
 
 void check_search(const JsonValue& at, const SearchQuestion& search) {
   if (search.objective != Objective::throughput)
-    at.fail(fmt::format("found the objective {}, expected none in a mix: the division by which all loads can "
-                        "grow most is the best",
-                        to_string(search.objective)));
+    at.fail(
+        fmt::format("found the objective {}, expected none in a mix: the division by which all loads can "
+                    "grow most is the best",
+                    to_string(search.objective)));
   if (std::any_of(search.choices.begin(), search.choices.end(),
                   [](const SearchChoice& choice) { return choice.apart; }))
     at.fail("found disaggregation, expected none in a mix: each model's prompts and tokens share its GPUs");
@@ -138,9 +141,10 @@ void check_page(const JsonObject& page) {
   if (const auto one = page.find("model")) one->fail("found 'model' beside 'models', expected one of them");
   for (const char* key : {"variants", "economics", "faults", "uplink"})
     if (const auto given = page.find(key))
-      given->fail(fmt::format("found '{}' on a page with several models, expected none: plan one of them alone "
-                              "for that",
-                              key));
+      given->fail(
+          fmt::format("found '{}' on a page with several models, expected none: plan one of them alone "
+                      "for that",
+                      key));
   if (const auto deployment = page.find("deployment");
       deployment && !(deployment->is_text() && deployment->text() == "search"))
     deployment->fail("found a fixed deployment for several models, expected \"search\"");
@@ -167,14 +171,14 @@ MixQuestion read_mix_question(const JsonValue& document) {
     models.fail(fmt::format("found {} models, expected at most {}", items.size(), most_models));
   const std::size_t gpus = read_cluster(page.at("cluster")).gpus().size();
   if (items.size() > gpus)
-    models.fail(fmt::format("found {} models, expected at most {}, as many as the cluster has GPUs", items.size(),
-                            gpus));
+    models.fail(fmt::format("found {} models, expected at most {}, as many as the cluster has GPUs",
+                            items.size(), gpus));
   for (const JsonValue& item : items) {
     const std::string name = item.object().text("name");
     for (const MixModel& other : question.models)
       if (other.name == name)
-        item.object().at("name").fail(fmt::format(
-            "found \"{}\" twice, expected each model once: its load is one number", name));
+        item.object().at("name").fail(
+            fmt::format("found \"{}\" twice, expected each model once: its load is one number", name));
     question.models.push_back(read_model_of_mix(document, item));
   }
   return question;

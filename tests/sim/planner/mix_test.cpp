@@ -72,8 +72,8 @@ MixQuestion random_mix(unsigned seed, std::string& description) {
   return question;
 }
 
-// Three or four GPUs on two or three nodes: every way to give each GPU to one of two models, by brute force, no
-// symmetry used. The search of a share takes for equal what differs by less than a percent (search.hpp).
+// Three or four GPUs on two or three nodes: every way to give each GPU to one of two models, by brute force,
+// no symmetry used. The search of a share takes for equal what differs by less than a percent (search.hpp).
 TEST(Mix, FindsTheDivisionThatEnumerationFinds) {
   setenv("SEXTANT_PROFILES", SEXTANT_SOURCE_DIR "/tests/fixtures/profiles", 1);
   int possible = 0, complete = 0, pruned = 0;
@@ -162,8 +162,8 @@ TEST(Mix, TheLeastFactorDecidesThenTheNext) {
 
 MixQuestion two_models(const std::string& first, const std::string& second, const std::string& cluster) {
   unsetenv("SEXTANT_PROFILES");
-  return read_mix_question(JsonValue::parse(R"({"name": "mix", "cluster": {"nodes": [)" + cluster + R"(]}, "models": [)" +
-                                                first + "," + second + R"(],
+  return read_mix_question(JsonValue::parse(R"({"name": "mix", "cluster": {"nodes": [)" + cluster +
+                                                R"(]}, "models": [)" + first + "," + second + R"(],
       "engine": {"max_model_len": 4096}, "workload": {"request_rate": 4, "num_prompts": 60, "prompt": {"fixed": 500},
       "output": {"fixed": 60}, "seed": 1}, "slo": {"p99_ttft_ms": "<=2000", "p99_tpot_ms": "<=60"}})",
                                             "mix.json"));
@@ -177,8 +177,8 @@ TEST(Mix, TheHeavierModelGetsMore) {
   options.intervals = false;
   MixLimits limits;
   limits.layouts_simulated = 2;
-  const MixPlan plan = plan_mix(two_models(R"({"name": "llama-3.1-8b"})", R"({"name": "llama-3.1-70b"})", node),
-                                options, limits);
+  const MixPlan plan = plan_mix(
+      two_models(R"({"name": "llama-3.1-8b"})", R"({"name": "llama-3.1-70b"})", node), options, limits);
   ASSERT_EQ(plan.best.models.size(), 2U);
   EXPECT_EQ(plan.best.models[0].gpus.size(), 1U);
   EXPECT_EQ(plan.best.models[1].gpus.size(), 3U);
@@ -218,8 +218,8 @@ TEST(Mix, SaysWhichModelCannotBeAndWhy) {
                 .find("mix: llama-3.1-405b: no layout fits, even with the whole cluster for it alone"),
             std::string::npos);
   // 70B in 16 bit needs two H200 (141 GB each), Nemotron 120B in 16 bit three or all: five are not there.
-  const std::string both = impossible(two_models(R"({"name": "llama-3.1-70b"})",
-                                                 R"({"name": "qwen3-235b-a22b", "weights": "bf16"})", node));
+  const std::string both = impossible(
+      two_models(R"({"name": "llama-3.1-70b"})", R"({"name": "qwen3-235b-a22b", "weights": "bf16"})", node));
   EXPECT_NE(both.find("no division of the 4 GPUs holds every model"), std::string::npos) << both;
   EXPECT_NE(both.find("llama-3.1-70b"), std::string::npos);
   // A thousand requests/s of 60 tokens to 70B are beyond four cards.

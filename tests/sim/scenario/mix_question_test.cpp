@@ -30,7 +30,8 @@ std::string refusal(const JsonValue& document) {
 }
 
 TEST(MixQuestion, AModelTakesWhatItSaysAndElseThePages) {
-  const std::string own = R"({"name": "qwen3-32b", "weights": "fp8", "slo": {"p99_ttft_ms": "<=900"}, "workload": {
+  const std::string own =
+      R"({"name": "qwen3-32b", "weights": "fp8", "slo": {"p99_ttft_ms": "<=900"}, "workload": {
       "max_concurrency": 6, "num_prompts": 20, "prompt": {"fixed": 50}, "output": {"fixed": 5}}})";
   const MixQuestion question = read_mix_question(page(first + "," + own));
   ASSERT_EQ(question.models.size(), 2U);
@@ -47,15 +48,19 @@ TEST(MixQuestion, AModelTakesWhatItSaysAndElseThePages) {
 }
 
 TEST(MixQuestion, NeedsSeveralDifferentModelsAndAGpuForEach) {
-  EXPECT_EQ(refusal(page("")), "t.json: models: found no model, expected at least two: one alone is the page's \"model\"");
-  EXPECT_EQ(refusal(page(first)), "t.json: models: found one model, expected at least two: one alone is the page's \"model\"");
+  EXPECT_EQ(refusal(page("")),
+            "t.json: models: found no model, expected at least two: one alone is the page's \"model\"");
+  EXPECT_EQ(refusal(page(first)),
+            "t.json: models: found one model, expected at least two: one alone is the page's \"model\"");
   EXPECT_EQ(refusal(page(first + "," + first)),
-            "t.json: models[1].name: found \"llama-3.1-8b\" twice, expected each model once: its load is one number");
+            "t.json: models[1].name: found \"llama-3.1-8b\" twice, expected each model once: its load is one "
+            "number");
   EXPECT_EQ(refusal(page(first + "," + second + R"(,{"name": "llama-3.1-70b"})")),
             "t.json: models: found 3 models, expected at most 2, as many as the cluster has GPUs");
-  EXPECT_NE(refusal(page(first + "," + second, R"("model": {"name": "llama-3.1-8b"}, )" + workload + ", " + slo))
-                .find("t.json: model: found 'model' beside 'models'"),
-            std::string::npos);
+  EXPECT_NE(
+      refusal(page(first + "," + second, R"("model": {"name": "llama-3.1-8b"}, )" + workload + ", " + slo))
+          .find("t.json: model: found 'model' beside 'models'"),
+      std::string::npos);
 }
 
 // What stands wrong in a model is said where the page has it, not where its own scenario would.
@@ -63,7 +68,8 @@ TEST(MixQuestion, ErrorsNameTheModelOfThePage) {
   EXPECT_TRUE(refusal(page(first + R"(,{"name": "qwen3-32c"})")).starts_with("t.json: models[1].name: "));
   EXPECT_EQ(refusal(page(first + R"(,{"name": "qwen3-32b", "worklod": {}})")),
             "t.json: models[1]: found the unknown key 'worklod', did you mean 'workload'");
-  EXPECT_TRUE(refusal(page(first + R"(,{"name": "qwen3-32b", "wights": "fp8"})")).starts_with("t.json: models[1]"));
+  EXPECT_TRUE(
+      refusal(page(first + R"(,{"name": "qwen3-32b", "wights": "fp8"})")).starts_with("t.json: models[1]"));
   EXPECT_TRUE(refusal(page(R"({"name": "llama-3.1-8b", "workload": {"request_rat": 1}},)" + second))
                   .starts_with("t.json: models[0].workload"));
   EXPECT_TRUE(refusal(page(first + "," + second, workload + R"(, "slo": {"p99_tpot": "<=50"})"))
@@ -79,10 +85,12 @@ TEST(MixQuestion, NeedsLoadsThatCanGrowWithinAnSlo) {
       "output": {"fixed": 10}}, )" + slo));
   };
   EXPECT_EQ(with(R"("request_rate": 2, )"), "accepted");
-  EXPECT_NE(with(R"("request_rate": "inf", )").find("t.json: workload: found requests that arrive all at once"),
-            std::string::npos);
+  EXPECT_NE(
+      with(R"("request_rate": "inf", )").find("t.json: workload: found requests that arrive all at once"),
+      std::string::npos);
   EXPECT_NE(with(R"("request_rate": "highest", )").find("found \"highest\""), std::string::npos);
-  EXPECT_NE(refusal(page(first + "," + second, workload)).find("found no slo for llama-3.1-8b"), std::string::npos);
+  EXPECT_NE(refusal(page(first + "," + second, workload)).find("found no slo for llama-3.1-8b"),
+            std::string::npos);
   EXPECT_NE(refusal(page(first + "," + second, workload + R"(, "slo": {"output_throughput": ">=5"})"))
                 .find("t.json: slo: found a >= bound on output_throughput"),
             std::string::npos);
@@ -91,13 +99,16 @@ TEST(MixQuestion, NeedsLoadsThatCanGrowWithinAnSlo) {
 TEST(MixQuestion, RefusesWhatAMixDoesNotHave) {
   for (const char* key : {"variants", "economics", "faults", "uplink"})
     EXPECT_TRUE(refusal(page(first + "," + second, workload + ", " + slo + ", \"" + key + "\": []"))
-                    .starts_with("t.json: " + std::string(key) + ": found '" + key + "' on a page with several models"));
-  EXPECT_NE(refusal(page(first + "," + second, workload + ", " + slo + R"(, "search": {"objective": "energy"})"))
-                .find("t.json: search: found the objective energy"),
-            std::string::npos);
-  EXPECT_NE(refusal(page(first + "," + second, workload + ", " + slo + R"(, "search": {"disaggregation": [true]})"))
-                .find("found disaggregation"),
-            std::string::npos);
+                    .starts_with("t.json: " + std::string(key) + ": found '" + key +
+                                 "' on a page with several models"));
+  EXPECT_NE(
+      refusal(page(first + "," + second, workload + ", " + slo + R"(, "search": {"objective": "energy"})"))
+          .find("t.json: search: found the objective energy"),
+      std::string::npos);
+  EXPECT_NE(
+      refusal(page(first + "," + second, workload + ", " + slo + R"(, "search": {"disaggregation": [true]})"))
+          .find("found disaggregation"),
+      std::string::npos);
 }
 
 TEST(MixQuestion, OtherCommandsSayThatPlanAloneAnswers) {
@@ -107,9 +118,10 @@ TEST(MixQuestion, OtherCommandsSayThatPlanAloneAnswers) {
     read_scenario(document);
     FAIL();
   } catch (const InputError& error) {
-    EXPECT_STREQ(error.what(),
-                 "t.json: models: found several models on one cluster, expected 'model': a mix of models is planned "
-                 "by 'sextant plan' alone");
+    EXPECT_STREQ(
+        error.what(),
+        "t.json: models: found several models on one cluster, expected 'model': a mix of models is planned "
+        "by 'sextant plan' alone");
   }
 }
 
