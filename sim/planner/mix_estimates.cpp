@@ -52,6 +52,15 @@ double asked_for(const MixModel& model, const PlanOptions& options, const Search
   return most;
 }
 
+/// Two nodes cabled to each other can be exchanged, though each hangs on the other and not on the same.
+void join_cabled_pair(const Cluster& cluster, std::vector<GpuPool>& pools) {
+  const bool switched = std::any_of(cluster.devices.begin(), cluster.devices.end(), [](const Device& device) {
+    return device.kind == DeviceKind::network_switch;
+  });
+  if (cluster.nodes.size() != 2 || switched || cluster.nodes[0].rack != cluster.nodes[1].rack) return;
+  for (GpuPool& pool : pools) pool.attachment = 0;
+}
+
 }  // namespace
 
 double EstimatedDivision::least() const {
@@ -142,6 +151,7 @@ MixEstimates::MixEstimates(const MixQuestion& question, const PlanOptions& optio
     models_.push_back(std::make_unique<MixModelEstimator>(model, options, search));
   const Cluster& cluster = question.models.front().scenario.cluster;
   pools_ = gpu_pools(cluster, Sites(Topology(cluster)));
+  join_cabled_pair(cluster, pools_);
   divisions_ = gpu_divisions(pools_, question.models.size(), static_cast<std::size_t>(limits.most_divided));
   proof_.divisions = static_cast<std::int64_t>(divisions_.all.size());
   proof_.every_division = divisions_.complete;

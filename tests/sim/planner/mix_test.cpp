@@ -188,7 +188,9 @@ TEST(Mix, TheHeavierModelGetsMore) {
   // One node's NVLink: no link leads to two models' GPUs.
   EXPECT_TRUE(plan.shared.empty());
   for (const MixDivision& other : plan.others)
-    if (other.meets_slo) EXPECT_LE(other.factor, plan.best.factor * 1.02);
+    if (other.meets_slo) {
+      EXPECT_LE(other.factor, plan.best.factor * 1.02);
+    }
   // Threads change nothing.
   options.threads = 1;
   const MixPlan again = plan_mix(
@@ -196,6 +198,17 @@ TEST(Mix, TheHeavierModelGetsMore) {
   for (std::size_t m = 0; m < 2; ++m)
     EXPECT_EQ(plan.best.models[m].plan.candidates.front().metrics.fingerprint,
               again.best.models[m].plan.candidates.front().metrics.fingerprint);
+}
+
+// Two nodes of two H200, cabled: 2 + 1 and 1, 2 and 2, 1 + 1 and 1 + 1, 1 and 1 + 2: the six multisets of
+// node splits less the two that leave a model without a GPU.
+TEST(Mix, CabledNodesAreExchanged) {
+  const MixQuestion question = two_models(R"({"name": "llama-3.1-8b"})", R"({"name": "qwen3-32b"})",
+                                          R"({"node": "hgx", "gpus": {"h200-sxm": 2},
+                                          "nic": "connectx-7-400", "count": 2})");
+  MixEstimates estimates(question, {}, {});
+  EXPECT_FALSE(estimates.run().empty());
+  EXPECT_EQ(estimates.proof().divisions, 4);
 }
 
 std::string impossible(const MixQuestion& question) {
