@@ -20,6 +20,8 @@ struct ForgetTimes {
     if constexpr (requires { row.ms = 0; }) row.ms = 0;
     if constexpr (requires { row.stage_ms; }) row.stage_ms.clear();
     if constexpr (requires { row.relative_speed = 0; }) row.relative_speed = 0;
+    if constexpr (std::is_same_v<Row, OverlapRow>)
+      row.collective_us_alone = row.collective_us_beside = row.gemm_us_alone = row.gemm_us_beside = 0;
     if constexpr (requires { row.measured; }) row.measured.clear();
   }
 };

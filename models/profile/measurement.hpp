@@ -86,6 +86,19 @@ struct PointToPointRow {
   int channels = 0;                 ///< as of a collective
   std::optional<bool> both_ways, graph;
 };
+/// A collective (or send) and a bf16 GEMM repeated side by side on two streams of each of `ranks` GPUs. Times
+/// are those of one of a row of them, mean over the GPUs.
+struct OverlapRow {
+  std::string op;  ///< a collective's, "send" or "sendrecv"
+  int ranks = 0, nodes = 1;
+  std::string link;
+  double bytes = 0;
+  int channels = 0;      ///< NCCL was held to, no more and no fewer; 0: its own choice
+  std::string priority;  ///< of the collective's stream: "same" as the GEMM's or "high"
+  std::string dtype;     ///< of the GEMM
+  std::int64_t m = 0, n = 0, k = 0;
+  double collective_us_alone = 0, collective_us_beside = 0, gemm_us_alone = 0, gemm_us_beside = 0;
+};
 struct RdmaRow {
   std::string op, test;
   double bytes = 0;
@@ -134,9 +147,10 @@ struct OtherRow {
   std::string kind, json;
 };
 
-using MeasurementRow = std::variant<GemmRow, MoeRow, AttentionPrefillRow, AttentionDecodeRow, ElementwiseRow,
-                                    CopyRow, CollectiveRow, PointToPointRow, RdmaRow, TcpRow, PowerRow,
-                                    StepRow, ServingRow, RequestsRow, MlaPrefillRow, MlaDecodeRow, OtherRow>;
+using MeasurementRow =
+    std::variant<GemmRow, MoeRow, AttentionPrefillRow, AttentionDecodeRow, ElementwiseRow, CopyRow,
+                 CollectiveRow, PointToPointRow, RdmaRow, TcpRow, PowerRow, StepRow, ServingRow, RequestsRow,
+                 MlaPrefillRow, MlaDecodeRow, OverlapRow, OtherRow>;
 
 /// One line of a measurement file, complete in itself.
 struct Measurement {

@@ -158,6 +158,27 @@ void point_to_point_fields(Visitor& v, Row& row) {
 }
 
 template <class Visitor, class Row>
+void overlap_fields(Visitor& v, Row& row) {
+  Words operations = collective_operations();
+  operations.insert(operations.end(), {"send", "sendrecv"});
+  v.text("op", row.op, operations);
+  v.count("ranks", row.ranks, 2);
+  v.count("nodes", row.nodes, 1);
+  v.text("link", row.link, link_classes());
+  v.amount("bytes", row.bytes);
+  v.optional_count("channels", row.channels, 1);
+  v.text("priority", row.priority, {"same", "high"});
+  v.text("dtype", row.dtype, gemm_types());
+  v.count("m", row.m, 1);
+  v.count("n", row.n, 1);
+  v.count("k", row.k, 1);
+  v.positive("collective_us_alone", row.collective_us_alone);
+  v.positive("collective_us_beside", row.collective_us_beside);
+  v.positive("gemm_us_alone", row.gemm_us_alone);
+  v.positive("gemm_us_beside", row.gemm_us_beside);
+}
+
+template <class Visitor, class Row>
 void rdma_fields(Visitor& v, Row& row) {
   v.text("op", row.op, {"send", "write", "read"});
   v.text("test", row.test, {"bw", "lat"});
@@ -245,6 +266,8 @@ void fields(Visitor& v, Row& row) {
     collective_fields(v, row);
   else if constexpr (std::is_same_v<Kind, PointToPointRow>)
     point_to_point_fields(v, row);
+  else if constexpr (std::is_same_v<Kind, OverlapRow>)
+    overlap_fields(v, row);
   else if constexpr (std::is_same_v<Kind, RdmaRow>)
     rdma_fields(v, row);
   else if constexpr (std::is_same_v<Kind, TcpRow>)
@@ -272,6 +295,7 @@ constexpr const char* kind_name() {
   if constexpr (std::is_same_v<Row, CopyRow>) return "copy";
   if constexpr (std::is_same_v<Row, CollectiveRow>) return "collective";
   if constexpr (std::is_same_v<Row, PointToPointRow>) return "p2p";
+  if constexpr (std::is_same_v<Row, OverlapRow>) return "overlap";
   if constexpr (std::is_same_v<Row, RdmaRow>) return "rdma";
   if constexpr (std::is_same_v<Row, TcpRow>) return "tcp";
   if constexpr (std::is_same_v<Row, PowerRow>) return "power";

@@ -74,6 +74,22 @@ void add_fp8_block(Models& models, const OperatorRules& rules) {
   }
 }
 
+/// Experts of "bf16/…" as "fp8_channel/…" at half the bytes and the arithmetic of the card's fp8 GEMM.
+void add_fp8_channel(GpuProfile& profile, const OperatorRules& rules) {
+  const auto wide = profile.gemm.find("bf16"), narrow = profile.gemm.find("fp8");
+  if (wide == profile.gemm.end() || narrow == profile.gemm.end()) return;
+  const Models measured = profile.moe;
+  for (const auto& [key, model] : measured) {
+    constexpr std::string_view from = "bf16/";
+    if (!key.starts_with(from)) continue;
+    const auto [place, is_new] = profile.moe.try_emplace("fp8_channel/" + key.substr(from.size()));
+    if (!is_new) continue;
+    place->second = by_rule(model, rules.fp8_channel_time);
+    place->second.bytes_per_weight = narrow->second.bytes_per_weight;
+    place->second.roofline.tflops *= narrow->second.roofline.tflops / wide->second.roofline.tflops;
+  }
+}
+
 void add_latent_projections(Models& models, const GpuProfile& profile, const OperatorRules& rules) {
   const Models measured = models;
   for (const auto& [key, model] : measured) {
@@ -86,6 +102,13 @@ void add_latent_projections(Models& models, const GpuProfile& profile, const Ope
       place->second.bytes_per_weight = gemm.bytes_per_weight;
     }
   }
+}
+
+SendRule read_send(const JsonValue& value) {
+  const JsonObject object = value.object();
+  SendRule rule{read_bounded_figure(object.at("prompts")), read_bounded_figure(object.at("decodes"))};
+  object.finish();
+  return rule;
 }
 
 }  // namespace
@@ -101,9 +124,14 @@ OperatorRules read_operator_rules(const JsonValue& value) {
   rules.head_size_time = read_bounded_figure(head_sizes.at("time"));
   head_sizes.finish();
   rules.fp8_block_time = read_time(object.at("fp8_block"));
+  rules.fp8_channel_time = read_time(object.at("fp8_channel"));
   rules.latent_projections_time = read_time(object.at("latent_projections"));
   rules.state_space = read_state_space(object.at("state_space").object());
   rules.routing = read_routing(object.at("routing").object());
+  const JsonObject sends = object.at("beside_a_send").object();
+  rules.beside_nvlink_send = read_send(sends.at("nvlink"));
+  rules.beside_other_send = read_send(sends.at("other"));
+  sends.finish();
   object.finish();
   return rules;
 }
@@ -122,6 +150,7 @@ void add_operators_by_rule(GpuProfile& profile, const OperatorRules& rules) {
   add_head_sizes(profile.attention_decode, rules);
   add_fp8_block(profile.gemm, rules);
   add_fp8_block(profile.moe, rules);
+  add_fp8_channel(profile, rules);
   add_latent_projections(profile.latent_prefill, profile, rules);
   add_latent_projections(profile.latent_decode, profile, rules);
 }

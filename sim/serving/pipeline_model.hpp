@@ -29,6 +29,8 @@ class PipelineModel {
   /// `tokens` tokens' hidden state and residual from `stage` to the next one; after the last stage, the
   /// sampled tokens' way back to the first.
   virtual Time hop(int stage, std::int64_t tokens) const = 0;
+  /// How many times as long a pass takes while that hop's message leaves or reaches its GPU.
+  virtual double beside_hop(int /*stage*/, bool /*prompts*/) const { return 1; }
   /// Bytes of such a message, for links that others use as well.
   virtual double hop_bytes(int /*stage*/, std::int64_t /*tokens*/) const { return 0; }
   /// Host time of the engine before a step of so many requests that no kernel hides.

@@ -229,8 +229,16 @@ void Replica::launch(std::uint32_t b) {
   arrived_at_launch_ = arrived_;
   kv_arrivals_at_launch_ = kv_arrivals_;
   const auto requests = batch.shape.decodes + static_cast<std::int64_t>(batch.chunks.size());
-  queue_.schedule({queue_.now() + pipeline_->host(requests),
-                   static_cast<std::uint32_t>(ReplicaEvent::stage_entered), id_, pack(0, b)});
+  // One process schedules all batches of a pipeline, one after the other.
+  host_free_ = std::max(queue_.now(), host_free_) + pipeline_->host(requests);
+  queue_.schedule({host_free_, static_cast<std::uint32_t>(ReplicaEvent::stage_entered), id_, pack(0, b)});
+}
+
+/// What a pass takes longer that begins while a message leaves or reaches its GPU.
+Time Replica::beside_hop(const Stage& server, const Batch& batch, Time alone) const {
+  if (server.hop_until <= queue_.now()) return {};
+  const Time together = std::min(alone, server.hop_until - queue_.now());
+  return Time::seconds(together.seconds() * (pipeline_->beside_hop(server.hop, !batch.chunks.empty()) - 1));
 }
 
 void Replica::start_pass(int stage) {
@@ -239,7 +247,8 @@ void Replica::start_pass(int stage) {
   const std::uint32_t b = server.queue.front();
   server.queue.pop_front();
   server.busy = true;
-  const PassTime time = pipeline_->pass(stage, batches_[b].shape);
+  PassTime time = pipeline_->pass(stage, batches_[b].shape);
+  time.total += beside_hop(server, batches_[b], time.total);
   recorder_.pass({id_, stage, b, queue_.now(), queue_.now() + time.total, &batches_[b].shape});
   ReplicaTotals::Stage& total = totals_.stages[static_cast<std::size_t>(stage)];
   total.busy += time.total;
@@ -253,12 +262,19 @@ void Replica::start_pass(int stage) {
 void Replica::pass_done(int stage, std::uint32_t b) {
   stages_[static_cast<std::size_t>(stage)].busy = false;
   const bool last = stage + 1 == pipeline_->stages();
+  const Time hop = pipeline_->hop(stage, last ? batches_[b].shape.samples : batches_[b].tokens);
+  if (!last)
+    for (const int end : {stage, stage + 1}) {
+      Stage& server = stages_[static_cast<std::size_t>(end)];
+      if (server.hop_until >= queue_.now() + hop) continue;
+      server.hop_until = queue_.now() + hop;
+      server.hop = stage;
+    }
   if (!shared_hops_.empty() && shared_hops_[static_cast<std::size_t>(stage)]) {
     totals_.stages[static_cast<std::size_t>(stage)].hop -= queue_.now();  // its end is added when it comes
     listener_.hop_begins(id_, stage, batches_[b].tokens, pack(stage, b));
     return start_pass(stage);
   }
-  const Time hop = pipeline_->hop(stage, last ? batches_[b].shape.samples : batches_[b].tokens);
   totals_.stages[static_cast<std::size_t>(stage)].hop += hop;
   const ReplicaEvent next = last ? ReplicaEvent::batch_returned : ReplicaEvent::stage_entered;
   queue_.schedule({queue_.now() + hop, static_cast<std::uint32_t>(next), id_, pack(last ? 0 : stage + 1, b)});
@@ -350,6 +366,7 @@ void Replica::link_running(std::uint32_t slot) {
   (running_tail_ == none ? running_head_ : states_[running_tail_].next) = slot;
   running_tail_ = slot;
   ++running_count_;
+  promised_blocks_ += most_blocks(state.prompt, state.output);
   if (by_priority_) running_ranks_.insert(rank(slot));
 }
 
@@ -360,6 +377,7 @@ void Replica::unlink_running(std::uint32_t slot) {
   state.previous = state.next = none;
   state.running = false;
   --running_count_;
+  promised_blocks_ -= most_blocks(state.prompt, state.output);
   if (by_priority_) running_ranks_.erase(rank(slot));
 }
 

@@ -9,8 +9,10 @@
 #include <utility>
 
 #include "models/base/error.hpp"
+#include "models/cost/engine_kernels.hpp"
 #include "models/cost/group_curve.hpp"
 #include "models/cost/sampler_time.hpp"
+#include "models/profile/operator_rules.hpp"
 #include "models/profile/power.hpp"
 #include "models/profile/shared_link.hpp"
 
@@ -31,7 +33,7 @@ Machine::Machine(const Cluster& cluster, const std::string& engine_profile,
     const std::string kind = cluster.kind(device);
     if (profiles_.find(kind) != profiles_.end()) continue;
     const Device& gpu = cluster.devices[static_cast<std::size_t>(device)];
-    GpuProfile profile = with_kernels(find_profile(gpu.model), engine_.kernels);
+    GpuProfile profile = with_engine_kernels(find_profile(gpu.model), engine_, cluster.gpu(device));
     if (!profile.power) profile.power = find_power_model(gpu.model);
     if (gpu.power_limit_watts) profile = at_power_limit(profile, *gpu.power_limit_watts);
     if (gpu.clock) profile = at_clock(profile, *gpu.clock, gpu.power_limit_watts);
@@ -156,10 +158,9 @@ std::int64_t kv_blocks(const std::vector<StageMemory>& stages, const EngineOptio
 namespace {
 
 QueryTile mixed_tile(const EngineProfile& engine, const Gpu& gpu) {
-  const std::string major = gpu.compute_capability.substr(0, gpu.compute_capability.find('.'));
   for (const SharedAttentionKernel& kernel : engine.shared_attention_kernels)
-    for (const int known : kernel.compute_capability_majors)
-      if (std::to_string(known) == major) return {kernel.query_tile_rows, kernel.packs_query_heads};
+    if (is_of_major(gpu, kernel.compute_capability_majors))
+      return {kernel.query_tile_rows, kernel.packs_query_heads};
   return {};
 }
 
@@ -211,6 +212,7 @@ ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine,
     : engine_(machine.engine()), level_(level) {
   const Cluster& cluster = machine.cluster();
   const auto tp = static_cast<int>(cut.tensor_parallel);
+  const OperatorRules rules = stages.size() > 1 ? shipped_operator_rules() : OperatorRules{};
   for (std::size_t s = 0; s < stages.size(); ++s) {
     const StageOperators operators =
         stage_operators(model.architecture, model.weights, model.kv, shape_of(stages, s, cut));
@@ -242,6 +244,10 @@ ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine,
     if (stages.size() > 1) {
       const std::vector<int>& target = stages[(s + 1) % stages.size()].gpus;
       stage.next = machine.topology().route(stages[s].gpus.front(), target.front());
+      const SendRule& beside =
+          stage.next.kind == RouteKind::nvlink ? rules.beside_nvlink_send : rules.beside_other_send;
+      stage.beside_prompts = beside.prompts.figure.value;
+      stage.beside_decodes = beside.decodes.figure.value;
     }
     stages_.push_back(std::move(stage));
   }
@@ -263,6 +269,11 @@ FamilySeconds ReplicaModel::families(int stage, const PassShape& shape) const {
     FamilySeconds seconds = server.costs[i].cost(own);
     if (!draft_costs_.empty() && stage + 1 == stages()) seconds += draft(i, own);
     if (seconds.total() > slowest.total()) slowest = seconds;
+  }
+  if (stages() > 1) {
+    const auto requests = shape.decodes + static_cast<std::int64_t>(shape.chunks.size());
+    slowest[Family::host] += 1e-6 * engine_.pipeline_us_per_request.value * static_cast<double>(requests) *
+                             spread_factor(engine_.host_spread, level_.of(Family::host));
   }
   return slowest;
 }
@@ -286,6 +297,11 @@ FamilySeconds ReplicaModel::draft(std::size_t kind, const PassShape& verified) c
 
 double ReplicaModel::memory_bound_share(int stage, const PassShape& shape) const {
   return stages_[static_cast<std::size_t>(stage)].costs.front().memory_bound_share(shape);
+}
+
+double ReplicaModel::beside_hop(int stage, bool prompts) const {
+  const Stage& sender = stages_[static_cast<std::size_t>(stage)];
+  return prompts ? sender.beside_prompts : sender.beside_decodes;
 }
 
 double ReplicaModel::hop_bytes(int stage, std::int64_t tokens) const {

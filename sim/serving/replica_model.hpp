@@ -102,6 +102,7 @@ class ReplicaModel final : public PipelineModel {
   double memory_bound_share(int stage, const PassShape&) const;
   /// The route from `stage` to the next (the last: back to the first); same_gpu for a single stage.
   const Route& route(int stage) const { return stages_[static_cast<std::size_t>(stage)].next; }
+  double beside_hop(int stage, bool prompts) const override;
   double hop_bytes(int stage, std::int64_t tokens) const override;
   Grade grade() const;
   bool extrapolated() const;
@@ -112,6 +113,7 @@ class ReplicaModel final : public PipelineModel {
         costs;  // one for each kind of GPU in the tensor-parallel group; the slowest sets the pace
     std::vector<QueryTile> mixed_tiles;  // of each of `costs`
     Route next;
+    double beside_prompts = 1, beside_decodes = 1;  // of a pass while the message to `next` is under way
     double hop_bytes_per_token = 0;
   };
   FamilySeconds draft(std::size_t kind, const PassShape&) const;

@@ -158,6 +158,10 @@ Outcome predict(const CopyRow&) {
   return NotPredicted{"no profile holds copies: nothing in a step copies outside its kernels and messages"};
 }
 
+Outcome predict(const OverlapRow&) {
+  return NotPredicted{"nothing predicts yet what a collective and a GEMM side by side take from each other"};
+}
+
 Outcome predict(const RdmaRow&) {
   return NotPredicted{
       "bare RDMA is no part of a step: it says whether a fabric is sound, not how fast NCCL is"};

@@ -29,6 +29,7 @@ Outcome predict(const MlaDecodeRow&, const GpuProfile&);
 
 // Kinds that are read and counted, and that nothing predicts yet.
 Outcome predict(const CopyRow&);
+Outcome predict(const OverlapRow&);
 Outcome predict(const RdmaRow&);
 Outcome predict(const TcpRow&);
 

@@ -62,6 +62,12 @@ RowWords words(const CollectiveRow& row) {
 RowWords words(const PointToPointRow& row) {
   return {row.link, fmt::format("{} on {} nodes, {:.0f} B", row.link, row.nodes, row.bytes)};
 }
+RowWords words(const OverlapRow& row) {
+  return {row.op,
+          fmt::format("{} of {} ranks, {}, {:.0f} B, {} channels, beside a GEMM of {} x {} x {}", row.op,
+                      row.ranks, row.link, row.bytes,
+                      row.channels == 0 ? "its own" : std::to_string(row.channels), row.m, row.n, row.k)};
+}
 RowWords words(const RdmaRow& row) {
   return {row.op + " " + row.test, fmt::format("{} {} {:.0f} B", row.op, row.test, row.bytes)};
 }
@@ -141,6 +147,9 @@ class RowByRow {
     } else if constexpr (std::is_same_v<Row, RdmaRow>) {
       measured = row.gbps ? *row.gbps : row.us.value_or(0);
       quantity = row.gbps ? "gbps" : "us";
+    } else if constexpr (std::is_same_v<Row, OverlapRow>) {
+      measured = row.gemm_us_beside;
+      quantity = "gemm_us_beside";
     } else {
       measured = row.us;
     }

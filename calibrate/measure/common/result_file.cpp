@@ -32,8 +32,10 @@ bool is_context(const Measurement& measurement) {
 std::string row_identity(const Measurement& measurement) {
   // A row that was not measured yet may stand in for a row: write_measurement does not mind a time of zero.
   nlohmann::json json = nlohmann::json::parse(write_measurement(measurement));
-  for (const char* measured : {"us", "ms", "stage_ms", "gbps", "relative_speed", "measured", "source", "note",
-                               "watts_limit", "relative_to_watts", "clock_mhz", "watts"})
+  for (const char* measured :
+       {"us", "ms", "stage_ms", "gbps", "relative_speed", "measured", "source", "note", "watts_limit",
+        "relative_to_watts", "clock_mhz", "watts", "collective_us_alone", "collective_us_beside",
+        "gemm_us_alone", "gemm_us_beside"})
     json.erase(measured);
   // No key of a copy says whether the host's memory is pinned.
   if (std::holds_alternative<CopyRow>(measurement.row) && measurement.note.starts_with("pageable"))

@@ -21,7 +21,9 @@
 #include "calibrate/measure/nccl/cuda_call.hpp"
 #include "calibrate/measure/nccl/measuring_process.hpp"
 #include "calibrate/measure/nccl/nccl_library.hpp"
+#include "calibrate/measure/nccl/overlap_command.hpp"
 #include "calibrate/measure/nccl/plan/child_process.hpp"
+#include "calibrate/measure/nccl/plan/overlap.hpp"
 #include "calibrate/measure/nccl/plan/rendezvous.hpp"
 #include "calibrate/measure/nccl/plan/rows.hpp"
 #include "models/base/error.hpp"
@@ -229,6 +231,8 @@ void complete(Options& options, const std::string& version) {
   cuda_check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
   if (options.gpu.empty()) options.gpu = measure::catalogue_gpu(properties.name);
   if (options.source.empty()) options.source = "sextant-measure " + version;
+  if (options.output.empty() && options.overlap.wanted)
+    options.output = fmt::format("overlap.{}.jsonl", options.gpu);
   if (options.output.empty() && options.sweep()) options.output = fmt::format("nccl.{}.jsonl", options.gpu);
 }
 
@@ -283,12 +287,23 @@ int run_nccl_command(const std::vector<std::string>& arguments, const std::strin
     return static_cast<int>(ExitCode::ok);
   }
   const ProcessPlace place = process_place(environment_variable);
+  // Before CUDA starts: two streams must not share a queue to the device.
+  if (options.overlap.wanted) setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 1);
   std::string reason = "none is visible";
   const int visible = visible_gpus(reason);
+  if (options.list && options.overlap.wanted)
+    return list_overlap(options, place.size, visible > 0 ? visible : 2);
   if (options.list) return list(options, place, visible);
+  if (options.overlap.wanted) expect_gpus_for_overlap(visible, reason);
   if (visible == 0)
     throw InputError(fmt::format("nccl: found no GPU ({}), expected at least 2 over all processes", reason));
   const int ranks = place.size * local_shape(options, place, visible).ranks();
+  if (options.overlap.wanted) {
+    measure::watch_for_interrupt();
+    if (!options.allow_multicast) setenv("NCCL_NVLS_ENABLE", "0", 1);
+    complete(options, version);
+    return run_overlap(options, place, ranks, measure::context_line(provenance(options, place, version)));
+  }
   const Plan plan = make_plan(options, ranks);
   if (options.child.process >= 0) return run_measuring_process(options, place, plan, visible);
 

@@ -47,6 +47,7 @@ NcclLibrary load_nccl(const std::string& path) {
   bind(library, wanted, "ncclGetLastError", nccl.last_error);
   bind(library, wanted, "ncclGetUniqueId", nccl.get_unique_id);
   bind(library, wanted, "ncclCommInitRank", nccl.comm_init_rank);
+  bind(library, wanted, "ncclCommInitRankConfig", nccl.comm_init_rank_config);
   bind(library, wanted, "ncclCommSplit", nccl.comm_split);
   bind(library, wanted, "ncclCommDestroy", nccl.comm_destroy);
   bind(library, wanted, "ncclCommAbort", nccl.comm_abort);

@@ -140,7 +140,7 @@ TEST(StageOperators, OfLlama4Scout) {
   EXPECT_EQ(count(stage.gemms, {"bf16", 16, 5120}), 48);
   EXPECT_EQ(count(stage.gemms, {"fp8", 8192, 5120}), 48);
   EXPECT_EQ(count(stage.gemms, {"fp8", 5120, 4096}), 48);
-  EXPECT_EQ(count(stage.moes, {5120, 8192, 16, 1, 2, 1, "fp8_block"}), 48);
+  EXPECT_EQ(count(stage.moes, {5120, 8192, 16, 1, 2, 1, "fp8_channel"}), 48);
   EXPECT_EQ(count(stage.attentions, {20, 4, 128, 0, "bf16", 8192}), 36);
   EXPECT_EQ(count(stage.attentions, {20, 4, 128, 0, "bf16"}), 12);
   EXPECT_EQ(count(stage.elementwise, {"rope", 2 * 24 * 128 * 2}), 36);

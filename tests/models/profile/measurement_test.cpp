@@ -47,6 +47,7 @@ const std::vector<std::string> rows = {
     R"({"kind":"mla_prefill","gpu":"g","new_tokens":512,"past_tokens":0,"heads":16,"batch":2,"dtype":"bf16","kv_dtype":"fp8","module":false,"tp":8,"us":9.5,"source":"s"})",
     R"({"kind":"mla_decode","gpu":"g","context":4096,"heads":16,"batch":2,"dtype":"bf16","kv_dtype":"fp8","module":true,"projections":"fp8_block","tp":1,"us":9.5,"source":"s"})",
     R"({"kind":"power","gpu":"g","watts_limit":300.0,"work":"tensor","relative_speed":0.64,"relative_to_watts":500.0,"clock_mhz":1012.0,"watts":299.5,"source":"s"})",
+    R"({"kind":"overlap","gpu":"g","op":"sendrecv","ranks":2,"nodes":1,"link":"nvlink","bytes":1024.0,"channels":8,"priority":"high","dtype":"bf16","m":16,"n":8192,"k":28672,"collective_us_alone":9.5,"collective_us_beside":11.5,"gemm_us_alone":110.5,"gemm_us_beside":120.5,"source":"s"})",
 };
 
 TEST(Measurement, EveryKindSurvivesReadingAndWriting) {

@@ -39,6 +39,28 @@ TEST(OperatorRules, GiveBlockScalesFromPlainOnes) {
   EXPECT_DOUBLE_EQ(profile.gemm.at("fp8_block").roofline.latency_us, 5);
 }
 
+// Experts with a scale per channel stream a byte where bf16 streams two, at its rate and efficiency, and
+// compute at its rate times the fp8 GEMM's over the bf16 GEMM's: 180 / 100. Without an fp8 GEMM there is no
+// such kernel.
+TEST(OperatorRules, GiveChannelScalesFromUnscaledExperts) {
+  GpuProfile profile = toy();
+  profile.moe["bf16/balanced"] = profile.gemm.at("bf16");
+  profile.moe["bf16/balanced"].bytes_per_weight = 2;
+  profile.moe["bf16/balanced"].roofline = {90, 800, 5};
+  GpuProfile without = profile;
+  add_operators_by_rule(without, shipped_operator_rules());
+  EXPECT_FALSE(without.moe.contains("fp8_channel/balanced"));
+  profile.gemm["fp8"] = profile.gemm.at("bf16");
+  profile.gemm["fp8"].bytes_per_weight = 1;
+  profile.gemm["fp8"].roofline.tflops = 180;
+  add_operators_by_rule(profile, shipped_operator_rules());
+  const OperatorModel& given = profile.moe.at("fp8_channel/balanced");
+  EXPECT_NEAR(given.roofline.tflops, 90 * 1.8, 1e-9);
+  EXPECT_NEAR(given.roofline.memory_gbps, 800, 1e-9);
+  EXPECT_EQ(given.bytes_per_weight, 1);
+  EXPECT_EQ(given.grade, Grade::assumed);
+}
+
 // The bf16 module with the bytes of every other weight that the GPU has a GEMM of.
 TEST(OperatorRules, GiveLatentAttentionOtherWeights) {
   GpuProfile profile = toy();

@@ -12,6 +12,7 @@ class ToyPipeline final : public PipelineModel {
 
   Time host_per_token{0};
   double kv_bytes_per_token = 0;
+  double beside = 1;
 
   int stages() const override { return stage_count; }
   PassTime pass(int, const PassShape& shape) const override {
@@ -20,6 +21,7 @@ class ToyPipeline final : public PipelineModel {
     return {total, {}};
   }
   Time hop(int, std::int64_t) const override { return hop_time; }
+  double beside_hop(int, bool) const override { return beside; }
   Time host(std::int64_t) const override { return host_time; }
   Time front_end(std::int64_t) const override { return front_end_time; }
   HostCopy host_copy(std::int64_t tokens) const override {

@@ -132,9 +132,9 @@ TEST(Bound, DoesNotHoldWhereNothingIsPredicted) {
 
 TEST(Kinds, AreAllThatAMeasurementFileHolds) {
   const std::vector<std::string> kinds = measurement_kinds();
-  for (const char* kind :
-       {"gemm", "moe", "attention_prefill", "attention_decode", "mla_prefill", "mla_decode", "mamba",
-        "elementwise", "copy", "collective", "p2p", "rdma", "tcp", "power", "step", "serving", "requests"})
+  for (const char* kind : {"gemm", "moe", "attention_prefill", "attention_decode", "mla_prefill",
+                           "mla_decode", "mamba", "elementwise", "copy", "collective", "p2p", "overlap",
+                           "rdma", "tcp", "power", "step", "serving", "requests"})
     EXPECT_THAT(kinds, testing::Contains(kind));
 }
 

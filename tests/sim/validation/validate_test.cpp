@@ -178,11 +178,14 @@ TEST_F(Validate, CountsWhatNothingPredictsWithItsReason) {
       R"({"kind": "collective", "gpu": "h100-sxm", "op": "all_reduce", "ranks": 2, "nodes": 2, "link": "roce", "bytes": 1, "us": 1)" +
       source + "\n" + line(step(R"("tp": 3, "pp": 1, "microbatches": 1, "ms": 17)")) +
       line(step(R"("tp": 8, "pp": 2, "microbatches": 1, "ms": 17)")) +
-      R"({"kind": "context", "host": "not a row"})");
+      R"({"kind": "overlap", "gpu": "h100-sxm", "op": "all_reduce", "ranks": 2, "nodes": 1, "link": "nvlink", "bytes": 1, )"
+      R"("priority": "same", "dtype": "bf16", "m": 1, "n": 1, "k": 1, "collective_us_alone": 1, "collective_us_beside": 2, )"
+      R"("gemm_us_alone": 1, "gemm_us_beside": 2)" +
+      source + "\n" + R"({"kind": "context", "host": "not a row"})");
   std::vector<std::string> reasons;
   for (const Comparison& comparison : validation.comparisons)
     if (const auto* none = std::get_if<NotPredicted>(&comparison.outcome)) reasons.push_back(none->why);
-  ASSERT_EQ(reasons.size(), 7u);
+  ASSERT_EQ(reasons.size(), 8u);
   EXPECT_THAT(reasons[0], HasSubstr("copies"));
   EXPECT_THAT(reasons[1], HasSubstr("TCP"));
   EXPECT_THAT(reasons[2], HasSubstr("power"));
@@ -190,6 +193,7 @@ TEST_F(Validate, CountsWhatNothingPredictsWithItsReason) {
   EXPECT_THAT(reasons[4], HasSubstr("without rate_gbps"));
   EXPECT_THAT(reasons[5], HasSubstr("32 attention heads are not divisible by 3"));
   EXPECT_THAT(reasons[6], HasSubstr("found 16 GPUs, expected at most the 8 of one hgx node"));
+  EXPECT_THAT(reasons[7], HasSubstr("side by side"));
 }
 
 TEST_F(Validate, BadRowsNameFileAndLine) {

@@ -43,6 +43,11 @@ of this program:
   --rendezvous FILE                   where processes on several nodes meet: on a shared file system; otherwise
                                       MASTER_ADDR and MASTER_PORT; on one node neither is needed
   --nccl-library FILE                 libnccl.so.2 to load, if the loader does not find it
+  --overlap [--gemm MxNxK,...] [--priority same,high]
+                                      each collective beside a bf16 GEMM on a second stream of each GPU: what each
+                                      takes from the other (kind "overlap"), with NCCL held to each of --channels
+                                      (default,1,2,4,8,16,24); all_reduce and sendrecv of 64M unless said otherwise;
+                                      priority of the collective's stream; about 80 s on two GPUs
   --allow-multicast                   let NCCL use NVLink multicast (NVLS); without it NCCL_NVLS_ENABLE=0 is set
 
 Time of `send` up to 256 MiB is half a round trip (latency and transfer), above it the period of a stream one way;

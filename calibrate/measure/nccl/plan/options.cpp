@@ -84,6 +84,29 @@ std::vector<int> channel_limits(const std::string& option, const std::string& te
   return result;
 }
 
+std::vector<GemmShape> gemm_shapes(const std::string& option, const std::string& text) {
+  const std::string expected = "shapes MxNxK of numbers from 1, such as 8192x8192x8192,16x8192x28672";
+  std::vector<GemmShape> result;
+  for (const std::string& item : items(text)) {
+    const std::size_t first = item.find('x'), second = item.find('x', first + 1);
+    if (first == std::string::npos || second == std::string::npos) refuse(option, item, expected);
+    const auto part = [&](std::size_t begin, std::size_t end) {
+      return number(option, item.substr(begin, end - begin), std::int64_t{1}, expected);
+    };
+    result.push_back({part(0, first), part(first + 1, second), part(second + 1, item.size())});
+  }
+  return result;
+}
+
+std::vector<bool> stream_priorities(const std::string& option, const std::string& text) {
+  std::vector<bool> result;
+  for (const std::string& item : items(text)) {
+    if (item != "same" && item != "high") refuse(option, item, "same, high or both");
+    result.push_back(item == "high");
+  }
+  return result;
+}
+
 std::vector<Reduction> reduction_choice(const std::string& option, const std::string& text) {
   if (text == "all") return reductions();
   const auto found = reduction_named(text);
@@ -157,6 +180,10 @@ std::vector<Flag> own_flags() {
       {"output", 0, true, [](Options& o, Text, Text v) { o.output = v; }},
       {"resume", 0, false, [](Options& o, Text, Text) { o.resume = true; }},
       {"list", 0, false, [](Options& o, Text, Text) { o.list = true; }},
+      {"overlap", 0, false, [](Options& o, Text, Text) { o.overlap.wanted = true; }},
+      {"gemm", 0, true, [](Options& o, Text n, Text v) { o.overlap.gemms = gemm_shapes(n, v); }},
+      {"priority", 0, true,
+       [](Options& o, Text n, Text v) { o.overlap.high_priority = stream_priorities(n, v); }},
       {"allow-multicast", 0, false, [](Options& o, Text, Text) { o.allow_multicast = true; }},
       {"algo", 0, true,
        [](Options& o, Text n, Text v) {
@@ -221,7 +248,31 @@ struct GetoptTables {
   }
 };
 
+/// Nothing is left aside silently: what --overlap does not vary it does not take, and the reverse.
+void check_overlap(const Options& o) {
+  const OverlapOptions usual;
+  if (!o.overlap.wanted) {
+    if (o.overlap.gemms != usual.gemms || o.overlap.high_priority != usual.high_priority)
+      throw InputError("nccl: found --gemm or --priority without --overlap, expected them with it");
+    return;
+  }
+  const auto refuse_with = [](bool found, const char* option) {
+    if (found) throw InputError(fmt::format("nccl: found {} with --overlap, expected one of them", option));
+  };
+  refuse_with(o.variants.algorithms.has_value(), "--algo");
+  refuse_with(o.variants.protocols.has_value(), "--proto");
+  refuse_with(o.group_sizes.has_value(), "--groups");
+  refuse_with(o.pairs.has_value(), "--pairs");
+  refuse_with(o.types.has_value(), "--datatype");
+  refuse_with(o.graph_launches.has_value(), "--cudagraph");
+  refuse_with(o.iterations.has_value(), "--iters");
+  refuse_with(o.aggregate > 1, "--agg_iters");
+  refuse_with(o.null_stream, "--stream_null");
+  refuse_with(o.blocking, "--blocking");
+}
+
 void check(const Options& o) {
+  check_overlap(o);
   if (o.min_bytes && o.max_bytes && *o.min_bytes > *o.max_bytes)
     throw InputError(
         fmt::format("nccl: minbytes is {} and maxbytes {}, expected no more", *o.min_bytes, *o.max_bytes));

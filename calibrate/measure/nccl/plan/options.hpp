@@ -17,6 +17,19 @@ struct VariantChoice {
   std::optional<std::vector<int>> channels;            ///< 0: default
 };
 
+/// A GEMM out[m, n] = in[m, k] * weight[n, k]^T.
+struct GemmShape {
+  std::int64_t m = 0, n = 0, k = 0;
+  bool operator==(const GemmShape&) const = default;
+};
+
+/// What `--overlap` measures collectives beside.
+struct OverlapOptions {
+  bool wanted = false;
+  std::vector<GemmShape> gemms = {{8192, 8192, 8192}, {16, 8192, 28672}};  ///< compute-bound; weights once
+  std::vector<bool> high_priority = {false, true};                         ///< of the collective's stream
+};
+
 /// How the parent process starts one of its children (not for users).
 struct ChildOptions {
   int process = -1;     ///< index into the plan; -1: this is the parent
@@ -45,6 +58,7 @@ struct Options {
   std::string output;
   bool resume = false, list = false, help = false, allow_multicast = false;
   VariantChoice variants;
+  OverlapOptions overlap;
   std::optional<std::vector<int>> group_sizes;  ///< empty vector: none
   std::optional<bool> pairs;
   std::string gpu, link, rendezvous, nccl_library, source;
