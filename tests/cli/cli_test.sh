@@ -287,7 +287,7 @@ expect 3 plan scenarios/buy-405b.json --set cluster.budget.usd=20000
 complains "the smallest purchase that holds every model costs"
 
 # ---- several models on one cluster: divided by plan, refused with one line elsewhere
-small=(--set 'models[0].workload.num_prompts=20' --set 'models[1].workload.num_prompts=20' --set 'cluster.nodes[0].count=1')
+small=(--set 'models[0].workload.request_rate=1' --set 'models[0].workload.num_prompts=20' --set 'models[1].workload.num_prompts=20' --set 'cluster.nodes[0].count=1')
 expect 0 plan scenarios/mix-70b-30b.json "${small[@]}" --no-intervals --json "$scratch/mix.json" --csv "$scratch/mix.csv" \
   --html "$scratch/mix.html" --markdown "$scratch/mix.md"
 says "load can"
