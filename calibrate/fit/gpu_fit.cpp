@@ -79,6 +79,12 @@ OperatorModel elementwise_model(double memory_gbps, const ElementwiseRule& rule)
   return model;
 }
 
+bool of_one_head_count(const std::vector<FitSample>& latent) {
+  const auto heads = [](const FitSample& sample) { return sample.work.point.values[2]; };
+  return std::all_of(latent.begin(), latent.end(),
+                     [&](const FitSample& sample) { return heads(sample) == heads(latent.front()); });
+}
+
 /// Kernels that engines do not run go to a set of their own, where `rest` has the engines'.
 void set_apart(GpuProfile& profile, const HarnessKernels& rule, const GpuProfile& rest) {
   KernelSet& set = profile.kernels[rule.name];
@@ -238,6 +244,11 @@ GpuProfile GpuFit::fit(const Assumptions& assumptions, const GpuFitOptions& opti
   const auto fit_latent = [&](const std::string& family, const Families& families,
                               std::map<std::string, OperatorModel>& models) {
     for (const auto& [key, samples] : families) {
+      if (of_one_head_count(samples)) {
+        report.notes.push_back(
+            fmt::format("{} {} left out: rows of one number of heads tell nothing of others", family, key));
+        continue;
+      }
       const OperatorFitOptions how = with_memory(
           memory_gbps,
           grid_options(latent_axes, latent_bending, all_latent_values / families.size(), attention_folds));

@@ -176,6 +176,8 @@ template <class Visit>
 void StageCost::visit_attention(const PassShape& pass, Visit&& visit) const {
   double chunk_tokens = 0;
   for (const PrefillChunk& chunk : pass.chunks) chunk_tokens += static_cast<double>(chunk.new_tokens);
+  const double mean_context =
+      pass.decodes > 0 ? static_cast<double>(pass.decode_context_sum) / static_cast<double>(pass.decodes) : 0;
   for (const StageAttention& attention : inputs_->attentions) {
     if (!pass.chunks.empty())
       visit(Family::attention_prefill,
@@ -190,14 +192,15 @@ void StageCost::visit_attention(const PassShape& pass, Visit&& visit) const {
     if (!pass.chunks.empty() && pass.mixed_tile.rows > 0)
       time.seconds = std::max(time.seconds, attention_tiles_seconds(*attention.prefill, attention.shape,
                                                                     attention.kv_element_bytes, pass));
-    time = inputs_->in_pass(time, attention.decode_load,
-                            static_cast<double>(pass.decode_context_sum) / static_cast<double>(pass.decodes));
+    time = inputs_->in_pass(time, attention.decode_load, mean_context);
     visit(Family::attention_decode, time, attention.count, attention.decode_factor);
   }
   for (const StageLatent& latent : inputs_->latents) {
     if (!pass.chunks.empty())
       visit(Family::attention_prefill,
-            latent_prefill_time(*latent.prefill, latent.shape, latent.kv_element_bytes, pass.chunks),
+            inputs_->in_pass(
+                latent_prefill_time(*latent.prefill, latent.shape, latent.kv_element_bytes, pass.chunks),
+                inputs_->load_of("latent_prefill"), chunk_tokens),
             latent.count, inputs_->factor(*latent.prefill, Family::attention_prefill));
     if (pass.decodes <= 0) continue;
     OperatorTime decode = latent_decode_time(
@@ -206,19 +209,24 @@ void StageCost::visit_attention(const PassShape& pass, Visit&& visit) const {
     if (!pass.chunks.empty())
       decode.seconds =
           std::max(0.0, decode.seconds - shared_projection_seconds(*latent.decode, latent.shape));
+    decode = inputs_->in_pass(decode, inputs_->load_of("latent_decode"), mean_context);
     visit(Family::attention_decode, decode, latent.count,
           inputs_->factor(*latent.decode, Family::attention_decode));
   }
   for (const StageScan& scan : inputs_->scans) {
     if (!pass.chunks.empty())
       visit(Family::state_space,
-            operator_time(inputs_->scan_prefill, state_space_prefill_work(scan.shape, pass.chunks)),
+            inputs_->in_pass(
+                operator_time(inputs_->scan_prefill, state_space_prefill_work(scan.shape, pass.chunks)),
+                inputs_->load_of("state_space"), chunk_tokens),
             scan.count, inputs_->factor(inputs_->scan_prefill, Family::state_space));
     if (pass.decodes > 0)
       visit(Family::state_space,
-            operator_time(inputs_->scan_decode,
-                          state_space_decode_work(
-                              scan.shape, static_cast<double>(pass.decodes * pass.tokens_per_decode))),
+            inputs_->in_pass(
+                operator_time(inputs_->scan_decode,
+                              state_space_decode_work(
+                                  scan.shape, static_cast<double>(pass.decodes * pass.tokens_per_decode))),
+                inputs_->load_of("state_space"), mean_context),
             scan.count, inputs_->factor(inputs_->scan_decode, Family::state_space));
   }
 }

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
 
 #include "models/base/error.hpp"
 
@@ -55,9 +56,18 @@ void add_nvlinks(const HostTree& tree, const Gpu& gpu, double latency_us, Cluste
   }
 }
 
+void check_names(const HostTree& tree) {
+  std::set<std::string> names;
+  for (const HostTree::Device& device : tree.devices)
+    if (!names.insert(device.name).second)
+      throw InputError(
+          fmt::format("{}: found {} twice, expected every device once", tree.source, device.name));
+}
+
 }  // namespace
 
 Cluster cluster_of(const HostTree& tree, const HostParts& parts) {
+  check_names(tree);
   const Gpu& gpu = find_gpu(parts.gpu);
   const NodeType& type = find_node_type(parts.node_type);
   const double latency = type.link_latency_us.value;

@@ -1,5 +1,6 @@
 // The matrix of `nvidia-smi topo -m`: how far each two cards are apart, turned back into a tree.
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -8,6 +9,9 @@
 
 namespace sextant {
 namespace {
+
+/// What nvidia-smi calls a way, NVLink apart.
+constexpr const char* ways[] = {"PIX", "PXB", "PHB", "NODE", "SYS"};
 
 /// The matrix as it was kept; NVLink hides how far a pair is apart over PCIe.
 struct Matrix {
@@ -25,15 +29,30 @@ std::size_t place_of(const Matrix& matrix, const JsonValue& name) {
 
 Matrix read_matrix(const JsonObject& line) {
   Matrix matrix;
-  for (const JsonValue& device : line.at("devices").array()) matrix.devices.push_back(device.text());
+  for (const JsonValue& device : line.at("devices").array()) {
+    if (std::find(matrix.devices.begin(), matrix.devices.end(), device.text()) != matrix.devices.end())
+      device.fail(fmt::format("found {} twice, expected every device once", device.text()));
+    matrix.devices.push_back(device.text());
+  }
   for (const JsonValue& item : line.at("pairs").array()) {
     const JsonObject pair = item.object();
     const std::size_t a = place_of(matrix, pair.at("a")), b = place_of(matrix, pair.at("b"));
-    matrix.paths[{std::min(a, b), std::max(a, b)}] = pair.text("connection");
+    const std::string word = pair.text("connection");
+    if (!word.starts_with("NV") && std::find(std::begin(ways), std::end(ways), word) == std::end(ways))
+      pair.at("connection")
+          .fail(fmt::format("found \"{}\", expected one of {} or NV and a number", word,
+                            fmt::join(ways, ", ")));
+    matrix.paths[{std::min(a, b), std::max(a, b)}] = word;
     if (const auto links = pair.find("nvlinks"))
       matrix.nvlinks.push_back(
           {static_cast<int>(a), static_cast<int>(b), static_cast<int>(links->integer({1, 1000}))});
   }
+  for (std::size_t b = 0; b < matrix.devices.size(); ++b)
+    for (std::size_t a = 0; a < b; ++a)
+      if (matrix.paths.count({a, b}) == 0)
+        line.at("pairs").fail(
+            fmt::format("found no way between {} and {}, expected one for every two devices",
+                        matrix.devices[a], matrix.devices[b]));
   return matrix;
 }
 

@@ -63,6 +63,11 @@ class NcclReader {
 
   void system(const Element& element) {
     for (const auto& [tag, child] : element) {
+      if (tag == "pci")
+        throw InputError(fmt::format(
+            "{}: found device {} outside every cpu, expected it below one: nothing joins it to the "
+            "others",
+            tree_.source, attribute(child, "busid")));
       if (tag != "cpu") continue;
       const std::string vendor = attribute(child, "vendor");
       tree_.cpu = vendor == "AuthenticAMD" ? "amd" : vendor == "GenuineIntel" ? "intel" : "other";

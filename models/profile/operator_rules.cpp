@@ -74,6 +74,17 @@ void add_fp8_block(Models& models, const OperatorRules& rules) {
   }
 }
 
+/// Copies every "…/bf16" to a "…/fp8" that is not there: the bytes of the cache are counted by the row.
+void add_latent_caches(Models& models, const OperatorRules& rules) {
+  const Models measured = models;
+  for (const auto& [key, model] : measured) {
+    constexpr std::string_view wide = "/bf16";
+    if (key.ends_with(wide))
+      models.try_emplace(key.substr(0, key.size() - wide.size()) + "/fp8",
+                         by_rule(model, rules.latent_projections_time));
+  }
+}
+
 /// Experts of "bf16/…" as "fp8_channel/…" at half the bytes and the arithmetic of the card's fp8 GEMM.
 void add_fp8_channel(GpuProfile& profile, const OperatorRules& rules) {
   const auto wide = profile.gemm.find("bf16"), narrow = profile.gemm.find("fp8");
@@ -151,6 +162,8 @@ void add_operators_by_rule(GpuProfile& profile, const OperatorRules& rules) {
   add_fp8_block(profile.gemm, rules);
   add_fp8_block(profile.moe, rules);
   add_fp8_channel(profile, rules);
+  add_latent_caches(profile.latent_prefill, rules);
+  add_latent_caches(profile.latent_decode, rules);
   add_latent_projections(profile.latent_prefill, profile, rules);
   add_latent_projections(profile.latent_decode, profile, rules);
 }

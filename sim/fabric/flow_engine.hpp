@@ -90,7 +90,7 @@ class FlowEngine {
     std::uint32_t first = 0;  ///< the stretch of its flows in open_members_
     std::uint32_t end = 0;
     bool paused = false;
-    std::uint32_t next = 0;  ///< where the next flow that stops stands in the link's list
+    Member* next = nullptr;  ///< where the next flow that stops stands in the link's list
     double share() const { return (capacity - sum) / open; }
   };
   void move_clock(Time now);
@@ -111,6 +111,8 @@ class FlowEngine {
   void pause_cable(std::uint32_t cable, double rate, std::uint32_t cause, const Hold& hold);
   void stop_flows(std::uint32_t link, double rate);
   void fix(FlowId, double rate, int bottleneck);
+  static void take_share(Filling&, const Member&);
+  void change_rate(FlowId, double rate);
   FlowId free_slot();
   void set_path(FlowId, std::span<const int> path);
   std::span<const std::uint32_t> links_of(const Flow& flow) const {
@@ -135,8 +137,10 @@ class FlowEngine {
   double slowest_next_ = 0;             ///< of a settlement: no flow stops at less than one before it
   std::uint32_t mark_ = 0;
   std::vector<std::uint32_t> links_in_set_, limited_in_set_, open_members_, new_members_;
+  std::size_t set_size_ = 0;  ///< of links_in_set_, what is behind that is room
   std::size_t open_end_ = 0;
-  LeastShare least_;  ///< slots as in links_in_set_
+  std::uint64_t visited_when_full_ = 0;  ///< flows_visited_ once every flow of the set has stopped
+  LeastShare least_;                     ///< slots as in links_in_set_
   CongestionRules rules_;
   struct Held {
     FlowId flow = 0;

@@ -59,68 +59,83 @@ double FlowEngine::level_of(std::uint32_t link) {
 }
 
 /// The links connected with the change by flows at or above the level, and those flows. Without branches on
-/// what cannot be predicted, as it and stop_flows() are where the time goes.
+/// what cannot be predicted, as it and stop_flows() are where the time goes: what may be known already is
+/// written behind the end of its list, which grows only if it was not.
 void FlowEngine::gather(double level) {
-  links_in_set_.clear();
+  links_in_set_.resize(capacities_.size() + 1);
+  std::uint32_t* const set = links_in_set_.data();
+  Filling* const filling = filling_.data();
+  const std::uint32_t *const hop_links = hop_links_.data(), mark = mark_;
   limited_in_set_.clear();
+  std::size_t size = 0;
   open_end_ = 0;
+  visited_when_full_ = flows_visited_;
   const auto add = [&](std::uint32_t link) {
-    if (filling_[link].mark == mark_) return;
-    filling_[link].mark = mark_;
-    links_in_set_.push_back(link);
+    set[size] = link;
+    size += static_cast<std::size_t>(filling[link].mark != mark);
+    filling[link].mark = mark;
   };
   for (const std::uint32_t link : touched_) add(link);
-  for (std::size_t i = 0; i < links_in_set_.size(); ++i) {
-    const std::size_t found = open_link(links_in_set_[i], level);
+  for (std::size_t i = 0; i < size; ++i) {
+    const std::size_t found = open_link(set[i], level);
+    visited_when_full_ += found;
     for (std::size_t m = 0; m < found; ++m) {
       const Flow& flow = flows_[new_members_[m]];
       if (flow.limited) limited_in_set_.push_back(new_members_[m]);
-      for (const std::uint32_t other : links_of(flow)) add(other);
+      for (std::uint32_t hop = flow.first_hop; hop < flow.first_hop + flow.hops; ++hop) add(hop_links[hop]);
     }
   }
+  set_size_ = size;
 }
 
 /// Takes the flows at or above the level off a link's list; those that no other link has yet brought into the
 /// set stand in new_members_. Returns how many.
 std::size_t FlowEngine::open_link(std::uint32_t link, double level) {
-  const std::vector<Member>& members = members_[link];
+  std::vector<Member>& members = members_[link];
   if (open_members_.size() < open_end_ + members.size())
     open_members_.resize(2 * (open_end_ + members.size()));
   if (new_members_.size() < members.size()) new_members_.resize(members.size());
-  const std::size_t first = open_end_;
-  std::size_t slower = members.size(), found = 0;
-  for (; slower > 0 && members[slower - 1].rate >= level; --slower) {
-    const std::uint32_t flow = members[slower - 1].flow;
-    open_members_[open_end_++] = flow;
-    new_members_[found] = flow;
-    found += static_cast<std::size_t>(marks_[flow] != mark_);
-    marks_[flow] = mark_;
+  const Member* const all = members.data();
+  std::uint32_t *const open = open_members_.data() + open_end_, *const fresh = new_members_.data(),
+                       *const marks = marks_.data();
+  const std::uint32_t mark = mark_;
+  std::size_t slower = members.size(), opened = 0, found = 0;
+  for (; slower > 0 && all[slower - 1].rate >= level; --slower) {
+    const std::uint32_t flow = all[slower - 1].flow;
+    open[opened++] = flow;
+    fresh[found] = flow;
+    found += static_cast<std::size_t>(marks[flow] != mark);
+    marks[flow] = mark;
   }
   double sum = 0;
-  for (std::size_t m = 0; m < slower; ++m) sum += members[m].rate;
+  for (std::size_t m = 0; m < slower; ++m) sum += all[m].rate;
+  const std::size_t first = open_end_;
+  open_end_ += opened;
   filling_[link] = {usable_capacity(link),
                     sum,
-                    static_cast<std::uint32_t>(open_end_ - first),
-                    mark_,
+                    static_cast<std::uint32_t>(opened),
+                    mark,
                     static_cast<std::uint32_t>(first),
                     static_cast<std::uint32_t>(open_end_),
                     false,
-                    static_cast<std::uint32_t>(slower)};
+                    members.data() + slower};
   return found;
 }
 
 /// Raises all open flows together; each stops where a link of its way is full or at its own limit.
 void FlowEngine::fill() {
   // Of links that fill at once the first pauses: by number, not by how the set came about.
-  if (!rules_.ideal()) std::sort(links_in_set_.begin(), links_in_set_.end());
-  least_.begin(links_in_set_.size());
-  for (std::size_t i = 0; i < links_in_set_.size(); ++i)
+  if (!rules_.ideal())
+    std::sort(links_in_set_.begin(), links_in_set_.begin() + static_cast<std::ptrdiff_t>(set_size_));
+  least_.begin(set_size_);
+  for (std::size_t i = 0; i < set_size_; ++i)
     if (const Filling& filling = filling_[links_in_set_[i]]; filling.open > 0) least_.put(i, filling.share());
   least_.settle();
   std::sort(limited_in_set_.begin(), limited_in_set_.end(),
             [&](FlowId a, FlowId b) { return limits_[a] != limits_[b] ? limits_[a] < limits_[b] : a < b; });
   std::size_t next_limited = 0;
-  for (double level = least_.share(); level != no_limit; level = least_.share()) {
+  for (double level = least_.share(); level != no_limit && flows_visited_ != visited_when_full_;
+       level = least_.share()) {
     for (; next_limited < limited_in_set_.size(); ++next_limited) {
       const FlowId id = limited_in_set_[next_limited];
       if (limits_[id] > level) break;
@@ -139,15 +154,36 @@ void FlowEngine::fill() {
   }
 }
 
-/// Every flow of the set that has not stopped yet stops at this link.
+/// Every flow of the set that has not stopped yet stops at this link. Their places in the links' lists first,
+/// then their times: two loops that each wait for little.
 void FlowEngine::stop_flows(std::uint32_t link, double rate) {
-  const Filling filling = filling_[link];
+  Filling& own = filling_[link];
+  std::uint32_t *const stopped = new_members_.data(), *const marks = marks_.data();
+  const std::uint32_t *const open = open_members_.data(), *const hop_links = hop_links_.data(), mark = mark_;
   std::size_t found = 0;
-  for (std::size_t m = filling.first; m < filling.end; ++m) {
-    new_members_[found] = open_members_[m];
-    found += static_cast<std::size_t>(marks_[open_members_[m]] == mark_);
+  for (std::size_t m = own.first; m < own.end; ++m) {
+    stopped[found] = open[m];
+    found += static_cast<std::size_t>(marks[open[m]] == mark);
   }
-  for (std::size_t m = 0; m < found; ++m) fix(new_members_[m], rate, static_cast<int>(link));
+  flows_visited_ += found;
+  Member* own_place = own.next;
+  for (std::size_t m = 0; m < found; ++m) {
+    const FlowId id = stopped[m];
+    Flow& flow = flows_[id];
+    marks[id] = 0;
+    flow.bottleneck = static_cast<int>(link);
+    const std::uint32_t end = flow.first_hop + flow.hops;
+    for (std::uint32_t hop = flow.first_hop; hop < end; ++hop) {
+      const std::uint32_t other = hop_links[hop];
+      if (other == link)
+        *own_place++ = {rate, id, hop};
+      else
+        take_share(filling_[other], {rate, id, hop});
+    }
+  }
+  own.next = own_place;
+  own.open = 0;
+  for (std::size_t m = 0; m < found; ++m) change_rate(stopped[m], rate);
   if (!rules_.ideal()) spread_pauses(link, rate, found);
 }
 
@@ -162,12 +198,21 @@ void FlowEngine::fix(FlowId id, double rate, int bottleneck) {
   ++flows_visited_;
   marks_[id] = 0;
   flow.bottleneck = bottleneck;
-  for (std::uint32_t hop = flow.first_hop; hop < flow.first_hop + flow.hops; ++hop) {
-    Filling& filling = filling_[hop_links_[hop]];
-    filling.sum += rate;
-    --filling.open;
-    members_[hop_links_[hop]][filling.next++] = {rate, id, hop};
-  }
+  for (std::uint32_t hop = flow.first_hop; hop < flow.first_hop + flow.hops; ++hop)
+    take_share(filling_[hop_links_[hop]], {rate, id, hop});
+  change_rate(id, rate);
+}
+
+/// A flow stops on a link that others may still rise on.
+inline void FlowEngine::take_share(Filling& filling, const Member& member) {
+  filling.sum += member.rate;
+  --filling.open;
+  *filling.next++ = member;
+}
+
+/// From now on a flow moves so fast, and ends when that is done.
+inline void FlowEngine::change_rate(FlowId id, double rate) {
+  Flow& flow = flows_[id];
   const double old = flow.rate;
   if (old == rate) return;
   if (old != no_limit)

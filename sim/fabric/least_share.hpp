@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <limits>
@@ -25,8 +26,13 @@ class LeastShare {
   }
   /// Changes a slot; `none` empties it.
   void set(std::size_t slot, double share) {
-    put(slot, share);
-    for (std::size_t node = (leaves_ + slot) / 2; node > 0; node /= 2) keys_[node] = least_child(node);
+    std::uint64_t winner = key(slot, share);
+    std::size_t node = leaves_ + slot;
+    keys_[node] = winner;
+    for (; node > 1; node /= 2) {  // only the other side of each match is read: none waits for a write
+      winner = std::min(winner, keys_[node ^ 1]);
+      keys_[node / 2] = winner;
+    }
   }
   std::size_t slot() const { return static_cast<std::size_t>(keys_[1] & low_bits_); }
   /// The least share, rounded down; `none` where all slots are empty.

@@ -30,6 +30,11 @@ TEST(LatentFit, FindsTheLawOfItsRows) {
         row.us = us(latent_decode_work(deepseek_v3_attention(heads, "bf16", "bf16"), 2, 2,
                                        static_cast<double>(batch), static_cast<double>(context)));
         add(row);
+        if (heads == 8) {  // an 8-bit cache with one number of heads tells nothing of others
+          row.kv_dtype = "fp8";
+          add(row);
+          row.kv_dtype = "bf16";
+        }
         row.module = false;  // a kernel alone, absurdly slow: it must not count
         row.projections = "";
         row.us *= 100;

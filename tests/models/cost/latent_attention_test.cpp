@@ -96,6 +96,24 @@ TEST(LatentAttention, ReadsSharedProjectionsOnceAPass) {
   EXPECT_GT(cost.cost(mixed)[Family::attention_prefill], 0);
 }
 
+// GEMMs draw 1300 W at the full clock, of latent attention nobody knows: it draws the limit's 700, neither
+// nothing nor more. The clock falls to 600 W above idle over what the mixture draws above idle.
+TEST(LatentAttention, DrawsWhatTheLimitAllows) {
+  StageOperators stage = latent_stage();
+  stage.gemms = {{{"bf16", 1000, 1000}, 200}};
+  GpuProfile profile = with_latent_attention();
+  PassShape decode;
+  decode.decodes = decode.samples = 1;
+  decode.decode_context_sum = 1000;
+  const FamilySeconds full = StageCost(stage, profile, nullptr, 1).cost(decode);
+  profile.load = LoadModel{700, 100, 1, 0, {{"gemm/bf16", {{1}, {1300}, {1}}}}, Grade::measured, "test"};
+  const FamilySeconds loaded = StageCost(stage, profile, nullptr, 1).cost(decode);
+  const double gemm = full[Family::gemm], latent = full[Family::attention_decode];
+  const double watts = (gemm * 1300 + latent * 700) / (gemm + latent);
+  EXPECT_NEAR(loaded[Family::gemm] / gemm, (watts - 100) / 600, 1e-9);
+  EXPECT_DOUBLE_EQ(loaded[Family::attention_decode], latent);
+}
+
 TEST(LatentAttention, IsMissedByName) {
   try {
     StageCost(latent_stage(), toy_gpu(), nullptr, 1);

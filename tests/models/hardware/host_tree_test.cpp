@@ -112,5 +112,58 @@ TEST(HostTree, BadInputIsNamed) {
               HasSubstr("no gpu"));
 }
 
+// Two GPUs of one number; a GPU that hangs below no processor.
+TEST(HostTree, NcclDevicesOutOfPlaceAreNamed) {
+  const std::string pci = R"(<pci busid="0000:03:00.0" class="0x030200"><gpu dev="0" sm="90"/></pci>)";
+  const auto message = [](const std::string& inside) {
+    return message_of([&] {
+      cluster_of(read_nccl_topology("<system version=\"1\">" + inside + "</system>", "a.xml"), hopper);
+    });
+  };
+  EXPECT_THAT(message("<cpu numaid=\"0\">" + pci + pci + "</cpu>"),
+              "a.xml: found gpu0 twice, expected every device once");
+  EXPECT_THAT(message("<cpu numaid=\"0\">" + pci + "</cpu>" + pci),
+              HasSubstr("a.xml: found device 0000:03:00.0 outside every cpu"));
+}
+
+// NCCL and lstopo write 0 where a virtual machine hides the link: then the card's own rate counts, as for
+// NCCL.
+TEST(HostTree, AWidthOfZeroIsNotKnown) {
+  const HostTree tree = read_nccl_topology(
+      R"(<system version="1"><cpu numaid="0"><pci busid="0000:03:00.0" class="0x030200" link_speed="32.0 GT/s PCIe" link_width="0"><gpu dev="0" sm="90"/></pci></cpu></system>)",
+      "a.xml");
+  EXPECT_THAT(links_of(cluster_of(tree, hopper)), testing::ElementsAre("gpu0 - root0 63"));
+}
+
+// lstopo gives two cards one name: mlx5_0.
+TEST(HostTree, HwlocNamesGivenTwiceAreNamed) {
+  const std::string card =
+      R"(<object type="PCIDev" pci_type="0200 [15b3:1021] [15b3:0041] 00"><object type="OSDev" name="mlx5_0"/></object>)";
+  const std::string gpu = R"(<object type="PCIDev" pci_type="0302 [10de:2330] [10de:16c1] a1"/>)";
+  EXPECT_THAT(message_of([&] {
+                cluster_of(read_hwloc_topology("<topology><object type=\"Package\">" + gpu + card + card +
+                                                   "</object></topology>",
+                                               "m.xml"),
+                           hopper);
+              }),
+              "m.xml: found mlx5_0 twice, expected every device once");
+}
+
+TEST(HostTree, BadMatricesAreNamed) {
+  const auto message = [](const std::string& devices, const std::string& pairs) {
+    return message_of([&] {
+      read_topology_line(JsonValue::parse(
+          R"({"kind": "context", "devices": [)" + devices + R"(], "pairs": [)" + pairs + "]}", "t.jsonl"));
+    });
+  };
+  const std::string near = R"({"a": "GPU0", "b": "GPU1", "connection": "PIX"})";
+  EXPECT_THAT(message(R"("GPU0", "GPU0")", ""), HasSubstr("found GPU0 twice"));
+  EXPECT_THAT(message(R"("GPU0", "GPU1", "NIC0")", near), HasSubstr("found no way between GPU0 and NIC0"));
+  EXPECT_THAT(message(R"("GPU0", "GPU1")", R"({"a": "GPU0", "b": "GPU1", "connection": "PXI"})"),
+              HasSubstr("found \"PXI\", expected one of PIX"));
+  EXPECT_THAT(message(R"("GPU0", "GPU1")", R"({"a": "GPU0", "b": "GPU2", "connection": "PIX"})"),
+              HasSubstr("found \"GPU2\", expected one of 'devices'"));
+}
+
 }  // namespace
 }  // namespace sextant

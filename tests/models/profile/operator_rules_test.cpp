@@ -71,6 +71,17 @@ TEST(OperatorRules, GiveLatentAttentionOtherWeights) {
   EXPECT_TRUE(profile.latent_prefill.empty());
 }
 
+// The bf16 cache's module for an 8-bit cache, whose own rows come first.
+TEST(OperatorRules, GiveLatentAttentionAnEightBitCache) {
+  GpuProfile profile = toy();
+  profile.latent_decode["bf16/bf16"] = profile.gemm.at("bf16");
+  profile.latent_prefill["bf16/bf16"] = profile.latent_prefill["bf16/fp8"] = profile.gemm.at("bf16");
+  add_operators_by_rule(profile, shipped_operator_rules());
+  EXPECT_TRUE(profile.latent_decode.at("bf16/fp8").by_rule);
+  EXPECT_EQ(profile.latent_decode.at("bf16/fp8").grade, Grade::assumed);
+  EXPECT_FALSE(profile.latent_prefill.at("bf16/fp8").by_rule);
+}
+
 // What a profile has of its own stays, and what a rule gave is no part of the file.
 TEST(OperatorRules, LeaveTheProfilesOwn) {
   GpuProfile profile = toy();

@@ -61,7 +61,7 @@ TEST(Congestion, MarksSpareTheVictim) {
   EXPECT_FALSE(marked[4].paused);
 }
 
-// SIGCOMM 2015, figure 4, all cables of 40 Gbit/s: H11 to H14 (leaf T1, two by each uplink) send to R on leaf
+// SIGCOMM 2015 (its figures from memory), all cables of 40 Gbit/s: H11 to H14 (leaf T1, two by each uplink) send to R on leaf
 // T4, VS on T1 to VR on T2 by the first uplink. The uplink has 20 Gbit/s left, but measured were 10: the
 // pause of R's port spreads over spine and leaf. With H31 and H32 on T3 sending to R as well, six share R's
 // port: 40 / 6 = 6.7 for each and for VS; measured 4.5. The rest is arbitration: a switch divides by ingress,
