@@ -159,6 +159,19 @@ Figures purchase_figures(const Json& result) {
   return figures;
 }
 
+/// How far loads can grow, of all and of each model, and how each serves its own load.
+Figures mix_figures(const Json& result) {
+  Figures figures;
+  const Json &best = member(result, "best"), &models = member(best, "models");
+  if (member(best, "factor").is_number()) figures.add("all loads", "factor", {number_member(best, "factor")});
+  for (const Json& model : models.is_array() ? models : Json::array()) {
+    const std::string name = text_member(model, "name");
+    if (member(model, "factor").is_number()) figures.add(name, "factor", {number_member(model, "factor")});
+    add_run(figures, name, model, Json(), false);
+  }
+  return figures;
+}
+
 bool served(const std::string& format) {
   return format == "sextant plan" || format == "sextant metrics";
 }
@@ -169,6 +182,7 @@ Figures figures_of(const Json& result) {
   if (format == "sextant sweep") return sweep_figures(result);
   if (format == "sextant whatif") return whatif_figures(result);
   if (format == "sextant purchase") return purchase_figures(result);
+  if (format == "sextant mix") return mix_figures(result);
   return served_figures(result);
 }
 

@@ -209,6 +209,7 @@ std::string result_markdown(const Json& result) {
   if (format == "sextant comparison") return comparison_markdown(result);
   if (format == "sextant whatif") return whatif_markdown(result);
   if (format == "sextant purchase") return purchase_markdown(result);
+  if (format == "sextant mix") return mix_markdown(result);
   return served_markdown(result);
 }
 

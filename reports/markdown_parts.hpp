@@ -23,5 +23,7 @@ std::string code(const std::string&);
 std::string whatif_markdown(const nlohmann::ordered_json&);
 /// `sextant plan` of a purchase: what to buy, what else there is, what would change the answer.
 std::string purchase_markdown(const nlohmann::ordered_json&);
+/// `sextant plan` of several models: which GPUs each gets, why, and the other divisions.
+std::string mix_markdown(const nlohmann::ordered_json&);
 
 }  // namespace sextant::detail

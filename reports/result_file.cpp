@@ -19,9 +19,9 @@ constexpr int known_version = 1;
 
 nlohmann::ordered_json parse_result(std::string_view text, const std::string& file) {
   const JsonObject head = JsonValue::parse(text, file).object();
-  const std::vector<std::string> formats = {"sextant plan",    "sextant metrics",    "sextant validation",
-                                            "sextant sweep",   "sextant comparison", "sextant whatif",
-                                            "sextant purchase"};
+  const std::vector<std::string> formats = {"sextant plan",     "sextant metrics",    "sextant validation",
+                                            "sextant sweep",    "sextant comparison", "sextant whatif",
+                                            "sextant purchase", "sextant mix"};
   head.choice("format", formats);
   const std::int64_t version = head.integer("version");
   if (version != known_version)

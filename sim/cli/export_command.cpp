@@ -70,6 +70,7 @@ options::options_description export_options() {
       "candidate", text("N"), "which of the plan's candidates (default: 1, the best)")(
       "model", text("NAME"),
       "the checkpoint to serve: a repository name or a path; scripts ask for $MODEL without")(
+      "of", text("NAME"), "which model, where the plan divides a cluster among several")(
       "image", text("IMAGE"), "container image with the engine (kubernetes)")(
       "port", text("N"), "of the first replica's server (default: 8000)")(
       "output,o", options::value<std::string>()->value_name("FILE")->default_value("-"),
@@ -157,6 +158,26 @@ Launch planned(Scenario scenario, const PlanOptions& settings, std::uint64_t num
   return {answered_scenario(scenario, candidate), std::move(candidate)};
 }
 
+/// The plan of one model out of a result: the result itself, or of a mix the one that --of names.
+JsonObject plan_of(const JsonObject& result, const ParsedWords& parsed) {
+  const std::optional<std::string> of = parsed.text("of");
+  if (result.text("format") != "sextant mix") {
+    if (of)
+      throw InputError(fmt::format("export: found --of '{}' for a plan of one model, expected none", *of));
+    return result;
+  }
+  std::vector<std::string> names;
+  std::string all;
+  for (const JsonValue& plan : result.at("plans").array()) {
+    names.push_back(plan.object().at("scenario_document").object().at("model").object().text("name"));
+    if (of == names.back()) return plan.object();
+    all += (all.empty() ? "" : ", ") + names.back();
+  }
+  throw InputError(fmt::format("export: found {}, expected --of {}: each model is launched by itself{}",
+                               of ? fmt::format("--of '{}'", *of) : "a plan of several models", all,
+                               of ? did_you_mean(*of, names) : ""));
+}
+
 Launch read_launch(const ParsedWords& parsed) {
   const std::uint64_t number = parsed.whole_number("candidate", 1, 10000).value_or(1);
   PlanOptions settings;
@@ -164,11 +185,13 @@ Launch read_launch(const ParsedWords& parsed) {
   settings.intervals = false;
   settings.stop = watch_for_interrupt();
   const JsonValue document = JsonValue::read(scenario_path("export", parsed));
-  const JsonObject object = document.object();
-  if (!object.has("format")) {
+  if (!document.object().has("format")) {
+    if (parsed.has("of"))
+      throw InputError("export: found --of for a scenario, expected a mix's plan (--json)");
     ScenarioInput input = read_scenario_input("export", parsed);
     return planned(std::move(input.scenario), settings, number);
   }
+  const JsonObject object = plan_of(document.object(), parsed);
   if (object.text("format") != "sextant plan")
     object.at("format").fail(
         fmt::format("found \"{}\", expected \"sextant plan\" or a scenario", object.text("format")));

@@ -6,11 +6,13 @@
 #include "reports/plan_json.hpp"
 #include "reports/plan_text.hpp"
 #include "sim/cli/interrupt.hpp"
+#include "sim/cli/mix_command.hpp"
 #include "sim/cli/output.hpp"
 #include "sim/cli/purchase_command.hpp"
 #include "sim/cli/rendered_files.hpp"
 #include "sim/cli/scenario_input.hpp"
 #include "sim/planner/choices.hpp"
+#include "sim/scenario/mix_question.hpp"
 #include "sim/scenario/purchase_question.hpp"
 
 namespace sextant {
@@ -40,13 +42,19 @@ void print_help(const options::options_description& description) {
       "scenario's cluster, simulates the best, ranks them and says why. A fixed deployment is simulated "
       "alone.\n"
       "The scenario's variants are planned beside it. Where the cluster has choose-from, the hardware itself "
-      "is chosen.\n\n" +
+      "is chosen.\n"
+      "With several models its GPUs are divided among them: every model keeps its SLO at its own load, and "
+      "among "
+      "the\n"
+      "divisions that do, all loads can grow by the greatest common factor before the first SLO breaks.\n\n" +
       options_text(description) +
       "\nExample:\n"
       "  sextant plan scenarios/part1-405b.json --set workload.max_concurrency=32 --json plan.json\n"
-      "  sextant plan scenarios/buy-405b.json --set cluster.budget.usd=150000\n\n" +
+      "  sextant plan scenarios/buy-405b.json --set cluster.budget.usd=150000\n"
+      "  sextant plan scenarios/mix-70b-30b.json --set 'models[0].workload.request_rate=6'\n\n" +
       metric_formulas() +
-      "\nExit codes: 0 planned, 2 bad input, 3 no layout fits, serves a request or can meet the SLO, 130 "
+      "\nExit codes: 0 planned, 2 bad input, 3 no layout (or division) fits, serves a request or can meet "
+      "the SLO, 130 "
       "interrupted.\n");
 }
 
@@ -69,6 +77,7 @@ int run_plan(const Arguments& words) {
   check_writable("--csv", csv);
   const JsonValue page = read_document(scenario_path("plan", parsed), parsed);
   if (asks_for_purchase(page)) return run_purchase(page, parsed);
+  if (asks_for_mix(page)) return run_mix(page, parsed);
   ScenarioInput input{page, read_scenario(page)};  // read once: the file may be a pipe
   constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
   if (const auto seed = parsed.whole_number("seed", 0, any)) input.scenario.workload.seed = *seed;
@@ -93,12 +102,11 @@ int run_plan(const Arguments& words) {
   }
   if (settings.stop->load() && !plan.interrupted) throw Interrupted();
   const Scenario answered = answered_scenario(input.scenario, plan.candidates.front());
-  const std::string document =
-      json || rendered.wanted()
-          ? plan_json(answered, plan, variants, &input.document, reproduction_command("plan", parsed))
-          : "";
-  write_result(json, document);
-  rendered.write(document);
+  const std::string result = json || rendered.wanted() ? plan_json(answered, plan, variants, &input.document,
+                                                                   reproduction_command("plan", parsed))
+                                                       : "";
+  write_result(json, result);
+  rendered.write(result);
   write_result(csv, csv ? plan_csv(answered, plan) : "");
   if (!to_stdout) print(plan_text(answered, plan, variants, stdout_style()));
   if (plan.interrupted) throw Interrupted();

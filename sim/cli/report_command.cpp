@@ -80,7 +80,8 @@ int run_report(const Arguments& words) {
   const RenderedFiles rendered("report", parsed);
   const nlohmann::ordered_json result = result_of(files);
   constexpr int indent = 1;
-  if (csv && (result["format"] == "sextant whatif" || result["format"] == "sextant purchase"))
+  if (csv && (result["format"] == "sextant whatif" || result["format"] == "sextant purchase" ||
+              result["format"] == "sextant mix"))
     throw InputError(
         fmt::format("report: found --csv for a {}, expected --html or --markdown; its command has --csv",
                     result["format"].get<std::string>()));

@@ -331,7 +331,7 @@ Plan make_plan(const Scenario& given, const PlanOptions& options) {
   const Proposals proposed = proposals(scenario, choices, options, plan);
   const std::vector<Proposal>& all = proposed.all;
   if (scenario.workload.find_highest) {
-    require_possible_slo(proposed.divisions, options);
+    if (options.needs_possible_slo) require_possible_slo(proposed.divisions, options);
     find_loads(all, choices, options, plan);
   } else {
     simulate_proposals(all, choices, options, plan);

@@ -304,6 +304,10 @@ Scenario read_scenario(const JsonValue& document) {
   if (const auto background = object.find("background"))
     scenario.cluster.background = read_background(*background, scenario.cluster);
   if (const auto faults = object.find("faults")) scenario.faults = read_faults(*faults, scenario.cluster);
+  if (const auto several = object.find("models"))
+    several->fail(
+        "found several models on one cluster, expected 'model': a mix of models is planned by 'sextant plan' "
+        "alone");
   scenario.model = read_model(object.at("model"));
   const JsonValue deployment = object.at("deployment");
   if (!deployment.is_text() && (deployment.object().has("prefill") || deployment.object().has("decode")))

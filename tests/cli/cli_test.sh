@@ -286,6 +286,29 @@ complains "a purchase is planned by 'sextant plan' alone"
 expect 3 plan scenarios/buy-405b.json --set cluster.budget.usd=20000
 complains "the smallest purchase that holds every model costs"
 
+# ---- several models on one cluster: divided by plan, refused with one line elsewhere
+small=(--set 'models[0].workload.request_rate=1' --set 'models[0].workload.num_prompts=20' --set 'models[1].workload.num_prompts=20' --set 'cluster.nodes[0].count=1')
+expect 0 plan scenarios/mix-70b-30b.json "${small[@]}" --no-intervals --json "$scratch/mix.json" --csv "$scratch/mix.csv" \
+  --html "$scratch/mix.html" --markdown "$scratch/mix.md"
+says "load can"
+grep -q '"format": "sextant mix"' "$scratch/mix.json" || fail "mix.json lacks its format"
+grep -q "All loads can grow" "$scratch/mix.md" || fail "mix.md lacks its answer"
+grep -q "division_factor" "$scratch/mix.csv" || fail "mix.csv lacks its header"
+expect 0 export "$scratch/mix.json" --format vllm --of qwen3-30b-a3b
+says "vllm serve"
+expect 2 export "$scratch/mix.json" --format vllm
+complains "expected --of llama-3.1-70b, qwen3-30b-a3b"
+expect 0 report "$scratch/mix.json"
+expect 0 report "$scratch/mix.json" "$scratch/mix.json"
+expect 2 simulate scenarios/mix-70b-30b.json
+complains "a mix of models is planned by 'sextant plan' alone"
+expect 2 plan scenarios/mix-70b-30b.json --set 'models=[]'
+complains "expected at least two"
+expect 2 plan scenarios/mix-70b-30b.json --set 'models[1].name=llama-3.1-70b'
+complains "twice"
+expect 3 plan scenarios/mix-70b-30b.json --set 'models[1].name=llama-3.1-405b' --set 'cluster.nodes[0].count=1'
+complains "no layout fits, even with the whole cluster"
+
 # ---- validate: a table, a row per value, bounds as exit codes
 expect 0 validate tests/validation/links.jsonl
 says "collective"

@@ -14,6 +14,7 @@
 #include "models/profile/engine_profile.hpp"
 #include "models/profile/gpu_profile.hpp"
 #include "models/profile/link_profile.hpp"
+#include "sim/scenario/mix_question.hpp"
 #include "sim/scenario/scenario.hpp"
 
 namespace sextant::fuzz {
@@ -119,7 +120,11 @@ void profile(std::string_view bytes) {
 }
 
 void scenario(std::string_view bytes) {
-  read_scenario(JsonValue::parse(bytes, "file"));
+  const JsonValue document = JsonValue::parse(bytes, "file");
+  if (asks_for_mix(document))
+    read_mix_question(document);
+  else
+    read_scenario(document);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/base/text_file.hpp"
+#include "sim/planner/mix.hpp"
 #include "sim/planner/plan.hpp"
 #include "sim/planner/purchase.hpp"
 
@@ -103,6 +104,33 @@ std::string purchase_result(const JsonValue& document) {
   return json.dump(1) + "\n";
 }
 
+Json summary(const MixDivision& division) {
+  Json json = {{"factor", rounded(division.factor)}, {"meets_slo", division.meets_slo}};
+  for (const MixAnswer& answer : division.models) {
+    json["models"][answer.model] = {{"on", answer.gpus}, {"factor", rounded(answer.factor)}};
+    if (!answer.plan.candidates.empty())
+      json["models"][answer.model]["run"] = summary(answer.plan.candidates.front());
+  }
+  return json;
+}
+
+/// The best division and the next, out of a part of what the command would simulate.
+std::string mix_result(const JsonValue& document) {
+  MixLimits limits;
+  limits.most_simulated = 4;
+  limits.layouts_simulated = 3;
+  limits.layouts_kept = 1;
+  PlanOptions options;
+  options.intervals = false;
+  const MixPlan plan = plan_mix(read_mix_question(document), options, limits);
+  Json json = {{"best", summary(plan.best)},
+               {"divisions", plan.proof.divisions},
+               {"estimated", plan.proof.estimated},
+               {"shared_links", plan.shared.size()}};
+  if (!plan.others.empty()) json["next"] = summary(plan.others.front());
+  return json.dump(1) + "\n";
+}
+
 void expect_golden(const std::string& name, const std::string& result) {
   const std::string path = source + "/tests/scenarios/golden/" + name + ".json";
   if (std::getenv("SEXTANT_UPDATE_GOLDEN") != nullptr) write_text_file(path, result);
@@ -115,6 +143,7 @@ TEST_P(Golden, IsUnchanged) {
   setenv("SEXTANT_PROFILES", (source + "/tests/fixtures/profiles").c_str(), 1);
   JsonValue document = JsonValue::read(source + "/scenarios/" + GetParam() + ".json");
   if (asks_for_purchase(document)) return expect_golden(GetParam(), purchase_result(document));
+  if (asks_for_mix(document)) return expect_golden(GetParam(), mix_result(document));
   Scenario scenario = read_scenario(document);
   // A million requests take seconds: fewer of them show a change as well (slow/ runs them all).
   if (scenario.workload.num_prompts > most_requests) {

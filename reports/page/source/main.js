@@ -5,6 +5,7 @@ import { clusterFigure } from "./cluster.js";
 import { drawAll } from "./chart.js";
 import { element, folded, gradeBadge, list, number, shown, table } from "./dom.js";
 import { explorerSection } from "./explorer.js";
+import { mixSections } from "./mix.js";
 import { comparisonSections, furtherSections, sweepSections, validationSections } from "./others.js";
 import { latencySection, spreadSection, timeSection } from "./run.js";
 import { purchaseSections } from "./purchase.js";
@@ -13,7 +14,7 @@ import { whatifSections } from "./whatif.js";
 
 const kinds = {
   "sextant plan": "Plan", "sextant metrics": "Simulation", "sextant validation": "Validation", "sextant sweep": "Sweep", "sextant comparison": "Comparison",
-  "sextant whatif": "What if", "sextant purchase": "Purchase",
+  "sextant whatif": "What if", "sextant purchase": "Purchase", "sextant mix": "Mix",
 };
 
 function clusterSection(result) {
@@ -42,7 +43,7 @@ function sourcesSection(result) {
 }
 
 function sectionsOf(result) {
-  const own = { "sextant validation": validationSections, "sextant sweep": sweepSections, "sextant comparison": comparisonSections, "sextant whatif": whatifSections, "sextant purchase": purchaseSections }[result.format];
+  const own = { "sextant validation": validationSections, "sextant sweep": sweepSections, "sextant comparison": comparisonSections, "sextant whatif": whatifSections, "sextant purchase": purchaseSections, "sextant mix": mixSections }[result.format];
   const made = own ? own(result) : [answerSection(result), clusterSection(result), limitsSection(result), stagesSection(result), latencySection(result), timeSection(result),
     spreadSection(result), variantsSection(result), candidatesSection(result), rejectionsSection(result)];
   return [...made, explorerSection(result), ...furtherSections(result), sourcesSection(result)].filter(Boolean);

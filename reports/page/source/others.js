@@ -111,7 +111,7 @@ export function comparisonSections(result) {
 const knownKeys = new Set(["format", "version", "model", "engine", "seed", "scenario", "candidates", "considered", "rejections", "reasons", "variants", "command", "question",
   "description", "slo", "has_economics", "cluster", "provenance", "scenario_document", "mean_load", "explorer", "page_notes", "layout", "replications", "spread", "series", "files", "profiles", "groups", "bounds",
   "values", "axes", "points", "rows", "of", "a", "b", "settings", "verdicts", "only_in_a", "only_in_b",
-  "base", "answer", "best", "alternatives", "simulated", "possible", "left_out", "offers", "budget", "economics", "prefer"]);
+  "base", "answer", "best", "alternatives", "simulated", "possible", "left_out", "offers", "budget", "economics", "prefer", "others", "plans"]);
 
 const flat = (value) => (value === null || value === undefined ? "" : typeof value === "object" ? JSON.stringify(value) : value);
 
