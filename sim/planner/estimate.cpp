@@ -7,6 +7,7 @@
 #include "models/base/error.hpp"
 #include "sim/planner/cost_tables.hpp"
 #include "sim/planner/search.hpp"
+#include "sim/planner/shared_experts.hpp"
 #include "sim/serving/workload.hpp"
 
 namespace sextant {
@@ -92,6 +93,7 @@ EstimatedLayout estimate(CostTables& tables, const Layout& layout) {
 }
 
 EstimatedLayout estimate(const SearchContext& context, const Layout& layout) {
+  if (layout.shares_experts()) return estimate_sharing(context, layout);
   CostTables tables(context, layout.ep > 1);
   return estimate(tables, layout);
 }
