@@ -246,6 +246,7 @@ Json engine_json(const EngineOptions& engine) {
                {"enable_chunked_prefill", engine.enable_chunked_prefill},
                {"scheduler_reserve_full_isl", engine.scheduler_reserve_full_isl},
                {"async_scheduling", engine.async_scheduling}};
+  if (engine.guaranteed_no_evict) json["capacity_scheduler_policy"] = "guaranteed_no_evict";
   if (engine.kv_offloading_gib > 0) json["kv_offloading_size"] = engine.kv_offloading_gib;
   if (const auto& speculation = engine.speculation)
     json["speculative_config"] = {{"method", to_string(speculation->method)},

@@ -239,6 +239,7 @@ MemoryBudget memory_budget(const Architecture& architecture, const WeightFormat&
   budget.kv_bytes_per_token = kv_bytes_per_token(architecture, kv, stage);
   budget.sequence = sequence_cache(architecture, kv, stage);
   budget.sequences = limits.max_sequences;
+  budget.kv_share = engine.kv_share;
   budget.pool = pool;
   budget.block_bytes = block_bytes(pool, architecture, kv, stage);
   return budget;

@@ -82,7 +82,10 @@ struct MemoryBudget {
   KvPool pool;                    ///< how layers share what is left
   double block_bytes = 0;         ///< of one of its blocks
   std::int64_t sequences = 0;     ///< that may run at once
-  double for_kv() const { return usable - weights - activations - context - communication - engine; }
+  double kv_share = 1;            ///< of what is left, KV takes so much
+  double for_kv() const {
+    return kv_share * (usable - weights - activations - context - communication - engine);
+  }
   bool fits() const { return for_kv() > 0; }
   /// Whole blocks that fit. 0 also where sequences keep states and fewer blocks fit than may run at once:
   /// vLLM then refuses to start ("max_num_seqs exceeds available Mamba cache blocks").

@@ -16,6 +16,7 @@ EngineMemory read_memory(const JsonValue& value) {
   memory.context_bytes = read_figure(object.at("context_bytes"), not_negative);
   memory.bytes_per_communicator = read_figure(object.at("bytes_per_communicator"), not_negative);
   memory.workspace_bytes = read_figure(object.at("workspace_bytes"), not_negative);
+  memory.kv_share = object.number_or("kv_share", 1, {0.01, 1});
   object.finish();
   return memory;
 }
@@ -40,13 +41,26 @@ void read_batch_defaults(const JsonValue& value, EngineProfile& profile) {
   object.finish();
 }
 
+std::vector<int> read_majors(const JsonValue& value) {
+  std::vector<int> majors;
+  for (const JsonValue& major : value.array()) majors.push_back(static_cast<int>(major.integer({1, 99})));
+  return majors;
+}
+
+std::vector<int> read_fp8_kv(const JsonValue& value) {
+  const JsonObject object = value.object();
+  std::vector<int> majors = read_majors(object.at("compute_capability_majors"));
+  object.text("source");
+  object.finish();
+  return majors;
+}
+
 std::vector<SharedAttentionKernel> read_shared_kernels(const JsonValue& value) {
   std::vector<SharedAttentionKernel> kernels;
   for (const JsonValue& item : value.array()) {
     const JsonObject object = item.object();
     SharedAttentionKernel kernel;
-    for (const JsonValue& major : object.at("compute_capability_majors").array())
-      kernel.compute_capability_majors.push_back(static_cast<int>(major.integer({1, 99})));
+    kernel.compute_capability_majors = read_majors(object.at("compute_capability_majors"));
     kernel.query_tile_rows = object.integer("query_tile_rows", {1, 1024});
     kernel.packs_query_heads = object.at("packs_query_heads").boolean();
     object.text("source");
@@ -66,12 +80,16 @@ EngineProfile read_engine_profile(const JsonValue& value) {
   profile.provenance = object.text("provenance");
   profile.step_us = read_figure(object.at("step_us"), not_negative);
   profile.step_us_per_request = read_figure(object.at("step_us_per_request"), not_negative);
+  if (const auto figure = object.find("pipeline_us_per_request"))
+    profile.pipeline_us_per_request = read_figure(*figure, not_negative);
   profile.host_spread = read_spread(object.at("host_spread"));
   profile.front_end_us = read_figure(object.at("front_end_us"), not_negative);
   profile.front_end_us_per_prompt_token =
       read_figure(object.at("front_end_us_per_prompt_token"), not_negative);
   profile.front_end_spread = read_spread(object.at("front_end_spread"));
   profile.shared_attention_kernels = read_shared_kernels(object.at("shared_attention_kernels"));
+  if (const auto rule = object.find("fp8_kv_as_16_bit")) profile.fp8_kv_as_16_bit_majors = read_fp8_kv(*rule);
+  profile.pads_gemms_where_faster = object.boolean_or("pads_gemms_where_faster", false);
   for (const JsonValue& size : object.at("cudagraph_capture_sizes").array()) {
     std::vector<std::int64_t>& sizes = profile.cudagraph_capture_sizes;
     const std::int64_t tokens = size.integer(count);
@@ -87,6 +105,8 @@ EngineProfile read_engine_profile(const JsonValue& value) {
   profile.reserved_kv_blocks = object.integer("reserved_kv_blocks", {0, 1e6});
   read_batch_defaults(object.at("batch_defaults"), profile);
   profile.scheduler_reserve_full_isl = object.at("scheduler_reserve_full_isl").boolean();
+  profile.guaranteed_no_evict = object.boolean_or("guaranteed_no_evict", false);
+  profile.max_num_seqs_per_batch = object.boolean_or("max_num_seqs_per_batch", false);
   profile.async_scheduling = object.at("async_scheduling").boolean();
   profile.custom_all_reduce = object.at("custom_all_reduce").boolean();
   if (const auto kernels = object.find("kernels")) profile.kernels = kernels->text();

@@ -16,6 +16,7 @@ struct EngineMemory {
   Figure context_bytes;           ///< CUDA context and loaded kernels
   Figure bytes_per_communicator;  ///< NCCL buffers of one group or neighbour
   Figure workspace_bytes;         ///< CUDA graphs, attention and GEMM workspaces
+  double kv_share = 1;            ///< KV takes this share of what all else leaves
 };
 
 /// What an engine takes for its two batch limits where it is not told.
@@ -45,11 +46,18 @@ struct EngineProfile {
   std::string provenance;
   Figure step_us;              ///< per scheduler step, exposed
   Figure step_us_per_request;  ///< per request in the step, exposed
-  Spread host_spread;          ///< of both, 90 % interval of true / stated
+  /// In a pipeline each stage's own process takes so long per request before its pass, hidden by nothing.
+  Figure pipeline_us_per_request;
+  Spread host_spread;   ///< of all three, 90 % interval of true / stated
   Figure front_end_us;  ///< a request's way to and from the scheduler: HTTP, tokeniser, streaming, client
   Figure front_end_us_per_prompt_token;
   Spread front_end_spread;
   std::vector<SharedAttentionKernel> shared_attention_kernels;
+  /// On GPUs of these compute capabilities (the part before the point) its decode attention reads an fp8
+  /// cache at the rate at which the profile's kernels read a 16-bit one.
+  std::vector<int> fp8_kv_as_16_bit_majors;
+  /// Times its GEMMs before it serves and pads rows where more of them are faster.
+  bool pads_gemms_where_faster = false;
   /// Token counts of its CUDA graphs, rising: a step of fewer tokens computes the next such number. Empty: no
   /// graphs, or none that pad.
   std::vector<std::int64_t> cudagraph_capture_sizes;
@@ -62,6 +70,11 @@ struct EngineProfile {
   std::optional<LargeGpuDefaults> large_gpu_defaults;  ///< nullopt: the same for every GPU
   /// A waiting request enters only if all of its tokens fit in free KV blocks, not its first chunk alone.
   bool scheduler_reserve_full_isl = false;
+  /// A request enters only if the blocks of its whole output are left by what the running ones may still grow
+  /// to (TensorRT-LLM's GUARANTEED_NO_EVICT): none is ever preempted.
+  bool guaranteed_no_evict = false;
+  /// max_num_seqs limits one batch of a pipeline, not all that run (TensorRT-LLM's max_batch_size).
+  bool max_num_seqs_per_batch = false;
   /// Without a pipeline a step is scheduled while the one before it runs.
   bool async_scheduling = false;
   /// Reduces with its own kernel over peer access where that is faster than NCCL (a link's custom curves).

@@ -49,7 +49,7 @@ void print_help(const options::options_description& description) {
       "scenario.\nA row that nothing predicts is counted, with the reason.\n\n" +
       options_text(description) +
       "\nExample:\n"
-      "  sextant validate tests/validation/trtllm-1.0-rtx-pro-6000.jsonl --fail-above serving:median=10 "
+      "  sextant validate tests/validation/trtllm-1.0.jsonl --fail-above serving:median=10 "
       "--json errors.json\n"
       "\nExit codes: 0 validated, 2 bad input (a file without rows is bad input), 4 an error is above its "
       "bound "

@@ -231,11 +231,12 @@ double CostTables::running_in(int group, std::int64_t blocks) const {
   return static_cast<double>(blocks * pool.block_tokens) / pool.token_slots(load.prompt + load.output);
 }
 
-double CostTables::most_running(int dp) const {
+double CostTables::most_running(int dp, std::optional<std::size_t> stages) const {
   const WorkloadSummary& load = context_.workload;
   // As many prompts as there can be stages keep all of them busy.
   if (computes_prompts_alone_) return layers_;
-  double most = static_cast<double>(context_.scenario.engine.max_num_seqs);
+  double most = static_cast<double>(context_.scenario.engine.running_limit(
+      static_cast<std::int64_t>(stages.value_or(static_cast<std::size_t>(layers_)))));
   if (const std::int64_t at_once = context_.scenario.workload.max_concurrency; at_once > 0)
     most = std::min(most, static_cast<double>(at_once) / dp);
   if (load.concurrency > 0) most = std::min(most, load.concurrency / dp);
@@ -251,10 +252,14 @@ double CostTables::round_seconds(std::span<const StageChoice> stages, double run
   const auto batch = std::max<std::int64_t>(1, std::llround(running / batches));
   const double prompts = running * yield_ * chunks_per_token_;
   const double host = host_seconds(batch);
+  const double beside_stage = stages.size() > 1 ? 1e-6 * static_cast<double>(batch) *
+                                                      context_.machine.engine().pipeline_us_per_request.value
+                                                : 0;
   double slowest = 0, around = host;
   for (std::size_t s = 0; s < stages.size(); ++s) {
     const bool first = s == 0, last = s + 1 == stages.size();
-    const double decode = decode_seconds(stages[s].group, stages[s].layers, first, last, batch);
+    const double decode =
+        decode_seconds(stages[s].group, stages[s].layers, first, last, batch) + beside_stage;
     const double prefill = prompts * prefill_seconds(stages[s].group, stages[s].layers, first, last);
     slowest = std::max(slowest, batches * (decode + (first ? host : 0)) + prefill);
     around += decode + prefill / batches + hop_seconds(stages[s].hop, last, batch);
@@ -285,8 +290,8 @@ ReplicaEstimate CostTables::replica(std::span<const StageChoice> stages, int dp)
   if (result.kv_blocks <= 0) return result;
 
   const WorkloadSummary& load = context_.workload;
-  const double most =
-      std::max(1.0, std::min(most_running(dp), running_in(stages.front().group, result.kv_blocks)));
+  const double most = std::max(
+      1.0, std::min(most_running(dp, stages.size()), running_in(stages.front().group, result.kv_blocks)));
   // Tokens/s of one replica.
   const double demand = load.concurrency > 0 ? infinity : load.rate * load.output / dp;
   if (computes_prompts_alone_) {

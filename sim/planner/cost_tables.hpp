@@ -59,8 +59,9 @@ class CostTables {
   int hop(int from_gpu, int to_gpu);
   int tensor_parallel(int group) const { return groups_[static_cast<std::size_t>(group)].tp; }
 
-  /// At most so many requests run at once on one of `dp` replicas, whatever its memory.
-  double most_running(int dp) const;
+  /// At most so many requests run at once on one of `dp` replicas, whatever its memory; without a number of
+  /// stages, however many it has.
+  double most_running(int dp, std::optional<std::size_t> stages = {}) const;
   ReplicaEstimate replica(std::span<const StageChoice>, int dp);
   /// KV blocks of a stage on the tightest GPU of its group, before those that the engine keeps.
   std::int64_t stage_blocks(int group, LayerRange, bool first, bool last);

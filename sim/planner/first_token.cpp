@@ -31,8 +31,8 @@ double alone(CostTables& tables, const std::vector<StageChoice>& stages) {
 bool overloaded(CostTables& tables, const std::vector<StageChoice>& stages, int dp) {
   const WorkloadSummary& load = tables.context().workload;
   const ReplicaEstimate replica = tables.replica(stages, dp);
-  const double most = std::max(
-      1.0, std::min(tables.most_running(dp), tables.running_in(stages.front().group, replica.kv_blocks)));
+  const double most = std::max(1.0, std::min(tables.most_running(dp, stages.size()),
+                                             tables.running_in(stages.front().group, replica.kv_blocks)));
   constexpr double rounding = 1e-9;
   return replica.throughput < load.rate * load.output / dp &&
          replica.throughput * replica.token_seconds > most * (1 - rounding);

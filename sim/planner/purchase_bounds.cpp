@@ -101,7 +101,8 @@ double throughput_bound(const ModelBound& bound, const std::map<std::string, int
   const WorkloadSummary& load = bound.workload;
   const double at_once = load.concurrency > 0
                              ? load.concurrency
-                             : count * static_cast<double>(bound.scenario.engine.max_num_seqs);
+                             : count * static_cast<double>(bound.scenario.engine.running_limit(
+                                           bound.scenario.model.architecture.layer_count()));
   const double by_memory = rates.empty() ? infinity : at_once * memory / bound.streamed_bytes;
   // A cached prefix costs no arithmetic, so prompts count only where nothing is shared.
   const Workload& workload = bound.scenario.workload;

@@ -96,7 +96,7 @@ EstimatedLayout estimate_sharing(const SearchContext& context, const Layout& lay
   const KvPool pool = replica_pool(scenario.model, scenario.engine, layout.tp);
   double most = std::min(
       static_cast<double>(result.kv_blocks * pool.block_tokens) / pool.token_slots(load.prompt + load.output),
-      static_cast<double>(scenario.engine.max_num_seqs));
+      static_cast<double>(scenario.engine.running_limit(1)));
   if (const std::int64_t at_once = scenario.workload.max_concurrency; at_once > 0)
     most = std::min(most, static_cast<double>(at_once) / layout.dp);
   if (load.concurrency > 0) most = std::min(most, load.concurrency / layout.dp);

@@ -53,6 +53,14 @@ SchedulingPolicy read_policy(const JsonObject& object) {
   object.at("scheduling_policy").fail(fmt::format("found \"{}\", expected \"fcfs\" or \"priority\"", policy));
 }
 
+bool read_capacity_policy(const JsonObject& object, bool by_default) {
+  const std::string no_evict = "guaranteed_no_evict", utilization = "max_utilization";
+  const std::string policy = object.text_or("capacity_scheduler_policy", by_default ? no_evict : utilization);
+  if (policy == no_evict || policy == utilization) return policy == no_evict;
+  object.at("capacity_scheduler_policy")
+      .fail(fmt::format("found \"{}\", expected \"{}\" or \"{}\"", policy, no_evict, utilization));
+}
+
 }  // namespace
 
 EngineOptions read_engine_options(const JsonValue* value, const Cluster& cluster) {
@@ -70,6 +78,8 @@ EngineOptions read_engine_options(const JsonValue* value, const Cluster& cluster
   options.batch_defaults = std::move(defaults.why);
   options.scheduler_reserve_full_isl = profile.scheduler_reserve_full_isl;
   options.async_scheduling = profile.async_scheduling;
+  options.guaranteed_no_evict = profile.guaranteed_no_evict;
+  options.max_num_seqs_per_batch = profile.max_num_seqs_per_batch;
   if (!object) return options;
 
   constexpr Range count{1, 1e9};
@@ -91,6 +101,7 @@ EngineOptions read_engine_options(const JsonValue* value, const Cluster& cluster
   options.scheduling_policy = read_policy(*object);
   options.scheduler_reserve_full_isl =
       object->boolean_or("scheduler_reserve_full_isl", options.scheduler_reserve_full_isl);
+  options.guaranteed_no_evict = read_capacity_policy(*object, options.guaranteed_no_evict);
   options.async_scheduling = object->boolean_or("async_scheduling", options.async_scheduling);
   options.kv_offloading_gib = object->number_or("kv_offloading_size", 0, {0, 1e6});
   options.disable_hybrid_kv_cache_manager =

@@ -33,6 +33,10 @@ struct EngineOptions {
   /// A waiting or preempted request enters only if all of its tokens fit in free KV blocks (vLLM from 0.19
   /// on); else its first chunk is enough (0.15.1).
   bool scheduler_reserve_full_isl = false;
+  /// By "capacity_scheduler_policy" (TensorRT-LLM's word): a request enters only if its whole output fits
+  /// beside all that the running ones may grow to, and none is preempted; else one is, where blocks run out.
+  bool guaranteed_no_evict = false;
+  bool max_num_seqs_per_batch = false;  ///< max_num_seqs limits each batch of a pipeline; from the profile
   /// Without a pipeline (pp 1) step N + 1 is scheduled when step N is launched: what arrives or comes free
   /// during step N counts from step N + 2 on (vLLM's max_concurrent_batches of 2).
   bool async_scheduling = false;
@@ -40,6 +44,10 @@ struct EngineOptions {
   double kv_offloading_gib = 0;
   std::optional<Speculation> speculation;  ///< "speculative_config"
 
+  /// Requests that may run at once on a replica of so many stages.
+  std::int64_t running_limit(std::int64_t stages) const {
+    return max_num_seqs_per_batch ? max_num_seqs * stages : max_num_seqs;
+  }
   /// Tokens that a decode computes in a step, and those it yields on average.
   std::int64_t tokens_per_decode() const { return speculation ? speculation->tokens_per_decode() : 1; }
   double expected_tokens() const { return speculation ? speculation->expected_tokens() : 1; }

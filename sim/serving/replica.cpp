@@ -229,9 +229,10 @@ void Replica::launch(std::uint32_t b) {
   arrived_at_launch_ = arrived_;
   kv_arrivals_at_launch_ = kv_arrivals_;
   const auto requests = batch.shape.decodes + static_cast<std::int64_t>(batch.chunks.size());
-  if (lock_step_ != nullptr) return lock_step_->join(rank_, queue_.now() + pipeline_->host(requests));
-  queue_.schedule({queue_.now() + pipeline_->host(requests),
-                   static_cast<std::uint32_t>(ReplicaEvent::stage_entered), id_, pack(0, b)});
+  // One process schedules all batches of a pipeline, one after the other.
+  host_free_ = std::max(queue_.now(), host_free_) + pipeline_->host(requests);
+  if (lock_step_ != nullptr) return lock_step_->join(rank_, host_free_);
+  queue_.schedule({host_free_, static_cast<std::uint32_t>(ReplicaEvent::stage_entered), id_, pack(0, b)});
 }
 
 void Replica::start_pass(int stage) {
@@ -372,6 +373,7 @@ void Replica::link_running(std::uint32_t slot) {
   (running_tail_ == none ? running_head_ : states_[running_tail_].next) = slot;
   running_tail_ = slot;
   ++running_count_;
+  promised_blocks_ += most_blocks(state.prompt, state.output);
   if (by_priority_) running_ranks_.insert(rank(slot));
 }
 
@@ -382,6 +384,7 @@ void Replica::unlink_running(std::uint32_t slot) {
   state.previous = state.next = none;
   state.running = false;
   --running_count_;
+  promised_blocks_ -= most_blocks(state.prompt, state.output);
   if (by_priority_) running_ranks_.erase(rank(slot));
 }
 

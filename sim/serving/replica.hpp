@@ -218,6 +218,9 @@ class Replica {
   std::int64_t most_blocks(std::int64_t prompt, std::int64_t output) const;
   std::int64_t chunk_limit(std::int64_t tokens) const;
   bool allocate_chunk(State&, std::int64_t tokens);
+  bool batch_full(const Batch&) const;
+  bool may_run_more(const Batch&) const;
+  bool output_fits(const State&) const;
   void add_chunk(Batch&, std::uint32_t slot, std::int64_t tokens);
   bool preempt_for(Batch&, std::uint32_t slot);
   void preempt(std::uint32_t slot);
@@ -260,6 +263,8 @@ class Replica {
   std::set<RequestRank> running_ranks_;  // with priorities: who is preempted last stands in front
   std::uint32_t running_head_ = none, running_tail_ = none;
   std::int64_t running_count_ = 0;
+  std::int64_t promised_blocks_ = 0;       // that the running ones hold once they have all their tokens
+  Time host_free_;                         // when the engine's process has scheduled all it was given
   std::vector<std::uint32_t> prefilling_;  // running, prompt not yet wholly scheduled, in order of admission
   std::vector<Batch> batches_;
   std::vector<std::uint32_t> idle_;  // batches not in flight, the one that came back first in front

@@ -52,6 +52,8 @@ void Replica::forget_everything() {
   running_ranks_.clear();
   running_head_ = running_tail_ = none;
   running_count_ = in_front_end_ = 0;
+  promised_blocks_ = 0;
+  host_free_ = Time{};
   prefilling_.clear();
   held_back_.clear();
   idle_.clear();

@@ -107,7 +107,7 @@ std::int64_t Replica::chunk_limit(std::int64_t tokens) const {
 void Replica::continue_prefills(Batch& batch) {
   const std::vector<std::uint32_t> candidates = prefilling_;
   for (const std::uint32_t slot : candidates) {
-    if (budget_left(batch) <= 0) break;
+    if (budget_left(batch) <= 0 || batch_full(batch)) break;
     if (!states_[slot].running) continue;  // preempted a moment ago
     const std::int64_t rest = states_[slot].to_prefill - states_[slot].scheduled;
     const std::int64_t tokens = std::min(chunk_limit(rest), budget_left(batch));
@@ -128,13 +128,30 @@ void Replica::admit_waiting(Batch& batch) {
       limit_ = pipeline_full;
       return;
     }
-    if (running_count_ + static_cast<std::int64_t>(held_back_.size()) >= options_.max_num_seqs) {
+    if (!may_run_more(batch)) {
       limit_ = max_num_seqs;
       return;
     }
     if (!admit(batch, first->slot)) return;
     waiting_.remove_first(*first);
   }
+}
+
+bool Replica::batch_full(const Batch& batch) const {
+  return options_.max_num_seqs_per_batch &&
+         batch.decodes->count() + static_cast<std::int64_t>(batch.chunks.size()) >= options_.max_num_seqs;
+}
+
+/// Whether one request more may enter, in the batch that is being filled.
+bool Replica::may_run_more(const Batch& batch) const {
+  return !batch_full(batch) && running_count_ + static_cast<std::int64_t>(held_back_.size()) <
+                                   options_.running_limit(static_cast<std::int64_t>(batches_.size()));
+}
+
+/// Whether a request's blocks to its last token are left by all that the running ones may grow to.
+bool Replica::output_fits(const State& state) const {
+  return !options_.guaranteed_no_evict ||
+         promised_blocks_ + most_blocks(state.prompt, state.output) <= cache_.blocks();
 }
 
 /// Starts the prefill of a waiting request behind what the prefix cache has of it. False, with the limit, if
@@ -158,7 +175,7 @@ bool Replica::admit(Batch& batch, std::uint32_t slot) {
   }
   const std::int64_t tokens = std::min(rest, budget);
   const std::int64_t must_fit = options_.scheduler_reserve_full_isl ? state.to_prefill : cached + tokens;
-  if (cache_.cost(hit, blocks_for(must_fit)) > cache_.free()) {
+  if (cache_.cost(hit, blocks_for(must_fit)) > cache_.free() || !output_fits(state)) {
     if (host_ && drop_loaded(slot)) return admit(batch, slot);
     limit_ = kv_blocks_short;
     return false;

@@ -66,7 +66,7 @@ bool Replica::admit_arrived_kv(Batch& batch) {
       limit_ = pipeline_full;
       return true;
     }
-    if (running_count_ + static_cast<std::int64_t>(held_back_.size()) >= options_.max_num_seqs) {
+    if (!may_run_more(batch)) {
       limit_ = max_num_seqs;
       return false;
     }

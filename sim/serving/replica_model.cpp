@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "models/base/error.hpp"
+#include "models/cost/engine_kernels.hpp"
 #include "models/cost/group_curve.hpp"
 #include "models/cost/sampler_time.hpp"
 #include "models/profile/power.hpp"
@@ -31,7 +32,7 @@ Machine::Machine(const Cluster& cluster, const std::string& engine_profile,
     const std::string kind = cluster.kind(device);
     if (profiles_.find(kind) != profiles_.end()) continue;
     const Device& gpu = cluster.devices[static_cast<std::size_t>(device)];
-    GpuProfile profile = with_kernels(find_profile(gpu.model), engine_.kernels);
+    GpuProfile profile = with_engine_kernels(find_profile(gpu.model), engine_, cluster.gpu(device));
     if (!profile.power) profile.power = find_power_model(gpu.model);
     if (gpu.power_limit_watts) profile = at_power_limit(profile, *gpu.power_limit_watts);
     if (gpu.clock) profile = at_clock(profile, *gpu.clock, gpu.power_limit_watts);
@@ -156,10 +157,9 @@ std::int64_t kv_blocks(const std::vector<StageMemory>& stages, const EngineOptio
 namespace {
 
 QueryTile mixed_tile(const EngineProfile& engine, const Gpu& gpu) {
-  const std::string major = gpu.compute_capability.substr(0, gpu.compute_capability.find('.'));
   for (const SharedAttentionKernel& kernel : engine.shared_attention_kernels)
-    for (const int known : kernel.compute_capability_majors)
-      if (std::to_string(known) == major) return {kernel.query_tile_rows, kernel.packs_query_heads};
+    if (is_of_major(gpu, kernel.compute_capability_majors))
+      return {kernel.query_tile_rows, kernel.packs_query_heads};
   return {};
 }
 
@@ -297,6 +297,11 @@ FamilySeconds ReplicaModel::padded_families(int stage, const PassShape& shape) c
     FamilySeconds seconds = server.costs[i].cost(own);
     if (!draft_costs_.empty() && stage + 1 == stages()) seconds += draft(i, own);
     if (seconds.total() > slowest.total()) slowest = seconds;
+  }
+  if (stages() > 1) {
+    const auto requests = shape.decodes + static_cast<std::int64_t>(shape.chunks.size());
+    slowest[Family::host] += 1e-6 * engine_.pipeline_us_per_request.value * static_cast<double>(requests) *
+                             spread_factor(engine_.host_spread, level_.of(Family::host));
   }
   return slowest;
 }
