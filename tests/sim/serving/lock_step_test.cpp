@@ -169,7 +169,9 @@ TEST(LockStep, ARankWithoutOthersIsAReplica) {
       const ServingMetrics alone = simulate(ranks(toy, 1, 150, -1), options, mixed(seed), {});
       const ServingMetrics together = simulate(ranks(toy, 1, 150, 0), options, mixed(seed), {});
       expect_same(alone, together);
-      if (seed == 1) EXPECT_GT(alone.preemptions, 0);
+      if (seed == 1) {
+        EXPECT_GT(alone.preemptions, 0);
+      }
     }
   }
 }
