@@ -138,6 +138,9 @@ struct PassShape {
   /// New tokens of each decode: more than one where a step verifies tokens that were speculated. What is
   /// cached is read once for all of them.
   std::int64_t tokens_per_decode = 1;
+  /// Tokens, padding included, that data-parallel ranks bring to the experts they share; 0: each rank as many
+  /// as this one.
+  std::int64_t expert_tokens = 0;
 };
 
 struct SamplerWork;
@@ -147,10 +150,11 @@ struct SamplerWork;
 class StageCost {
  public:
   /// `link` joins the tensor-parallel group; may be null where tensor_parallel is 1. `sampler` chooses tokens
-  /// behind the head; null: the likeliest, always. Throws InputError if the profile lacks an operator of the
-  /// stage or the link a collective of it.
+  /// behind the head; null: the likeliest, always. `sharing_link` joins all GPUs of the ranks that share
+  /// experts. Throws InputError if the profile lacks an operator of the stage or a link a collective of it.
   StageCost(const StageOperators&, std::shared_ptr<const GpuProfile>, const LinkProfile* link,
-            int tensor_parallel, CostLevel = {}, std::shared_ptr<const SamplerWork> sampler = nullptr);
+            int tensor_parallel, CostLevel = {}, std::shared_ptr<const SamplerWork> sampler = nullptr,
+            const LinkProfile* sharing_link = nullptr);
   /// The same with a copy of the profile.
   StageCost(const StageOperators& operators, const GpuProfile& profile, const LinkProfile* link,
             int tensor_parallel, CostLevel level = {}, std::shared_ptr<const SamplerWork> sampler = nullptr)
@@ -171,6 +175,8 @@ class StageCost {
   template <class Visit>
   void visit_dense(std::int64_t tokens, Visit&& visit) const;
   template <class Visit>
+  void visit_shared(std::int64_t tokens, Visit&& visit) const;
+  template <class Visit>
   void visit_sampling(std::int64_t samples, Visit&& visit) const;
   template <class Visit>
   void visit_attention(const PassShape&, Visit&& visit) const;
@@ -179,12 +185,15 @@ class StageCost {
   const LoadedSeconds& dense(
       std::int64_t tokens) const;  ///< GEMMs, routed experts, element-wise, collectives at a token count
   const LoadedSeconds& sampling(std::int64_t samples) const;
+  const LoadedSeconds& shared(std::int64_t tokens) const;  ///< experts of several ranks, and the exchange
+  std::int64_t tokens_at_experts(const PassShape&, std::int64_t own_tokens) const;
 
   std::shared_ptr<const Inputs> inputs_;
   Grade grade_ = Grade::measured;
   mutable bool extrapolated_ = false;
   mutable std::vector<LoadedSeconds> dense_;  ///< by token count; a first family below 0: not computed yet
   mutable std::vector<LoadedSeconds> sampling_;
+  mutable std::vector<LoadedSeconds> shared_;
 };
 
 }  // namespace sextant

@@ -76,7 +76,9 @@ struct StageCost::Inputs {
   StageOperators operators;
   std::shared_ptr<const GpuProfile> profile;
   std::optional<LinkProfile> link;
+  std::optional<LinkProfile> sharing_link;
   int tensor_parallel = 1;
+  std::int64_t sharing_ranks = 1;  ///< that have one set of experts
   CostLevel level;
   std::vector<StageAttention> attentions;
   std::vector<StageLatent> latents;
@@ -104,9 +106,16 @@ struct StageCost::Inputs {
 
   /// In a pass its ranks also wait for the last of them to arrive.
   OperatorTime collective(const CollectiveShape& shape, int ranks, double tokens) const {
-    OperatorTime time = collective_time(*link, shape.op, ranks, shape.bytes_per_token * tokens);
-    if (link->rank_wait_us) time.seconds += link->rank_wait_us->value * 1e-6;
+    const LinkProfile& joining = shape.ranks > 0 ? *sharing_link : *link;
+    OperatorTime time = collective_time(joining, shape.op, ranks, shape.bytes_per_token * tokens);
+    if (joining.rank_wait_us) time.seconds += joining.rank_wait_us->value * 1e-6;
     return time;
+  }
+
+  OperatorTime experts(const MoeShape& shape, double tokens) const {
+    return in_pass(shape.expert_parallel > 1 ? divided_moe_time(*profile, shape, tokens, routing)
+                                             : moe_time(*profile, shape, tokens),
+                   load_of("moe/" + shape.type), expert_tokens(shape, tokens));
   }
 
   double factor(const OperatorModel& model, Family family) const {
@@ -125,23 +134,33 @@ void StageCost::visit_dense(std::int64_t tokens, Visit&& visit) const {
                                      static_cast<double>(shape.k)),
                            inputs_->load_of("gemm/" + shape.type), m),
           count);
-  for (const auto& [shape, count] : operators.moes)
-    visit(Family::moe,
-          inputs_->in_pass(shape.expert_parallel > 1
-                               ? divided_moe_time(*inputs_->profile, shape, m, inputs_->routing)
-                               : moe_time(*inputs_->profile, shape, m),
-                           inputs_->load_of("moe/" + shape.type), expert_tokens(shape, m)),
-          count);
+  if (inputs_->sharing_ranks == 1)
+    for (const auto& [shape, count] : operators.moes) visit(Family::moe, inputs_->experts(shape, m), count);
   for (const auto& [shape, count] : operators.elementwise)
     visit(Family::elementwise,
           inputs_->in_pass(elementwise_time(*inputs_->profile, shape, m), inputs_->load_of("elementwise"), m),
           count);
-  for (const auto& [shape, count] : operators.collectives) {
-    const int ranks = shape.ranks > 0 ? static_cast<int>(shape.ranks) : inputs_->tensor_parallel;
-    if (ranks > 1)
+  if (inputs_->tensor_parallel <= 1) return;
+  for (const auto& [shape, count] : operators.collectives)
+    if (shape.ranks == 0)
       visit(Family::collective,
-            inputs_->in_pass(inputs_->collective(shape, ranks, m), inputs_->load_of("collective"), m), count);
-  }
+            inputs_->in_pass(inputs_->collective(shape, inputs_->tensor_parallel, m),
+                             inputs_->load_of("collective"), m),
+            count);
+}
+
+template <class Visit>
+void StageCost::visit_shared(std::int64_t tokens, Visit&& visit) const {
+  if (inputs_->sharing_ranks == 1) return;
+  const auto m = static_cast<double>(tokens);
+  for (const auto& [shape, count] : inputs_->operators.moes)
+    visit(Family::moe, inputs_->experts(shape, m), count);
+  for (const auto& [shape, count] : inputs_->operators.collectives)
+    if (shape.ranks > 0)
+      visit(Family::collective,
+            inputs_->in_pass(inputs_->collective(shape, static_cast<int>(shape.ranks), m),
+                             inputs_->load_of("collective"), m),
+            count);
 }
 
 template <class Visit>
@@ -233,7 +252,7 @@ void StageCost::visit_attention(const PassShape& pass, Visit&& visit) const {
 
 StageCost::StageCost(const StageOperators& operators, std::shared_ptr<const GpuProfile> profile,
                      const LinkProfile* link, int tensor_parallel, CostLevel level,
-                     std::shared_ptr<const SamplerWork> sampler) {
+                     std::shared_ptr<const SamplerWork> sampler, const LinkProfile* sharing_link) {
   auto inputs = std::make_shared<Inputs>();
   inputs->operators = operators;
   if (!operators.sample_gemms.empty()) inputs->sampler = std::move(sampler);
@@ -242,9 +261,14 @@ StageCost::StageCost(const StageOperators& operators, std::shared_ptr<const GpuP
   inputs->tensor_parallel = tensor_parallel;
   inputs->level = level;
   const bool collectives = !operators.collectives.empty() || !operators.sample_collectives.empty();
-  const bool exchange = std::any_of(operators.collectives.begin(), operators.collectives.end(),
-                                    [](const auto& entry) { return entry.shape.ranks > 1; });
-  if (exchange && !link) throw InputError("expert parallel has no link profile to join its gpus");
+  for (const auto& [shape, count] : operators.collectives) {
+    if (shape.ranks == 0) continue;
+    if (!sharing_link) throw InputError("expert parallel has no link profile to join its gpus");
+    inputs->sharing_ranks = shape.ranks / tensor_parallel;
+  }
+  if (inputs->sharing_ranks > 1)
+    inputs->sharing_link =
+        with_group_curves(*sharing_link, static_cast<int>(inputs->sharing_ranks) * tensor_parallel);
   if (tensor_parallel > 1 && collectives && !link)
     throw InputError(fmt::format("tensor parallel {} has no link profile to join its gpus", tensor_parallel));
   for (const auto& [shape, count] : operators.attentions) {
@@ -283,6 +307,7 @@ StageCost::StageCost(const StageOperators& operators, std::shared_ptr<const GpuP
     grade_ = weakest(grade_, time.grade);
   };
   visit_dense(1, note_grade);
+  visit_shared(1, note_grade);
   visit_sampling(1, note_grade);
 }
 
@@ -315,6 +340,14 @@ const LoadedSeconds& StageCost::sampling(std::int64_t samples) const {
   return cached(sampling_, samples, [&](auto&& add) { visit_sampling(samples, add); });
 }
 
+const LoadedSeconds& StageCost::shared(std::int64_t tokens) const {
+  return cached(shared_, tokens, [&](auto&& add) { visit_shared(tokens, add); });
+}
+
+std::int64_t StageCost::tokens_at_experts(const PassShape& pass, std::int64_t own_tokens) const {
+  return pass.expert_tokens > 0 ? pass.expert_tokens : own_tokens * inputs_->sharing_ranks;
+}
+
 namespace {
 
 std::int64_t token_count(const PassShape& pass) {
@@ -329,6 +362,7 @@ FamilySeconds StageCost::cost(const PassShape& pass) const {
   const std::int64_t tokens = token_count(pass);
   if (tokens <= 0) return {};
   LoadedSeconds result = dense(tokens + pass.padding);
+  if (inputs_->sharing_ranks > 1) result += shared(tokens_at_experts(pass, tokens + pass.padding));
   if (pass.samples > 0) result += sampling(pass.samples);
   visit_attention(pass, [&](Family family, const OperatorTime& time, double count, double factor) {
     result.add(family, time.seconds * count * factor, time.draw);
@@ -351,6 +385,7 @@ double StageCost::memory_bound_share(const PassShape& pass) const {
         time.seconds * static_cast<double>(count) * spread_factor(time.spread, inputs_->level.of(family)));
   };
   visit_dense(tokens + pass.padding, add_at_level);
+  visit_shared(tokens_at_experts(pass, tokens + pass.padding), add_at_level);
   if (pass.samples > 0) visit_sampling(pass.samples, add_at_level);
   visit_attention(pass, [&](Family, const OperatorTime& time, double count, double factor) {
     add(time, time.seconds * count * factor);

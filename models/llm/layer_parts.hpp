@@ -37,6 +37,10 @@ struct LayerCut {
   /// Ways in which routed experts are divided. Up to tensor_parallel, the ranks that share an expert cut its
   /// width; beyond, the experts are spread over replicas of the attention, each expert whole.
   std::int64_t expert_parallel = 1;
+  /// Several data-parallel ranks have one set of routed experts among them.
+  bool shares_experts() const { return expert_parallel > tensor_parallel; }
+  /// How many.
+  std::int64_t sharing_ranks() const { return shares_experts() ? expert_parallel / tensor_parallel : 1; }
 };
 
 /// One GPU's share of a layer. Throws InputError where the group cannot divide heads, width or experts

@@ -20,18 +20,18 @@ LayerCut cut_of(const StageShape& stage) {
 }
 
 /// Values per token alive at the widest moment of a part, beside hidden state and residual.
-double widest_values(const std::monostate&, std::int64_t, LayerCut) {
+double widest_values(const std::monostate&, std::int64_t, LayerCut, std::int64_t) {
   return 0;
 }
 
 /// q, k and v are alive until attention has written its output.
-double widest_values(const GroupedQueryAttention& attention, std::int64_t, LayerCut cut) {
+double widest_values(const GroupedQueryAttention& attention, std::int64_t, LayerCut cut, std::int64_t) {
   const GroupedQueryAttention local = local_attention(attention, cut.tensor_parallel);
   return product(2 * local.heads + 2 * local.kv_heads, local.head_dim);
 }
 
 /// Queries, expanded keys and values of the pass, and the output, beside the latent vectors.
-double widest_values(const LatentAttention& attention, std::int64_t, LayerCut cut) {
+double widest_values(const LatentAttention& attention, std::int64_t, LayerCut cut, std::int64_t) {
   const LatentAttention local = local_latent_attention(attention, cut.tensor_parallel);
   const std::int64_t key = attention.nope_dim + attention.rope_dim;
   return product(local.heads, 2 * key + 2 * attention.value_dim) +
@@ -39,34 +39,41 @@ double widest_values(const LatentAttention& attention, std::int64_t, LayerCut cu
 }
 
 /// z, x, B, C and dt, then x, B and C again behind the convolution, and the output.
-double widest_values(const Mamba2& mamba, std::int64_t, LayerCut cut) {
+double widest_values(const Mamba2& mamba, std::int64_t, LayerCut cut, std::int64_t) {
   const Mamba2 local = local_mamba(mamba, cut.tensor_parallel);
   return static_cast<double>(2 * local.inner() + 2 * local.conv_channels() + local.heads);
 }
 
-double widest_values(const SquareMatrix&, std::int64_t hidden, LayerCut) {
+double widest_values(const SquareMatrix&, std::int64_t hidden, LayerCut, std::int64_t) {
   return static_cast<double>(hidden);
 }
 
-double widest_values(const PlainMlp& mlp, std::int64_t, LayerCut cut) {
+double widest_values(const PlainMlp& mlp, std::int64_t, LayerCut cut, std::int64_t) {
   return 2 * static_cast<double>(local_mlp(mlp, cut.tensor_parallel).intermediate);
 }
 
 /// gate and up (one GEMM's output) are alive until their product is written.
-double widest_values(const GatedMlp& mlp, std::int64_t, LayerCut cut) {
+double widest_values(const GatedMlp& mlp, std::int64_t, LayerCut cut, std::int64_t) {
   return 3 * static_cast<double>(local_mlp(mlp, cut.tensor_parallel).intermediate);
 }
 
 /// vLLM's fused experts (vllm/model_executor/layers/fused_moe): one workspace holds gate and up of each of a
 /// token's experts and later their outputs, one the products; the sum and the shared expert's output are
-/// alive beside them.
-double widest_values(const MixtureOfExperts& moe, std::int64_t hidden, LayerCut cut) {
+/// alive beside them. Where ranks share experts, all their tokens are gathered and their sums too, and the
+/// workspaces are of at most expert_chunk tokens (vllm/envs.py, VLLM_FUSED_MOE_CHUNK_SIZE).
+double widest_values(const MixtureOfExperts& moe, std::int64_t hidden, LayerCut cut,
+                     std::int64_t batched_tokens) {
+  constexpr double expert_chunk = 16384;
   const MixtureOfExperts local = local_experts(moe, cut);
   const std::int64_t width = moe.latent > 0 ? moe.latent : hidden;
   const std::int64_t first = (moe.gated ? 2 : 1) * local.intermediate;
   const auto each = static_cast<double>(std::max(first, width) + local.intermediate);
-  const double routed = static_cast<double>(moe.experts_per_token) * each + static_cast<double>(width) +
-                        static_cast<double>(moe.latent);
+  const auto ranks = static_cast<double>(cut.sharing_ranks());
+  const double in_workspace =
+      std::max(1.0, std::min(ranks, expert_chunk / static_cast<double>(batched_tokens)));
+  const double gathered = cut.shares_experts() ? (2 * ranks - 1) * static_cast<double>(width) : 0;
+  const double routed = static_cast<double>(moe.experts_per_token) * each * in_workspace +
+                        static_cast<double>(width) + static_cast<double>(moe.latent) + gathered;
   const double shared = moe.shared_intermediate > 0 ? static_cast<double>(hidden) : 0;
   return std::max(routed + shared, 3 * static_cast<double>(local.shared_intermediate));
 }
@@ -193,7 +200,7 @@ double activation_peak_bytes(const Architecture& architecture, const StageShape&
   double widest = 0;
   for (int i = stage.layers.begin; i < stage.layers.end; ++i) {
     const auto values = [&](const auto& part) {
-      return widest_values(part, architecture.hidden, cut_of(stage));
+      return widest_values(part, architecture.hidden, cut_of(stage), limits.max_batched_tokens);
     };
     const LayerKind& kind = architecture.layer(i);
     widest = std::max({widest, std::visit(values, kind.mixer), std::visit(values, kind.feed_forward)});

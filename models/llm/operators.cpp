@@ -133,24 +133,30 @@ void add_feed_forward(StageOperators& operators, const Context& context, const G
   add_all_reduce(operators, context);
 }
 
-/// Where experts are spread over more GPUs than share the attention, each token's vector goes to every GPU
-/// with one of its experts and a sum comes back. Of `ranks` GPUs a token's experts, met by chance, stand on
-/// ranks (1 - C(experts - experts / ranks, taken) / C(experts, taken)); an all-to-all's size counts what one
-/// GPU sends, of its 1 / tensor_parallel of the group's tokens.
+/// Where data-parallel ranks share experts, every rank's tokens are gathered on all of the GPUs (each with
+/// the number and the weight of its experts), which compute their own experts for all of them; a
+/// reduce-scatter sums and gives each rank its own back. Within a rank each GPU brings and takes its share of
+/// the tokens (vllm/distributed/device_communicators/all2all.py, AgRsAll2AllManager, and
+/// use_sequence_parallel_moe). Sizes are of all ranks' tokens.
 void add_expert_exchange(StageOperators& operators, const Context& context, const MixtureOfExperts& moe) {
-  const LayerCut cut = cut_of(context.stage);
-  if (cut.expert_parallel <= cut.tensor_parallel) return;
-  const auto ranks = static_cast<double>(cut.expert_parallel), all = static_cast<double>(moe.experts);
-  double missed = 1;  // chance that none of a token's experts stands on one GPU
-  for (std::int64_t i = 0; i < moe.experts_per_token; ++i)
-    missed *= std::max(0.0, (all - all / ranks - static_cast<double>(i)) / (all - static_cast<double>(i)));
+  const std::int64_t ranks = cut_of(context.stage).expert_parallel;
+  constexpr double bytes_choice = 8;
   const std::int64_t width = moe.latent > 0 ? moe.latent : context.architecture.hidden;
-  const double bytes = ranks * (1 - missed) * static_cast<double>(width) * bytes_16_bit /
-                       static_cast<double>(cut.tensor_parallel);
-  for (int way = 0; way < 2; ++way) add(operators.collectives, {"alltoall", bytes, cut.expert_parallel});
+  const double bytes = static_cast<double>(width) * bytes_16_bit;
+  add(operators.collectives,
+      {"all_gather", bytes + static_cast<double>(moe.experts_per_token) * bytes_choice, ranks});
+  add(operators.collectives, {"reduce_scatter", bytes, ranks});
 }
 
-// The all-reduce sums what the GPUs' shares of routed and shared experts have given, at once.
+/// Makes a layer's output whole on each GPU of a tensor-parallel group: shares of routed and shared experts
+/// are summed at once; of shared ones each GPU has its share of the tokens.
+void add_experts_sum(StageOperators& operators, const Context& context) {
+  if (!cut_of(context.stage).shares_experts()) return add_all_reduce(operators, context);
+  if (context.stage.tensor_parallel > 1)
+    add(operators.collectives,
+        {"all_gather", static_cast<double>(context.architecture.hidden) * bytes_16_bit});
+}
+
 void add_feed_forward(StageOperators& operators, const Context& context, const MixtureOfExperts& moe) {
   const LayerCut cut = cut_of(context.stage);
   const MixtureOfExperts local = local_experts(moe, cut);
@@ -166,14 +172,14 @@ void add_feed_forward(StageOperators& operators, const Context& context, const M
   add(operators.moes,
       {moe.latent > 0 ? moe.latent : hidden, moe.intermediate, moe.experts, moe.experts_per_token,
        expert_tensor_parallel(cut), cut.expert_parallel, stored ? stored->moe_type : "bf16", moe.gated});
-  add_expert_exchange(operators, context, moe);
+  if (cut.shares_experts()) add_expert_exchange(operators, context, moe);
   if (moe.shared_intermediate > 0) {
     add(operators.elementwise, moe.gated ? gated_activation(local.shared_intermediate)
                                          : plain_activation(local.shared_intermediate));
     // Adds the routed experts' output to the shared one's: reads both, writes one.
     add(operators.elementwise, {"residual", 3 * static_cast<double>(hidden) * bytes_16_bit});
   }
-  add_all_reduce(operators, context);
+  add_experts_sum(operators, context);
 }
 
 /// Of each part's output, read and written.

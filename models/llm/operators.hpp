@@ -88,8 +88,8 @@ struct ElementwiseShape {
 
 /// A collective over the stage's tensor-parallel group, or over the GPUs that share the experts.
 struct CollectiveShape {
-  std::string op;              ///< all_reduce, all_gather, alltoall
-  double bytes_per_token = 0;  ///< as nccl-tests' size
+  std::string op;              ///< all_reduce, all_gather, reduce_scatter
+  double bytes_per_token = 0;  ///< as nccl-tests' size; where ranks share experts, for each token of any
   std::int64_t ranks = 0;      ///< 0: the tensor-parallel group
   bool operator==(const CollectiveShape&) const = default;
 };

@@ -39,6 +39,8 @@ std::vector<std::string> vllm_words(const EngineOptions& engine, const Scenario&
                                     fmt::format("{}", engine.gpu_memory_utilization),
                                     "--block-size",
                                     text(engine.block_size)};
+  if (layout.shares_experts())
+    words.insert(words.end(), {"--data-parallel-size", text(layout.sharing_ranks())});
   if (layout.ep > 1) words.emplace_back("--enable-expert-parallel");
   if (scenario.model.kv.name != "bf16")
     words.insert(words.end(), {"--kv-cache-dtype", scenario.model.kv.name});
@@ -58,7 +60,7 @@ std::vector<std::string> sglang_words(const EngineOptions& engine, const Scenari
                                       const Layout& layout) {
   std::vector<std::string> words = {
       "--tp-size",
-      text(layout.tp),
+      text(layout.tp * layout.sharing_ranks()),
       "--pp-size",
       text(layout.pp),
       "--max-running-requests",
@@ -67,6 +69,8 @@ std::vector<std::string> sglang_words(const EngineOptions& engine, const Scenari
       engine.enable_chunked_prefill ? text(engine.max_num_batched_tokens) : "-1",
       "--context-length",
       text(engine.max_model_len)};
+  if (layout.shares_experts())
+    words.insert(words.end(), {"--dp-size", text(layout.sharing_ranks()), "--enable-dp-attention"});
   if (layout.ep > 1) words.insert(words.end(), {"--ep-size", text(layout.ep)});
   if (scenario.model.kv.name == "fp8") words.insert(words.end(), {"--kv-cache-dtype", "fp8_e4m3"});
   return words;
@@ -91,11 +95,17 @@ std::vector<std::string> engine_notes(ServingEngine engine, const Scenario& scen
   std::vector<std::string> notes = {
       fmt::format("the checkpoint's weights are planned as {}, the KV cache as {}",
                   scenario.model.weights.name, scenario.model.kv.name)};
-  if (layout.dp > 1)
+  const int servers = layout.dp / layout.sharing_ranks();
+  if (servers > 1)
     notes.push_back(
         fmt::format("{} replicas, each a server of its own: a router that spreads requests stands before "
                     "them, as in the plan",
-                    layout.dp));
+                    servers));
+  if (layout.shares_experts())
+    notes.push_back(fmt::format(
+        "a server has {} data-parallel ranks that share experts over {} GPUs and spreads requests "
+        "over them itself, by its own rule; the plan does by its router's",
+        layout.sharing_ranks(), layout.ep));
   if (const auto& speculation = scenario.engine.speculation) {
     if (engine == ServingEngine::vllm && speculation->method == Speculation::Method::eagle)
       notes.emplace_back(

@@ -70,10 +70,10 @@ class ScriptWriter {
  private:
   std::string part(const Part& part) const {
     const Layout& layout = layout_;
-    std::string text = indented(
-        shell_comment(fmt::format("{}replica {} of {}, {} of its {} GPUs{}", pool_.name, part.number,
-                                  layout.dp, part.share().gpus.size(), layout.tp * layout.pp,
-                                  part.replica.in_order ? "" : "; its ranks alternate between nodes")));
+    std::string text = indented(shell_comment(
+        fmt::format("{}replica {} of {}, {} of its {} GPUs{}", pool_.name, part.number, replicas_.size(),
+                    part.share().gpus.size(), layout.tp * layout.pp * layout.sharing_ranks(),
+                    part.replica.in_order ? "" : "; its ranks alternate between nodes")));
     for (const std::string& nic : nics_of(scenario_.cluster, part.share()))
       text += indented(shell_comment(nic));
     text += indented("(\n");
@@ -96,6 +96,11 @@ class ScriptWriter {
   }
 
   std::string over_nodes(const Part& part) const {
+    if (layout_.shares_experts())
+      throw InputError(fmt::format(
+          "export: found data-parallel ranks that share experts on {} nodes, expected each server's "
+          "on one",
+          part.replica.nodes.size()));
     if (engine_ == ServingEngine::sglang) {
       expect_equal(part, "SGLang");
       return serve(part, {"--nnodes", number(part.replica.nodes.size()), "--node-rank", number(part.rank),
@@ -242,7 +247,7 @@ std::string nccl_part(const Scenario& scenario, const Candidate& candidate) {
 namespace detail {
 
 std::vector<NcclVariable> launch_nccl(const Scenario& scenario, const Candidate& candidate) {
-  if (candidate.layout.tp * candidate.layout.pp == 1) return {};
+  if (candidate.layout.tp * candidate.layout.pp * candidate.layout.sharing_ranks() == 1) return {};
   return nccl_environment(scenario, candidate);
 }
 

@@ -85,7 +85,7 @@ NcclTraffic nccl_traffic(const Scenario& scenario, const Candidate& candidate) {
   NcclTraffic traffic;
   for (const auto& stages : candidate.layout.replicas)
     for (std::size_t s = 0; s < stages.size(); ++s) {
-      note_group(cluster, stages[s].gpus, traffic);
+      note_group(cluster, stages[s].expert_gpus.empty() ? stages[s].gpus : stages[s].expert_gpus, traffic);
       if (s + 1 < stages.size()) note_hop(cluster, stages, s, candidate, traffic);
     }
   const double per_token = bytes_per_activation * static_cast<double>(scenario.model.architecture.hidden);

@@ -41,11 +41,12 @@ bool ReplicaShares::equal() const {
 
 std::vector<ReplicaShares> replica_shares(const Cluster& cluster, const Layout& layout) {
   std::vector<ReplicaShares> replicas;
-  for (const std::vector<StagePlacement>& stages : layout.replicas) {
+  const auto ranks = static_cast<std::size_t>(layout.sharing_ranks());
+  for (std::size_t r = 0; r < layout.replicas.size(); r += ranks) {
     ReplicaShares shares;
     int last = -1;
-    for (const StagePlacement& stage : stages)
-      for (const int device : stage.gpus) {
+    for (const StagePlacement& stage : layout.replicas[r])
+      for (const int device : ranks > 1 ? stage.expert_gpus : stage.gpus) {
         const int node = cluster.devices[at(device)].node;
         auto share = std::find_if(shares.nodes.begin(), shares.nodes.end(),
                                   [&](const NodeShare& known) { return known.node == node; });

@@ -21,6 +21,7 @@ struct ReplicaShares {
   bool equal() const;    ///< every node has as many GPUs
 };
 
+/// Of ranks that share experts one for each server.
 std::vector<ReplicaShares> replica_shares(const Cluster&, const Layout&);
 
 /// Layers of each stage where they are not what vLLM cuts by itself: "42,42,41"; empty where they are.

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "sim/planner/pools.hpp"
+#include "sim/planner/shared_experts.hpp"
 
 namespace sextant {
 namespace {
@@ -78,6 +79,7 @@ void judge_slo(const Scenario& scenario, Candidate& candidate) {
 std::vector<ReplicaSetup> replica_setups(const SearchContext& context, const Layout& layout,
                                          CostLevel level) {
   const Scenario& scenario = context.scenario;
+  if (layout.shares_experts()) return sharing_setups(context, layout, level);
   std::vector<ReplicaSetup> setups;
   for (const auto& replica : layout.replicas) {
     const auto memory = replica_memory(scenario.model, scenario.engine, context.machine.engine(),

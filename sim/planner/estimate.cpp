@@ -8,6 +8,7 @@
 #include "sim/planner/branch_and_bound.hpp"
 #include "sim/planner/cost_tables.hpp"
 #include "sim/planner/search.hpp"
+#include "sim/planner/shared_experts.hpp"
 #include "sim/serving/workload.hpp"
 
 namespace sextant {
@@ -96,6 +97,7 @@ EstimatedLayout estimate(CostTables& tables, const Layout& layout) {
 }
 
 EstimatedLayout estimate(const SearchContext& context, const Layout& layout) {
+  if (layout.shares_experts()) return estimate_sharing(context, layout);
   CostTables tables(context, layout.ep > 1);
   return estimate(tables, layout);
 }

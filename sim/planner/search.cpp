@@ -11,6 +11,7 @@
 #include "models/base/error.hpp"
 #include "sim/planner/branch_and_bound.hpp"
 #include "sim/planner/mixtures.hpp"
+#include "sim/planner/shared_experts.hpp"
 #include "sim/planner/splits.hpp"
 
 namespace sextant {
@@ -332,6 +333,22 @@ SearchResult search_layouts(const SearchContext& context, const SearchOptions& o
   return result;
 }
 
+namespace {
+
+/// Ranks that share experts wait for each other at every layer: a slower card would pace all, which no part
+/// of the cost model sums.
+void check_sharing(const Cluster& cluster, const FixedDeployment& fixed, const std::vector<int>& gpus) {
+  const auto used = static_cast<std::ptrdiff_t>(fixed.tp) * fixed.dp;
+  for (auto gpu = gpus.begin(); gpu != gpus.begin() + used; ++gpu)
+    if (cluster.kind(*gpu) != cluster.kind(gpus.front()))
+      throw InputError(
+          fmt::format("deployment: found {} and {} among data-parallel ranks that share experts (ep {}), "
+                      "expected equal GPUs",
+                      cluster.kind(gpus.front()), cluster.kind(*gpu), fixed.ep));
+}
+
+}  // namespace
+
 Layout fixed_layout(const Scenario& scenario, const FixedDeployment& fixed) {
   const Cluster& cluster = scenario.cluster;
   const int layers = scenario.model.architecture.layer_count();
@@ -386,6 +403,10 @@ Layout layout_in_order(const std::vector<int>& gpus, const std::vector<int>& lay
       next += tp;
     }
     layout.replicas.push_back(std::move(stages));
+  }
+  if (fixed.ep > fixed.tp) {
+    check_sharing(cluster, fixed, gpus);
+    share_experts(layout, fixed.ep / fixed.tp);
   }
   return layout;
 }

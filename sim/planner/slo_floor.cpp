@@ -51,8 +51,8 @@ std::vector<LoneRun> lone_runs(const std::vector<LoneLayout>& layouts, const Pla
     const SearchContext context{lone, run.layout->choice->context().machine,
                                 summarise_workload(lone.workload)};
     Layout single = run.layout->layout;
-    single.dp = 1;
-    single.replicas.resize(1);
+    single.dp = single.sharing_ranks();
+    single.replicas.resize(static_cast<std::size_t>(single.dp));
     run.candidate = simulate_candidate(context, estimate(context, single), once);
   });
   return runs;

@@ -217,15 +217,18 @@ Layout same_layout(const Cluster& base, const Layout& layout, const Scenario& va
     if (replica.back().layers.end != model.architecture.layer_count())
       throw InputError(fmt::format("it has {} layers, the model {}", replica.back().layers.end,
                                    model.architecture.layer_count()));
-    for (StagePlacement& stage : replica)
-      for (int& gpu : stage.gpus) {
-        const std::string& name = base.devices[static_cast<std::size_t>(gpu)].name;
-        const auto found = std::find_if(gpus.begin(), gpus.end(), [&](int other) {
-          return variant.cluster.devices[static_cast<std::size_t>(other)].name == name;
-        });
-        if (found == gpus.end()) throw InputError(fmt::format("it needs {}, which is not there", name));
-        gpu = *found;
-      }
+    const auto move = [&](int& gpu) {
+      const std::string& name = base.devices[static_cast<std::size_t>(gpu)].name;
+      const auto found = std::find_if(gpus.begin(), gpus.end(), [&](int other) {
+        return variant.cluster.devices[static_cast<std::size_t>(other)].name == name;
+      });
+      if (found == gpus.end()) throw InputError(fmt::format("it needs {}, which is not there", name));
+      gpu = *found;
+    };
+    for (StagePlacement& stage : replica) {
+      std::for_each(stage.gpus.begin(), stage.gpus.end(), move);
+      std::for_each(stage.expert_gpus.begin(), stage.expert_gpus.end(), move);
+    }
   }
   return same;
 }

@@ -33,19 +33,28 @@ auto looked_up(const JsonValue& where, const Find& find) {
   }
 }
 
+/// Above tp, `ep` counts the GPUs of replicas that are data-parallel ranks of one server and share experts.
+void check_sharing(const JsonValue& degree, int ep, const FixedDeployment& deployment) {
+  const std::int64_t gpus = static_cast<std::int64_t>(deployment.tp) * deployment.dp;
+  if (ep % deployment.tp != 0 || gpus % ep != 0)
+    degree.fail(
+        fmt::format("found {}, expected 1, tp, which is {}, or (experts shared by data-parallel "
+                    "attention) a multiple of tp that divides tp x dp, which is {}",
+                    ep, deployment.tp, gpus));
+  if (deployment.pp > 1)
+    degree.fail(fmt::format("found {} with pp {}, expected pp 1 where data-parallel ranks share experts", ep,
+                            deployment.pp));
+}
+
 /// `ep`, or vLLM's `enable_expert_parallel`, which divides the experts among the whole tensor-parallel group.
 int read_expert_parallel(const JsonObject& object, const FixedDeployment& deployment) {
   const auto degree = object.find("ep"), enabled = object.find("enable_expert_parallel");
   const int by_switch = enabled && enabled->boolean() ? deployment.tp : 1;
   if (!degree) return by_switch;
   const auto ep = static_cast<int>(degree->integer({1, 1e6}));
-  if (ep != 1 && ep != deployment.tp)
-    degree->fail(fmt::format(
-        "found {}, expected 1 or tp, which is {}{}", ep, deployment.tp,
-        ep > deployment.tp ? ": experts shared by data-parallel attention (vLLM's --data-parallel-size with "
-                             "--enable-expert-parallel), whose ranks step in lock-step, are not simulated"
-                           : ""));
-  if (enabled && ep != by_switch)
+  if (ep != 1 && ep != deployment.tp) check_sharing(*degree, ep, deployment);
+  const bool shares = ep > deployment.tp;
+  if (enabled && (shares ? !enabled->boolean() : ep != by_switch))
     enabled->fail(fmt::format("found {}, expected what ep {} says", enabled->boolean(), ep));
   return ep;
 }
@@ -218,6 +227,24 @@ Variant read_variant(const JsonValue& value) {
   return variant;
 }
 
+/// What ranks that share experts are not simulated with.
+void check_shared_experts(const JsonObject& document, const Scenario& scenario) {
+  const auto shares = [](const FixedDeployment& deployment) { return deployment.ep > deployment.tp; };
+  if (scenario.prefill && (shares(*scenario.deployment) || shares(scenario.prefill->deployment)))
+    document.at("deployment")
+        .fail(
+            "found ep above tp where prefill and decode are apart, expected experts shared by data-parallel "
+            "ranks "
+            "in one pool only");
+  if (!scenario.deployment || !shares(*scenario.deployment)) return;
+  const std::string where =
+      fmt::format("where data-parallel ranks share experts (ep {})", scenario.deployment->ep);
+  if (!scenario.faults.empty())
+    document.at("faults").fail(fmt::format("found faults {}, expected none", where));
+  if (scenario.engine.speculation)
+    document.at("engine").fail(fmt::format("found speculative_config {}, expected none", where));
+}
+
 }  // namespace
 
 ServedModel read_model(const JsonValue& value) {
@@ -316,6 +343,7 @@ Scenario read_scenario(const JsonValue& document) {
     scenario.deployment = read_deployment(deployment);
   scenario.engine = read_engine(object, scenario.cluster, scenario.model);
   add_drafter(object, scenario.engine, scenario.model);
+  check_shared_experts(object, scenario);
   if (const auto search = object.find("search")) {
     if (scenario.deployment)
       search->fail("found a fixed deployment beside it, expected \"deployment\": \"search\"");

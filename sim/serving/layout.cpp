@@ -26,6 +26,17 @@ int tensor_parallel(const std::vector<StagePlacement>& replica) {
   return replica.empty() ? 1 : static_cast<int>(replica.front().gpus.size());
 }
 
+LayerCut Layout::cut(const std::vector<StagePlacement>& replica) const {
+  const int own = tensor_parallel(replica);
+  const std::size_t sharing = replica.empty() ? 0 : replica.front().expert_gpus.size();
+  if (sharing > 0) return {own, static_cast<std::int64_t>(sharing)};
+  return {own, ep > 1 ? own : 1};
+}
+
+int Layout::sharing_ranks() const {
+  return replicas.empty() ? 1 : static_cast<int>(cut(replicas.front()).sharing_ranks());
+}
+
 std::string Layout::split() const {
   return replicas.empty() ? "" : split_of(replicas.front());
 }

@@ -11,6 +11,8 @@ namespace sextant {
 struct StagePlacement {
   LayerRange layers;
   std::vector<int> gpus;
+  /// Where data-parallel ranks share experts: the GPUs of all of them, each with its part of the experts.
+  std::vector<int> expert_gpus = {};
   bool operator==(const StagePlacement&) const = default;
 };
 
@@ -22,14 +24,14 @@ int tensor_parallel(const std::vector<StagePlacement>& replica);
 struct Layout {
   int tp = 1, pp = 1, dp = 1;
   std::vector<std::vector<StagePlacement>> replicas;  ///< [dp][pp]
-  int ep =
-      1;  ///< ways in which each tensor-parallel group divides the routed experts: 1 (cut in width) or tp
+  int ep = 1;  ///< ways in which each tensor-parallel group divides the routed experts: 1 (cut in width) or
+               ///< tp; above tp, so many GPUs of ep / tp replicas, ranks of one server, which step together
 
   /// How each stage is cut among its GPUs.
-  LayerCut cut(const std::vector<StagePlacement>& replica) const {
-    const int own = tensor_parallel(replica);
-    return {own, ep > 1 ? own : 1};
-  }
+  LayerCut cut(const std::vector<StagePlacement>& replica) const;
+  /// Whether replicas are ranks of one server that have one set of experts, and so step together.
+  bool shares_experts() const { return sharing_ranks() > 1; }
+  int sharing_ranks() const;
 
   /// "42/42/42"
   std::string split() const;

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <span>
 
 #include "models/cost/cost.hpp"
 #include "sim/kernel/time.hpp"
@@ -26,6 +27,13 @@ class PipelineModel {
   virtual int stages() const = 0;
   /// One pass of `shape` through `stage`.
   virtual PassTime pass(int stage, const PassShape& shape) const = 0;
+  /// One pass of ranks that share experts, in lock step, each with its own batch; an idle one has none.
+  virtual PassTime pass_together(std::span<const PassShape> ranks) const {
+    PassTime slowest;
+    for (const PassShape& rank : ranks)
+      if (const PassTime own = pass(0, rank); own.total > slowest.total) slowest = own;
+    return slowest;
+  }
   /// `tokens` tokens' hidden state and residual from `stage` to the next one; after the last stage, the
   /// sampled tokens' way back to the first.
   virtual Time hop(int stage, std::int64_t tokens) const = 0;

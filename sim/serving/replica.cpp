@@ -231,6 +231,7 @@ void Replica::launch(std::uint32_t b) {
   const auto requests = batch.shape.decodes + static_cast<std::int64_t>(batch.chunks.size());
   // One process schedules all batches of a pipeline, one after the other.
   host_free_ = std::max(queue_.now(), host_free_) + pipeline_->host(requests);
+  if (lock_step_ != nullptr) return lock_step_->join(rank_, host_free_);
   queue_.schedule({host_free_, static_cast<std::uint32_t>(ReplicaEvent::stage_entered), id_, pack(0, b)});
 }
 
@@ -246,8 +247,12 @@ void Replica::start_pass(int stage) {
   if (server.busy || server.queue.empty()) return;
   const std::uint32_t b = server.queue.front();
   server.queue.pop_front();
+  begin_pass(stage, b, pipeline_->pass(stage, batches_[b].shape));
+}
+
+void Replica::begin_pass(int stage, std::uint32_t b, PassTime time) {
+  Stage& server = stages_[static_cast<std::size_t>(stage)];
   server.busy = true;
-  PassTime time = pipeline_->pass(stage, batches_[b].shape);
   time.total += beside_hop(server, batches_[b], time.total);
   recorder_.pass({id_, stage, b, queue_.now(), queue_.now() + time.total, &batches_[b].shape});
   ReplicaTotals::Stage& total = totals_.stages[static_cast<std::size_t>(stage)];
@@ -258,6 +263,23 @@ void Replica::start_pass(int stage) {
   if (sends_while_computing_) send_last_chunks(batches_[b], time.total);
   queue_.schedule(
       {queue_.now() + time.total, static_cast<std::uint32_t>(ReplicaEvent::pass_done), id_, pack(stage, b)});
+}
+
+void Replica::step_with(LockStep& group) {
+  lock_step_ = &group;
+  rank_ = group.add(*this);
+}
+
+void Replica::pass_together(PassTime time, bool own_batch) {
+  account();
+  if (own_batch) return begin_pass(0, 0, time);
+  ReplicaTotals::Stage& total = totals_.stages.front();
+  total.busy += time.total;
+  total.communication += time.communication;
+}
+
+void Replica::round_over() {
+  if (unfinished() > 0) wake();
 }
 
 void Replica::pass_done(int stage, std::uint32_t b) {

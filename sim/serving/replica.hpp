@@ -14,6 +14,7 @@
 #include "sim/serving/faults.hpp"
 #include "sim/serving/host_kv_cache.hpp"
 #include "sim/serving/kv_cache.hpp"
+#include "sim/serving/lock_step.hpp"
 #include "sim/serving/pipeline_model.hpp"
 #include "sim/serving/pool_roles.hpp"
 #include "sim/serving/recorder.hpp"
@@ -119,6 +120,14 @@ class Replica {
   std::vector<MovedRequest> evacuate(std::int64_t& lost_tokens);
   /// Passes and hops take these times from now on; the model outlives the replica.
   void use(const PipelineModel& pipeline) { pipeline_ = &pipeline; }
+
+  /// Its passes are made together with those of the other ranks; it has one stage. `group` outlives it.
+  void step_with(LockStep& group);
+  const PassShape& filled_shape() const { return batches_.front().shape; }
+  /// The ranks' pass begins, with a batch of its own or with none.
+  void pass_together(PassTime, bool own_batch);
+  /// The ranks' pass is over that it had no batch in.
+  void round_over();
 
   /// Decode: all of the request's KV is here.
   void kv_arrived(std::uint32_t slot);
@@ -241,6 +250,7 @@ class Replica {
   void join_decodes(std::uint32_t slot, std::uint32_t batch);
   void launch(std::uint32_t batch);
   void start_pass(int stage);
+  void begin_pass(int stage, std::uint32_t batch, PassTime);
   void pass_done(int stage, std::uint32_t batch);
   void returned(std::uint32_t batch);
   void finish(std::uint32_t slot);
@@ -278,6 +288,8 @@ class Replica {
   std::vector<Batch> batches_;
   std::vector<std::uint32_t> idle_;  // batches not in flight, the one that came back first in front
   std::vector<Stage> stages_;
+  LockStep* lock_step_ = nullptr;  // null: it steps alone
+  std::uint32_t rank_ = 0;         // in lock_step_
   bool wake_scheduled_ = false;
   std::uint16_t generation_ = 0;   // counts evacuations: events from before one are void
   std::int64_t in_front_end_ = 0;  // arrived, not yet with the scheduler

@@ -7,6 +7,10 @@
 namespace sextant {
 
 void Replica::try_schedule() {
+  if (lock_step_ != nullptr && !lock_step_->open()) {
+    if (limit_ < 0) limit_ = pipeline_full;
+    return;
+  }
   while (!idle_.empty()) {
     auto place = std::find_if(idle_.begin(), idle_.end(),
                               [this](std::uint32_t b) { return batches_[b].decodes->count() > 0; });

@@ -132,10 +132,10 @@ std::vector<StageMemory> replica_memory(const ServedModel& model, const EngineOp
     memory.weights = stage_weights(model.architecture, model.weights, memory.shape);
     const int neighbours = (s > 0 ? 1 : 0) + (s + 1 < stages.size() ? 1 : 0);
     for (const int device : stages[s].gpus) {
-      MemoryBudget budget =
-          memory_budget(model.architecture, model.weights, model.kv, memory.shape, limits, engine.memory,
-                        cluster.gpu(device).memory_bytes.value, options.gpu_memory_utilization,
-                        neighbours + (cut.tensor_parallel > 1 ? 1 : 0), pool);
+      MemoryBudget budget = memory_budget(
+          model.architecture, model.weights, model.kv, memory.shape, limits, engine.memory,
+          cluster.gpu(device).memory_bytes.value, options.gpu_memory_utilization,
+          neighbours + (cut.tensor_parallel > 1 ? 1 : 0) + (cut.shares_experts() ? 1 : 0), pool);
       if (model.drafter && s + 1 == stages.size())
         model.drafter->take_memory(budget, static_cast<int>(cut.tensor_parallel));
       if (memory.device == -1 || budget.for_kv() < memory.budget.for_kv()) {
@@ -170,10 +170,14 @@ double host_link_gbps(const Gpu& gpu) {
   return gpu.host_gbps ? gpu.host_gbps->value : memory_gbps(gpu);
 }
 
-std::int64_t pass_padding(const std::vector<std::int64_t>& sizes, const PassShape& shape) {
+std::int64_t pass_tokens(const PassShape& shape) {
   std::int64_t tokens = shape.decodes * shape.tokens_per_decode;
   for (const PrefillChunk& chunk : shape.chunks) tokens += chunk.new_tokens;
-  return graph_padding(sizes, tokens);
+  return tokens;
+}
+
+std::int64_t pass_padding(const std::vector<std::int64_t>& sizes, const PassShape& shape) {
+  return graph_padding(sizes, pass_tokens(shape));
 }
 
 }  // namespace
@@ -219,6 +223,8 @@ ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine,
     Stage stage;
     stage.hop_bytes_per_token = s + 1 < stages.size() ? operators.hop_bytes_per_token : bytes_per_token_id;
     const LinkProfile group = tp > 1 ? machine.group_link(stages[s].gpus) : LinkProfile{};
+    const bool shares = cut.shares_experts();
+    const LinkProfile sharing = shares ? machine.group_link(stages[s].expert_gpus) : LinkProfile{};
     double kv_bytes = kv_bytes_per_token(model.architecture, model.kv, shape_of(stages, s, cut));
     if (model.drafter && s + 1 == stages.size())
       kv_bytes +=
@@ -233,7 +239,8 @@ ReplicaModel::ReplicaModel(const ServedModel& model, const Machine& machine,
       if (std::find(kinds.begin(), kinds.end(), kind) != kinds.end()) continue;
       kinds.push_back(kind);
       stage.costs.emplace_back(operators, machine.profile(device), tp > 1 ? &group : nullptr, tp, level,
-                               sampler_work(model, engine_, cluster.gpu(device)));
+                               sampler_work(model, engine_, cluster.gpu(device)),
+                               shares ? &sharing : nullptr);
       stage.mixed_tiles.push_back(mixed_tile(engine_, cluster.gpu(device)));
       if (!model.drafter || s + 1 < stages.size()) continue;
       const auto drafter_tp = static_cast<int>(model.drafter->cut(tp));
@@ -259,11 +266,38 @@ PassTime ReplicaModel::pass(int stage, const PassShape& shape) const {
           Time::seconds(seconds[Family::collective] * level_.scale)};
 }
 
+PassTime ReplicaModel::pass_together(std::span<const PassShape> ranks) const {
+  const std::vector<std::int64_t>& captured = engine_.cudagraph_capture_sizes;
+  std::int64_t largest = 1, all = 0;
+  for (const PassShape& rank : ranks) {
+    const std::int64_t tokens = std::max<std::int64_t>(1, pass_tokens(rank));
+    largest = std::max(largest, tokens);
+    all += tokens;
+  }
+  const bool by_graph = !captured.empty() && largest <= captured.back();
+  const std::int64_t padded = largest + graph_padding(captured, largest);
+  FamilySeconds slowest;
+  for (const PassShape& rank : ranks) {
+    PassShape own = rank;
+    own.padding = by_graph ? padded - pass_tokens(rank) : 0;
+    own.expert_tokens = by_graph ? padded * static_cast<std::int64_t>(ranks.size()) : all;
+    if (const FamilySeconds seconds = padded_families(0, own); seconds.total() > slowest.total())
+      slowest = seconds;
+  }
+  return {Time::seconds(slowest.total() * level_.scale),
+          Time::seconds(slowest[Family::collective] * level_.scale)};
+}
+
 FamilySeconds ReplicaModel::families(int stage, const PassShape& shape) const {
+  PassShape own = shape;
+  own.padding = pass_padding(engine_.cudagraph_capture_sizes, shape);
+  return padded_families(stage, own);
+}
+
+FamilySeconds ReplicaModel::padded_families(int stage, const PassShape& shape) const {
   FamilySeconds slowest;
   const Stage& server = stages_[static_cast<std::size_t>(stage)];
   PassShape own = shape;
-  own.padding = pass_padding(engine_.cudagraph_capture_sizes, shape);
   for (std::size_t i = 0; i < server.costs.size(); ++i) {
     own.mixed_tile = server.mixed_tiles[i];
     FamilySeconds seconds = server.costs[i].cost(own);

@@ -91,6 +91,10 @@ class ReplicaModel final : public PipelineModel {
 
   int stages() const override { return static_cast<int>(stages_.size()); }
   PassTime pass(int stage, const PassShape&) const override;
+  /// Where every rank's tokens fit a captured CUDA graph, all are padded to the largest one's, and the
+  /// experts compute the padding too; else each brings what it has. An idle rank computes one token
+  /// (vllm/v1/worker/dp_utils.py, coordinate_batch_across_dp; GPUModelRunner._dummy_run).
+  PassTime pass_together(std::span<const PassShape> ranks) const override;
   Time hop(int stage, std::int64_t tokens) const override;
   Time host(std::int64_t requests) const override;
   Time front_end(std::int64_t prompt_tokens) const override;
@@ -117,6 +121,7 @@ class ReplicaModel final : public PipelineModel {
     double hop_bytes_per_token = 0;
   };
   FamilySeconds draft(std::size_t kind, const PassShape&) const;
+  FamilySeconds padded_families(int stage, const PassShape&) const;
 
   std::vector<Stage> stages_;
   double host_seconds_per_token_ = 0;   ///< of keys and values, over the slowest GPU's link to its host

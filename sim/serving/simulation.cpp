@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <deque>
+#include <map>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -60,6 +62,7 @@ class Run final : public ReplicaListener {
                                                     options.step_by_step, i, queue_, recorder_, fingerprint_,
                                                     *this, setups[i].role, draws, setups[i].pool));
     connect(setups, engine);
+    step_together(setups);
     down_since_.resize(setups.size());
     for (std::size_t i = 0; i < options_.changes.size(); ++i)
       queue_.schedule({options_.changes[i].at, change_event, options_.changes[i].replica, i},
@@ -100,6 +103,8 @@ class Run final : public ReplicaListener {
       } else if (event.kind == traffic_event || event.kind == handover_event ||
                  event.kind == layer_ready_event) {
         link_event(event);
+      } else if (event.kind == LockStep::event_kind) {
+        lock_steps_[event.target].handle(event);
       } else {
         current_ = event.target;
         replicas_[current_]->handle(event);
@@ -233,6 +238,20 @@ class Run final : public ReplicaListener {
                          Router(options_.router, kv_tokens(setups, engine.block_size, true)), first_decode_,
                          replicas_, *traffic_, queue_,
                          KvHandovers::EventKinds{handover_event, layer_ready_event});
+  }
+
+  /// Ranks that share experts.
+  void step_together(const std::vector<ReplicaSetup>& setups) {
+    std::map<int, std::uint32_t> numbers;
+    for (std::size_t i = 0; i < setups.size(); ++i) {
+      if (setups[i].lock_step < 0) continue;
+      if (!options_.changes.empty() || setups[i].pipeline->stages() > 1)
+        throw std::logic_error("simulate: found ranks in lock step with faults or stages, expected neither");
+      const auto number = static_cast<std::uint32_t>(lock_steps_.size());
+      const auto [place, is_new] = numbers.try_emplace(setups[i].lock_step, number);
+      if (is_new) lock_steps_.emplace_back(*setups[i].pipeline, number, queue_);
+      replicas_[i]->step_with(lock_steps_[place->second]);
+    }
   }
 
   void link_event(const Event& event) {
@@ -413,6 +432,7 @@ class Run final : public ReplicaListener {
   std::uint32_t first_decode_ = 0;  // replicas before it are whole ones or prefill
   std::optional<Traffic> traffic_;
   std::optional<KvHandovers> handovers_;
+  std::deque<LockStep> lock_steps_;
   QueueGrowth queue_growth_;
 };
 

@@ -22,6 +22,9 @@ struct ReplicaSetup {
   std::int64_t kv_blocks = 0;
   ReplicaRole role = ReplicaRole::whole;  ///< prefill replicas stand before decode ones
   std::optional<KvPool> pool = {};        ///< how its layers share the blocks; none: each keeps every token
+  /// Replicas of one number are ranks that make every pass together, in the time that the first one's
+  /// pipeline gives them; of one stage each. -1: it steps alone.
+  int lock_step = -1;
 };
 
 struct SimulationOptions {

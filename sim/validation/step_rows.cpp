@@ -108,11 +108,15 @@ StepRows::Setup& StepRows::setup(const StepRow& row, const std::string& gpu) {
   made.scenario.model.kv = kv_format(row.kv == "fp16" ? "bf16" : row.kv);
   if (row.tp > most_degree || row.pp > most_degree)
     throw InputError(fmt::format("tp {} x pp {}, expected fewer GPUs", row.tp, row.pp));
-  if (row.ep != 1 && row.ep != row.tp)
-    throw InputError(fmt::format("ep {}, expected 1 or tp, which is {}", row.ep, row.tp));
-  made.scenario.cluster = usual_node(gpu, row.tp * row.pp);
+  // Above tp, attention runs in ep / tp data-parallel ranks, each with the row's batch.
+  const bool shares = row.ep > row.tp && row.ep % row.tp == 0 && row.pp == 1 && row.ep <= most_degree;
+  if (row.ep != 1 && row.ep != row.tp && !shares)
+    throw InputError(fmt::format("ep {}, expected 1, tp, which is {}, or a multiple of it (of one stage)",
+                                 row.ep, row.tp));
+  const auto dp = shares ? row.ep / row.tp : 1;
+  made.scenario.cluster = usual_node(gpu, row.tp * row.pp * dp);
   made.machine = std::make_unique<Machine>(made.scenario.cluster, engine, profiles_.finder());
-  const Layout layout = fixed_layout(made.scenario, {row.tp, row.pp, 1, {}, {}, row.ep});
+  const Layout layout = fixed_layout(made.scenario, {row.tp, row.pp, dp, {}, {}, row.ep});
   for (const double level : {0.0, 1.0, -1.0})
     made.models.emplace_back(made.scenario.model, *made.machine, layout.replicas.front(),
                              layout.cut(layout.replicas.front()), all_at(level));

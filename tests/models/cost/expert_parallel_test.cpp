@@ -141,26 +141,35 @@ TEST(FullestRankByChance, TouchesMoreExperts) {
               32 * (1 - std::pow(1 - f / 16, 16)), 1e-6);
 }
 
-// Attention on one GPU, experts over eight: a token's 8 of 128 experts stand on 8 (1 - C(112,8)/C(128,8))
-// = 5.33 of them by chance; its 2048 values of 2 B go to each and a sum comes back.
-TEST(Exchange, SendsATokenToEveryGpuWithOneOfItsExperts) {
+// Attention on one GPU, experts over eight: the 2048 values of 2 B of every rank's tokens go to all, each
+// token with the numbers and weights of its 8 experts of 4 B each, and come back as sums.
+TEST(Exchange, GathersEveryRanksTokensAndScattersTheirSums) {
   const Architecture model = find_model("qwen3-30b-a3b").architecture;
   StageShape stage{{0, 1}, 1, false, false};
   stage.expert_parallel = 8;
   const StageOperators operators = stage_operators(model, weight_format("bf16"), kv_format("bf16"), stage);
-  ASSERT_EQ(operators.collectives.size(), 1u);
-  EXPECT_EQ(operators.collectives[0].count, 2);
-  const CollectiveShape& exchange = operators.collectives[0].shape;
-  EXPECT_EQ(exchange.op, "alltoall");
-  EXPECT_EQ(exchange.ranks, 8);
-  double missed = 1;
-  for (int i = 0; i < 8; ++i) missed *= (112.0 - i) / (128 - i);
-  EXPECT_NEAR(exchange.bytes_per_token, 8 * (1 - missed) * 2048 * 2, 1e-6);
+  ASSERT_EQ(operators.collectives.size(), 2u);
+  const CollectiveShape &dispatch = operators.collectives[0].shape, &combine = operators.collectives[1].shape;
+  EXPECT_EQ(dispatch, (CollectiveShape{"all_gather", 2048 * 2 + 8 * (4 + 4), 8}));
+  EXPECT_EQ(combine, (CollectiveShape{"reduce_scatter", 2048 * 2, 8}));
   EXPECT_EQ(operators.moes[0].shape.local_experts(), 16);
   // Within the tensor-parallel group every GPU has every token already: an all-reduce and no exchange.
   const StageOperators within =
       stage_operators(model, weight_format("bf16"), kv_format("bf16"), {{0, 1}, 4, false, false, 4});
   for (const auto& [shape, count] : within.collectives) EXPECT_EQ(shape.op, "all_reduce");
+}
+
+// Ranks of two GPUs: attention is summed by an all-reduce of the rank's own tokens; the experts' sums come
+// back in halves, which an all-gather makes whole.
+TEST(Exchange, SharesARanksTokensAmongItsGpus) {
+  const Architecture model = find_model("qwen3-30b-a3b").architecture;
+  const StageOperators operators =
+      stage_operators(model, weight_format("bf16"), kv_format("bf16"), {{0, 1}, 2, false, false, 8});
+  std::vector<std::pair<std::string, std::int64_t>> found;
+  for (const auto& [shape, count] : operators.collectives) found.emplace_back(shape.op, shape.ranks);
+  const std::vector<std::pair<std::string, std::int64_t>> expected = {
+      {"all_reduce", 0}, {"all_gather", 8}, {"reduce_scatter", 8}, {"all_gather", 0}};
+  EXPECT_EQ(found, expected);
 }
 
 // Super's experts work on 1024 of 4096 values: that is what travels.
@@ -169,8 +178,8 @@ TEST(Exchange, OfLatentExpertsIsNarrow) {
   StageShape stage{{1, 2}, 1, false, false};
   stage.expert_parallel = 8;
   const StageOperators operators = stage_operators(model, weight_format("bf16"), kv_format("bf16"), stage);
-  ASSERT_EQ(operators.collectives.size(), 1u);
-  EXPECT_LT(operators.collectives[0].shape.bytes_per_token, 8 * 1024 * 2);
+  ASSERT_EQ(operators.collectives.size(), 2u);
+  EXPECT_EQ(operators.collectives[1].shape.bytes_per_token, 1024 * 2);
   EXPECT_EQ(operators.moes[0].shape.hidden, 1024);
   EXPECT_FALSE(operators.moes[0].shape.gated);
 }

@@ -68,6 +68,15 @@ TEST(ExpertParallel, NeedsMoreRoomForActivations) {
   EXPECT_EQ(activation_peak_bytes(model, one_layer(4, 1), limits), 8192.0 * (2 * 2048 + 19968) * 2);
 }
 
+// Eight ranks of one GPU gather eight times 8192 tokens of 2048 values, and as many sums; the experts work on
+// 16,384 of them at a time, twice a rank's own: 2 x 8 x (2048 + 768) + 2 x 8 x 2048 values for each of its
+// own.
+TEST(ExpertParallel, SharedExpertsNeedRoomForAllRanksTokens) {
+  const Architecture model = find_model("qwen3-30b-a3b").architecture;
+  EXPECT_EQ(activation_peak_bytes(model, one_layer(1, 8), {8192, 256}),
+            8192.0 * (2 * 2048 + 2 * 8 * (2048 + 768) + 2 * 8 * 2048) * 2);
+}
+
 // Every GPU of a tensor-parallel group has every token already: each computes its own experts for all of them
 // and one all-reduce of the hidden state, 2048 x 2 B a token, sums attention and another the experts.
 TEST(ExpertParallel, AllReducesTheHiddenStateAndExchangesNothing) {

@@ -51,5 +51,31 @@ TEST(EngineWords, AskForExpertParallel) {
   EXPECT_EQ(*(degree + 1), "4");
 }
 
+// Four ranks of two GPUs, two to a server: vLLM counts a server's ranks and says tp of each; SGLang's tp
+// counts all GPUs of a server.
+TEST(EngineWords, StartRanksThatShareExpertsAsOneServer) {
+  Scenario scenario;
+  scenario.model.kv = {"bf16", 2};
+  Layout layout{2, 1, 4, {}, 4};
+  for (int r = 0; r < 4; ++r) {
+    const int first = r < 2 ? 0 : 4;
+    layout.replicas.push_back({{{0, 1}, {2 * r, 2 * r + 1}, {first, first + 1, first + 2, first + 3}}});
+  }
+  const auto after = [](const std::vector<std::string>& words, const std::string& word) {
+    const auto found = std::find(words.begin(), words.end(), word);
+    return found == words.end() || found + 1 == words.end() ? "" : *(found + 1);
+  };
+  const auto vllm = engine_words(ServingEngine::vllm, scenario, layout);
+  EXPECT_EQ(after(vllm, "--tensor-parallel-size"), "2");
+  EXPECT_EQ(after(vllm, "--data-parallel-size"), "2");
+  EXPECT_TRUE(holds(vllm, "--enable-expert-parallel"));
+  const auto sglang = engine_words(ServingEngine::sglang, scenario, layout);
+  EXPECT_EQ(after(sglang, "--tp-size"), "4");
+  EXPECT_EQ(after(sglang, "--dp-size"), "2");
+  EXPECT_EQ(after(sglang, "--ep-size"), "4");
+  EXPECT_TRUE(holds(sglang, "--enable-dp-attention"));
+  EXPECT_THAT(engine_notes(ServingEngine::vllm, scenario, layout), Contains(HasSubstr("2 replicas, each a")));
+}
+
 }  // namespace
 }  // namespace sextant
