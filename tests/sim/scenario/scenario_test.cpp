@@ -76,9 +76,9 @@ TEST(Scenario, ExpertParallelIsADegreeOrASwitch) {
   EXPECT_EQ(refusal("deployment", R"({"tp": 4, "ep": 2})"),
             "minimal.json: deployment.ep: found 2, expected 1, tp, which is 4, or (experts shared by "
             "data-parallel attention) a multiple of tp that divides tp x dp, which is 4");
-  EXPECT_EQ(refusal("deployment.ep", "4"),
-            "minimal.json: deployment.ep: found 4, expected 1, tp, which is 2, or (experts shared by "
-            "data-parallel attention) a multiple of tp that divides tp x dp, which is 2");
+  EXPECT_EQ(refusal("deployment.ep", "8"),
+            "minimal.json: deployment.ep: found 8, expected 1, tp, which is 2, or (experts shared by "
+            "data-parallel attention) a multiple of tp that divides tp x dp, which is 4");
   EXPECT_EQ(changed("deployment", R"({"tp": 2, "dp": 2, "ep": 4})").deployment->ep, 4);
   EXPECT_EQ(refusal("deployment", R"({"tp": 2, "ep": 2, "enable_expert_parallel": false})"),
             "minimal.json: deployment.enable_expert_parallel: found false, expected what ep 2 says");
