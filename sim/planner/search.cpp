@@ -389,7 +389,12 @@ Layout fixed_layout(const Scenario& scenario, const FixedDeployment& fixed) {
     refuse(fmt::format("found {} GPUs in the cluster, expected tp x pp x dp, which is {}",
                        cluster.gpus().size(), needed));
 
-  return layout_in_order(gpus, counts, fixed.dp, {fixed.tp, fixed.ep});
+  Layout layout = layout_in_order(gpus, counts, fixed.dp, {fixed.tp, fixed.ep});
+  if (fixed.ep > fixed.tp) {
+    check_sharing(cluster, fixed, gpus);
+    share_experts(layout, fixed.ep / fixed.tp);
+  }
+  return layout;
 }
 
 Layout layout_in_order(const std::vector<int>& gpus, const std::vector<int>& layers, int dp, LayerCut cut) {
@@ -403,10 +408,6 @@ Layout layout_in_order(const std::vector<int>& gpus, const std::vector<int>& lay
       next += tp;
     }
     layout.replicas.push_back(std::move(stages));
-  }
-  if (fixed.ep > fixed.tp) {
-    check_sharing(cluster, fixed, gpus);
-    share_experts(layout, fixed.ep / fixed.tp);
   }
   return layout;
 }

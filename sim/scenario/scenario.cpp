@@ -374,6 +374,17 @@ Scenario read_scenario(const JsonValue& document) {
   const auto router = object.find("router");
   scenario.router = read_router(router ? &*router : nullptr);
   scenario.workload = read_workload(object.at("workload"));
+  const auto by_priority = [](const EngineOptions& engine) {
+    return engine.scheduling_policy == SchedulingPolicy::priority;
+  };
+  if (!scenario.workload.priorities.empty() && !by_priority(scenario.engine) &&
+      std::none_of(choices.begin(), choices.end(),
+                   [&](const SearchChoice& choice) { return by_priority(choice.engine); }))
+    object.at("workload")
+        .fail(
+            "found priorities with the scheduling policy fcfs, expected engine.scheduling_policy "
+            "\"priority\": vLLM "
+            "refuses them otherwise");
   scenario.model.architecture.sampling =
       scenario.workload.sampling.over(scenario.model.architecture.sampling);
   for (SearchChoice& choice : scenario.search.choices)

@@ -19,7 +19,7 @@ class Replica;
 class LockStep {
  public:
   /// Kind of its events; `number`, their target, tells it from others of the run.
-  static constexpr std::uint32_t event_kind = 34;
+  static constexpr std::uint32_t event_kind = 35;
 
   LockStep(const PipelineModel&, std::uint32_t number, EventQueue&);
   /// The rank's place in the round; it outlives this.

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "models/base/error.hpp"
 #include "sim/kernel/random.hpp"
@@ -144,6 +145,50 @@ class TraceLengthsSource final : public RequestSource {
   std::size_t at_ = 0;
 };
 
+/// Requests of another source with a priority each, drawn by the request's number.
+class PrioritySource final : public RequestSource {
+ public:
+  PrioritySource(std::unique_ptr<RequestSource> requests, const Workload& workload, std::uint64_t replication)
+      : requests_(std::move(requests)),
+        shares_(workload.priorities),
+        seed_(workload.seed),
+        component_(fmt::format("priority {}", replication)) {}
+
+  std::optional<Request> next() override { return with_priority(requests_->next()); }
+  std::optional<Request> following(std::uint64_t id, bool served, Time now) override {
+    return with_priority(requests_->following(id, served, now));
+  }
+
+ private:
+  std::optional<Request> with_priority(std::optional<Request> request) const {
+    if (!request) return request;
+    double left = RandomStream(seed_, component_, request->id).uniform();
+    request->priority = shares_.back().priority;
+    for (const PriorityShare& item : shares_) {
+      left -= item.share;
+      if (left > 0) continue;
+      request->priority = item.priority;
+      break;
+    }
+    return request;
+  }
+
+  std::unique_ptr<RequestSource> requests_;
+  std::vector<PriorityShare> shares_;
+  std::uint64_t seed_;
+  std::string component_;
+};
+
+std::unique_ptr<RequestSource> make_plain_source(const Workload& workload, std::uint64_t replication) {
+  if (workload.conversations) return make_conversation_source(workload, replication);
+  if (workload.lengths) return std::make_unique<JointSource>(workload, replication);
+  if (workload.trace.empty()) return std::make_unique<SyntheticSource>(workload, replication);
+  Workload loaded = workload;
+  load_trace(loaded);
+  if (loaded.arrival == Workload::Arrival::trace) return std::make_unique<ReplaySource>(loaded);
+  return std::make_unique<TraceLengthsSource>(loaded, replication);
+}
+
 }  // namespace
 
 void load_trace(Workload& workload) {
@@ -155,13 +200,9 @@ void load_trace(Workload& workload) {
 }
 
 std::unique_ptr<RequestSource> make_request_source(const Workload& workload, std::uint64_t replication) {
-  if (workload.conversations) return make_conversation_source(workload, replication);
-  if (workload.lengths) return std::make_unique<JointSource>(workload, replication);
-  if (workload.trace.empty()) return std::make_unique<SyntheticSource>(workload, replication);
-  Workload loaded = workload;
-  load_trace(loaded);
-  if (loaded.arrival == Workload::Arrival::trace) return std::make_unique<ReplaySource>(loaded);
-  return std::make_unique<TraceLengthsSource>(loaded, replication);
+  std::unique_ptr<RequestSource> requests = make_plain_source(workload, replication);
+  if (workload.priorities.empty()) return requests;
+  return std::make_unique<PrioritySource>(std::move(requests), workload, replication);
 }
 
 }  // namespace sextant

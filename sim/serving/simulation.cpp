@@ -26,6 +26,8 @@ constexpr std::uint64_t was_held_back = std::uint64_t{1} << 63;
 /// Event kinds of what goes between replicas: messages on shared links, requests from prefill to decode, and
 /// layers of KV that are ready to be sent there.
 constexpr std::uint32_t traffic_event = 32, handover_event = 33, layer_ready_event = 34;
+static_assert(LockStep::event_kind != traffic_event && LockStep::event_kind != handover_event &&
+              LockStep::event_kind != layer_ready_event);
 /// A replica goes down, comes up or changes its speed; data is the index of the change.
 constexpr std::uint32_t change_event = 100;
 

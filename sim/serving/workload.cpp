@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <cmath>
 #include <filesystem>
 #include <limits>
 
@@ -182,6 +183,20 @@ void read_lengths(const JsonObject& object, Workload& workload) {
   workload.output.mean = workload.lengths->mean_output();
 }
 
+std::vector<PriorityShare> read_priorities(const JsonValue& value) {
+  std::vector<PriorityShare> shares;
+  double sum = 0;
+  for (const JsonValue& item : value.array()) {
+    const JsonObject object = item.object();
+    shares.push_back({object.integer("priority", {-1e9, 1e9}), object.number("share", {0, 1})});
+    object.finish();
+    sum += shares.back().share;
+  }
+  constexpr double rounding = 1e-6;
+  if (std::abs(sum - 1) > rounding) value.fail(fmt::format("found shares of {:g} in all, expected 1", sum));
+  return shares;
+}
+
 }  // namespace
 
 Workload read_workload(const JsonValue& value) {
@@ -191,6 +206,7 @@ Workload read_workload(const JsonValue& value) {
   if (trace) read_trace_keys(object, *trace, workload);
   read_arrivals(object, workload);
   workload.sampling = read_sampling(object);
+  if (const auto shares = object.find("priorities")) workload.priorities = read_priorities(*shares);
   workload.seed = static_cast<std::uint64_t>(object.integer_or("seed", 0, seeds));
   const bool stages_end = !workload.rate_stages.empty() && workload.rate_stages.back().duration_s < infinity;
   const bool count_known = trace || stages_end;

@@ -46,6 +46,12 @@ struct Conversations {
   std::int64_t common_prefixes = 1;           ///< how many there are; a conversation takes one by chance
 };
 
+/// A share of the requests, between 0 and 1, that comes with that priority.
+struct PriorityShare {
+  std::int64_t priority = 0;
+  double share = 0;
+};
+
 /// What is asked of a deployment. Fields bear the names of `vllm bench serve`.
 struct Workload {
   enum class Arrival { poisson, gamma, concurrency, trace } arrival = Arrival::poisson;
@@ -66,11 +72,12 @@ struct Workload {
   LengthDistribution output;
   std::shared_ptr<const JointLengths> lengths;  ///< in place of `prompt` and `output`, which hold its means
   std::optional<Conversations> conversations;
-  std::string trace;                ///< path; lengths (and, with arrival trace, times) come from it
-  std::string trace_format;         ///< azure, burstgpt, mooncake, sharegpt
-  double characters_per_token = 0;  ///< sharegpt: tokens of a text = its characters / this, rounded up
-  double time_scale = 1;            ///< trace timestamps are multiplied by it
-  SamplingOverrides sampling;       ///< of every request; what it leaves out is the model's
+  std::string trace;                      ///< path; lengths (and, with arrival trace, times) come from it
+  std::string trace_format;               ///< azure, burstgpt, mooncake, sharegpt
+  double characters_per_token = 0;        ///< sharegpt: tokens of a text = its characters / this, rounded up
+  double time_scale = 1;                  ///< trace timestamps are multiplied by it
+  std::vector<PriorityShare> priorities;  ///< drawn for each request; empty: all alike
+  SamplingOverrides sampling;             ///< of every request; what it leaves out is the model's
   std::uint64_t seed = 0;
   /// The trace's requests where load_trace has read them, so that a thousand runs of one workload read it
   /// once.
@@ -105,7 +112,8 @@ class RequestSource {
 };
 
 /// Streams "arrivals", "prompt", "output", and with conversations "turns", "think", "prefix", of (seed,
-/// component, replication). Arrivals as ArrivalStream draws them. Throws InputError as read_trace does, and
+/// component, replication); priorities of the request's number, so that they are the same in every run.
+/// Arrivals as ArrivalStream draws them. Throws InputError as read_trace does, and
 /// for more prompts than a replayed trace has.
 std::unique_ptr<RequestSource> make_request_source(const Workload&, std::uint64_t replication = 0);
 

@@ -18,6 +18,7 @@ rows=(
   'TensorRT-LLM at full load, RTX PRO 6000 (70B in pipelines of 1 to 8, Qwen3-30B-A3B; NVFP4): output throughput|tests/validation/trtllm-1.0.jsonl|serving|output_throughput|rtx-pro-6000-server'
   'the same on H200 (70B, 8B; FP8)|tests/validation/trtllm-1.0.jsonl|serving|output_throughput|h200-sxm'
   'the same on H100 (70B at tp 2, 8B; FP8)|tests/validation/trtllm-1.0.jsonl|serving|output_throughput|h100-sxm'
+  'the same, Qwen3-30B-A3B on 2, 4, 8 RTX PRO 6000, attention data-parallel, experts shared|tests/validation/trtllm-1.0-experts.jsonl|serving|output_throughput|rtx-pro-6000-server'
   'the same on B200 (70B; NVFP4)|tests/validation/trtllm-1.0.jsonl|serving|output_throughput|b200-sxm'
   'steps of 8B, 70B and 405B on H200, tp 1 to 4, pp 1 to 4: decode|calibrate/measurements/h200-sxm.steps.jsonl.gz|step|decode|h200-sxm'
   'the same: prefill|calibrate/measurements/h200-sxm.steps.jsonl.gz|step|prefill|h200-sxm'

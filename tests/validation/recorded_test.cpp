@@ -46,6 +46,13 @@ TEST(Recorded, TensorRt) {
               ElementsAre());
 }
 
+// Qwen3-30B-A3B on 2, 4 and 8 RTX PRO 6000, data-parallel attention and experts on all of them: nothing was
+// fitted to such layouts. +2, -13 and -24 % (medians over ten workloads): the all-gathers over the shipped
+// PCIe link, which was measured on a slow host.
+TEST(Recorded, TensorRtSharedExperts) {
+  EXPECT_THAT(misses("trtllm-1.0-experts.jsonl", {"serving:median=25", "serving:worst=33"}), ElementsAre());
+}
+
 // Llama 3.1 8B on one RTX PRO 6000, vLLM 0.19, 300 requests, saturated: throughput +2.4 %, mean TPOT -1.8 %,
 // mean TTFT -3.9 % (median -7.8, p90 -4.4, p99 -3.0 %), mean E2EL -2.3 %.
 TEST(Recorded, EightBillionOnOneCard) {
