@@ -108,7 +108,8 @@ std::optional<std::string> tensor_parallel_obstacle(const ServedModel& model, in
 std::optional<std::string> cut_obstacle(const ServedModel& model, LayerCut cut) {
   const auto tp = static_cast<int>(cut.tensor_parallel), ep = static_cast<int>(cut.expert_parallel);
   if (tp == 1 && ep == 1) return std::nullopt;
-  if (ep != 1 && ep != tp && !cut.shares_experts()) return fmt::format("ep {} is neither 1 nor tp, which is {}", ep, tp);
+  if (ep != 1 && ep != tp && !cut.shares_experts())
+    return fmt::format("ep {} is neither 1 nor tp, which is {}", ep, tp);
   if (ep > 1 && !has_experts(model.architecture)) return "the model has no experts to divide";
   const auto check = [&]<class PartOfLayer>(const PartOfLayer& part) {
     if constexpr (std::is_same_v<PartOfLayer, MixtureOfExperts>)

@@ -61,11 +61,11 @@ TEST(Congestion, MarksSpareTheVictim) {
   EXPECT_FALSE(marked[4].paused);
 }
 
-// SIGCOMM 2015 (its figures from memory), all cables of 40 Gbit/s: H11 to H14 (leaf T1, two by each uplink) send to R on leaf
-// T4, VS on T1 to VR on T2 by the first uplink. The uplink has 20 Gbit/s left, but measured were 10: the
-// pause of R's port spreads over spine and leaf. With H31 and H32 on T3 sending to R as well, six share R's
-// port: 40 / 6 = 6.7 for each and for VS; measured 4.5. The rest is arbitration: a switch divides by ingress,
-// not by flow, so that T1's four get 20 together (5 each), which is outside this model.
+// SIGCOMM 2015 (its figures from memory), all cables of 40 Gbit/s: H11 to H14 (leaf T1, two by each uplink)
+// send to R on leaf T4, VS on T1 to VR on T2 by the first uplink. The uplink has 20 Gbit/s left, but measured
+// were 10: the pause of R's port spreads over spine and leaf. With H31 and H32 on T3 sending to R as well,
+// six share R's port: 40 / 6 = 6.7 for each and for VS; measured 4.5. The rest is arbitration: a switch
+// divides by ingress, not by flow, so that T1's four get 20 together (5 each), which is outside this model.
 TEST(Congestion, VictimFlowOfTheDcqcnPaper) {
   // 0-4: H11-H14 and VS to T1; 5, 6: T1 up to L1, L2; 7, 8: L1, L2 to a spine; 9, 10: spines to L3, L4; 11,
   // 12: to T4; 13: T4 to R; 14, 15: L1 to T2, T2 to VR; 16, 17: H31, H32 to T3; 18, 19: T3 to its spines'
