@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <getopt.h>
 
+#include <algorithm>
 #include <charconv>
 #include <functional>
 
@@ -89,7 +90,7 @@ std::vector<GemmShape> gemm_shapes(const std::string& option, const std::string&
   std::vector<GemmShape> result;
   for (const std::string& item : items(text)) {
     const std::size_t first = item.find('x'), second = item.find('x', first + 1);
-    if (first == std::string::npos || second == std::string::npos) refuse(option, item, expected);
+    if (std::count(item.begin(), item.end(), 'x') != 2) refuse(option, item, expected);
     const auto part = [&](std::size_t begin, std::size_t end) {
       return number(option, item.substr(begin, end - begin), std::int64_t{1}, expected);
     };
