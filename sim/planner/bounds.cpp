@@ -38,6 +38,11 @@ bool weights_fit(const SearchContext& context) {
 
 }  // namespace
 
+int most_replicas(const WorkloadSummary& load) {
+  return load.concurrency > 0 ? std::max(1, static_cast<int>(load.concurrency))
+                              : std::numeric_limits<int>::max();
+}
+
 GpuSpeeds::GpuSpeeds(CostTables& tables, double running) : tables_(tables) {
   const std::int64_t each = CostTables::largest_batch(running, 1);
   // Least seconds of each kind of layer by sort of GPU and degree.

@@ -41,6 +41,12 @@ constexpr double GB = 1e9;
 }
 
 [[noreturn]] void nothing_served(const Scenario& scenario, const Candidate& best) {
+  if (best.metrics.rejected == 0)
+    throw InfeasibleError(fmt::format(
+        "{}: no layout serves a request; with {} all {} that arrived are in flight for ever: its replicas "
+        "were "
+        "down for {:.1f} s",
+        scenario.name, best.layout.describe(), best.metrics.arrived, best.metrics.replica_down_s));
   throw InfeasibleError(fmt::format(
       "{}: no layout serves a request; {} rejects all {}: a prompt and its output may have {} tokens "
       "(max_model_len) and must fit in the {} that a replica caches",

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "models/base/error.hpp"
+#include "sim/planner/branch_and_bound.hpp"
 
 namespace sextant {
 namespace {

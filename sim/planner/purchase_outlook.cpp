@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "models/base/error.hpp"
+#include "sim/planner/branch_and_bound.hpp"
 #include "sim/planner/cost_tables.hpp"
 #include "sim/planner/purchase_parts.hpp"
 
@@ -15,11 +16,6 @@ double token_seconds_allowed(const Scenario& scenario) {
   for (const ServiceLevel& level : scenario.slo)
     if (level.at_most && level.metric.ends_with("_tpot_ms")) allowed = std::min(allowed, level.bound / 1e3);
   return allowed;
-}
-
-int most_replicas(const WorkloadSummary& load) {
-  return load.concurrency > 0 ? std::max(1, static_cast<int>(load.concurrency))
-                              : std::numeric_limits<int>::max();
 }
 
 PromptDemand prompt_demand(const Scenario& scenario) {

@@ -60,8 +60,6 @@ struct PromptDemand {
 PromptDemand prompt_demand(const Scenario&);
 /// The tightest bound on the time between tokens, in seconds; infinity without one.
 double token_seconds_allowed(const Scenario&);
-/// In a closed loop no more replicas than requests at once have work.
-int most_replicas(const WorkloadSummary&);
 /// The better of two looks at one model: first what fits, then what keeps the SLO's times, then throughput.
 bool more_promising(const Outlook& a, const Outlook& b);
 
