@@ -9,12 +9,14 @@
 #include <set>
 
 #include "models/base/error.hpp"
+#include "reports/json_parts.hpp"
 #include "reports/names.hpp"
 #include "reports/result_fields.hpp"
 
 namespace sextant {
 namespace {
 
+using detail::finite;
 using Json = nlohmann::ordered_json;
 using namespace detail;
 
@@ -36,10 +38,6 @@ struct Figures {
     if (sides.emplace(Key{of, name}, side).second) order.emplace_back(of, name);
   }
 };
-
-Json finite(double value) {
-  return std::isfinite(value) ? Json(value) : Json(nullptr);
-}
 
 Side between(const Json& value, const Json& interval, const char* low, const char* high) {
   return {value.is_number() ? value.get<double>() : NAN, number_member(interval, low),

@@ -1,11 +1,11 @@
 #include <fmt/core.h>
 
-#include <cmath>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <vector>
 
 #include "reports/context_json.hpp"
 #include "reports/csv_text.hpp"
+#include "reports/json_parts.hpp"
 #include "reports/mix_text.hpp"
 #include "reports/objective_json.hpp"
 #include "reports/plan_json.hpp"
@@ -13,13 +13,10 @@
 namespace sextant {
 namespace {
 
+using detail::finite;
 using Json = nlohmann::ordered_json;
 
 constexpr int schema_version = 1;
-
-Json finite(double value) {
-  return std::isfinite(value) ? Json(value) : Json(nullptr);
-}
 
 Json answer_json(const MixModel& asked, const MixAnswer& answer) {
   Json json = {{"name", answer.model},
@@ -70,17 +67,13 @@ Json proof_json(const MixProof& proof) {
           {"bound_factor", finite(proof.bound)}, {"best_estimated_factor", finite(proof.best_estimate)}};
 }
 
-/// What the models rest on, each figure once.
+/// What the models rest on.
 Json all_provenance(const MixDivision& best) {
-  Json all = Json::array();
-  std::set<std::string> told;
-  for (const MixAnswer& answer : best.models) {
-    if (answer.plan.candidates.empty()) continue;
-    for (const Json& figure : provenance_json(answer.scenario, answer.plan.candidates.front()))
-      if (told.insert(figure.dump(-1, ' ', false, Json::error_handler_t::replace)).second)
-        all.push_back(figure);
-  }
-  return all;
+  std::vector<Json> lists;
+  for (const MixAnswer& answer : best.models)
+    if (!answer.plan.candidates.empty())
+      lists.push_back(provenance_json(answer.scenario, answer.plan.candidates.front()));
+  return detail::each_once(lists);
 }
 
 }  // namespace

@@ -1,18 +1,14 @@
 #include "reports/objective_json.hpp"
 
-#include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "reports/json_parts.hpp"
 #include "sim/planner/choices.hpp"
 
 namespace sextant::detail {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-Json finite(double value) {
-  return std::isfinite(value) ? Json(value) : Json(nullptr);
-}
 
 Json known(const std::optional<double>& value) {
   return value ? finite(*value) : Json(nullptr);

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "reports/context_json.hpp"
+#include "reports/json_parts.hpp"
 #include "reports/names.hpp"
 #include "reports/objective_json.hpp"
 #include "sim/planner/search.hpp"
@@ -12,13 +13,10 @@
 namespace sextant {
 namespace {
 
+using detail::finite;
 using Json = nlohmann::ordered_json;
 
 constexpr int schema_version = 1;
-
-Json finite(double value) {
-  return std::isfinite(value) ? Json(value) : Json(nullptr);
-}
 
 Json layers_json(const LayerRange& layers) {
   return {{"begin", layers.begin}, {"end", layers.end}};

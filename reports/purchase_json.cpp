@@ -1,24 +1,21 @@
 #include <fmt/core.h>
 
-#include <cmath>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <vector>
 
 #include "reports/context_json.hpp"
 #include "reports/csv_text.hpp"
+#include "reports/json_parts.hpp"
 #include "reports/objective_json.hpp"
 #include "reports/purchase_text.hpp"
 
 namespace sextant {
 namespace {
 
+using detail::finite;
 using Json = nlohmann::ordered_json;
 
 constexpr int schema_version = 1;
-
-Json finite(double value) {
-  return std::isfinite(value) ? Json(value) : Json(nullptr);
-}
 
 Json optional(const std::optional<double>& value) {
   return value ? finite(*value) : Json(nullptr);
@@ -116,15 +113,12 @@ Json economics_json(const std::optional<PurchaseEconomics>& economics) {
           {"utilisation", economics->utilisation}};
 }
 
-/// What the best purchase's models rest on, each figure once.
+/// What the best purchase's models rest on.
 Json all_provenance(const PlannedPurchase& best) {
-  Json all = Json::array();
-  std::set<std::string> told;
+  std::vector<Json> lists;
   for (const ModelAnswer& answer : best.models)
-    for (const Json& figure : provenance_json(answer.scenario, answer.best()))
-      if (told.insert(figure.dump(-1, ' ', false, Json::error_handler_t::replace)).second)
-        all.push_back(figure);
-  return all;
+    lists.push_back(provenance_json(answer.scenario, answer.best()));
+  return detail::each_once(lists);
 }
 
 }  // namespace

@@ -1,22 +1,19 @@
 #include <fmt/core.h>
 
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "reports/csv_text.hpp"
+#include "reports/json_parts.hpp"
 #include "reports/validation_text.hpp"
 
 namespace sextant {
 namespace {
 
+using detail::finite;
 using Json = nlohmann::ordered_json;
 
 constexpr int schema_version = 1;
 constexpr double percent = 100;
-
-Json finite(double value) {
-  return std::isfinite(value) ? Json(value) : Json(nullptr);
-}
 
 Json group_json(const GroupSummary& group) {
   Json json = {{"kind", group.kind}, {"gpu", group.gpu}};

@@ -1,24 +1,21 @@
 #include <fmt/core.h>
 
-#include <cmath>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <vector>
 
 #include "reports/context_json.hpp"
 #include "reports/csv_text.hpp"
+#include "reports/json_parts.hpp"
 #include "reports/names.hpp"
 #include "reports/whatif_text.hpp"
 
 namespace sextant {
 namespace {
 
+using detail::finite;
 using Json = nlohmann::ordered_json;
 
 constexpr int schema_version = 1;
-
-Json finite(double value) {
-  return std::isfinite(value) ? Json(value) : Json(nullptr);
-}
 
 Json candidate_json(const Cluster& cluster, const Candidate& c) {
   Json metrics = Json::object();
@@ -79,10 +76,6 @@ Json row_json(const WhatIfRow& row) {
           {"why", row.why}};
 }
 
-std::string text_of(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 std::string csv_row(const std::string& name, const std::string& changes, const Cluster& cluster,
                     const Candidate& c, const std::string& reason) {
   std::string text =
@@ -95,17 +88,12 @@ std::string csv_row(const std::string& name, const std::string& changes, const C
                      c.energy ? csv_number(c.energy->joules_per_output_token) : "");
 }
 
-/// Of the base and of every variant, each figure once.
+/// Of the base and of every variant.
 Json all_provenance(const WhatIf& result) {
-  Json all = provenance_json(result.scenario, result.base);
-  std::set<std::string> told;
-  for (const Json& figure : all) told.insert(text_of(figure));
-  for (const WhatIfRow& row : result.rows) {
-    if (row.shown() == nullptr) continue;
-    for (const Json& figure : provenance_json(row.scenario, *row.shown()))
-      if (told.insert(text_of(figure)).second) all.push_back(figure);
-  }
-  return all;
+  std::vector<Json> lists = {provenance_json(result.scenario, result.base)};
+  for (const WhatIfRow& row : result.rows)
+    if (row.shown() != nullptr) lists.push_back(provenance_json(row.scenario, *row.shown()));
+  return detail::each_once(lists);
 }
 
 }  // namespace

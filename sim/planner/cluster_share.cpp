@@ -11,4 +11,17 @@ Cluster cluster_share(const Cluster& cluster, const std::vector<int>& gpus) {
   return share;
 }
 
+Layout moved(Layout layout, const std::vector<int>& from, const std::vector<int>& to) {
+  const auto move = [&](std::vector<int>& gpus) {
+    for (int& gpu : gpus)
+      gpu = to[static_cast<std::size_t>(std::find(from.begin(), from.end(), gpu) - from.begin())];
+  };
+  for (auto& replica : layout.replicas)
+    for (StagePlacement& stage : replica) {
+      move(stage.gpus);
+      move(stage.expert_gpus);
+    }
+  return layout;
+}
+
 }  // namespace sextant

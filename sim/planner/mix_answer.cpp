@@ -93,14 +93,6 @@ Candidate at_own_load(const SearchContext& context, const Candidate& grown, cons
   return candidate;
 }
 
-Layout moved(Layout layout, const std::vector<int>& from, const std::vector<int>& to) {
-  for (auto& replica : layout.replicas)
-    for (StagePlacement& stage : replica)
-      for (int& gpu : stage.gpus)
-        gpu = to[static_cast<std::size_t>(std::find(from.begin(), from.end(), gpu) - from.begin())];
-  return layout;
-}
-
 }  // namespace
 
 MixAnswer answer_on_share(const MixModel& model, const std::vector<int>& gpus, const PlanOptions& options,

@@ -10,6 +10,7 @@
 
 #include "models/base/error.hpp"
 #include "sim/planner/branch_and_bound.hpp"
+#include "sim/planner/cluster_share.hpp"
 #include "sim/planner/selections.hpp"
 
 namespace sextant {
@@ -45,14 +46,6 @@ struct Searched {
   std::vector<EstimatedLayout> layouts;
   bool complete = false;
 };
-
-Layout moved(Layout layout, const std::vector<int>& from, const std::vector<int>& to) {
-  for (auto& replica : layout.replicas)
-    for (StagePlacement& stage : replica)
-      for (int& gpu : stage.gpus)
-        gpu = to[static_cast<std::size_t>(std::find(from.begin(), from.end(), gpu) - from.begin())];
-  return layout;
-}
 
 class PoolSearch {
  public:

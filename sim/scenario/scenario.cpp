@@ -353,7 +353,12 @@ Scenario read_scenario(const JsonValue& document) {
       scenario.engine = scenario.search.choices.front().engine;
     }
   }
-  if (scenario.engine.kv_offloading_gib > 0 && keeps_states(scenario.model.architecture))
+  const std::vector<SearchChoice>& choices = scenario.search.choices;
+  const auto offloads = [](const EngineOptions& engine) { return engine.kv_offloading_gib > 0; };
+  if (keeps_states(scenario.model.architecture) &&
+      (offloads(scenario.engine) ||
+       std::any_of(choices.begin(), choices.end(),
+                   [&](const SearchChoice& choice) { return offloads(choice.engine); })))
     object.at("engine").fail(
         "found kv_offloading_size for a model with state-space layers, expected none: vLLM's connector takes "
         "one group of KV blocks, which such layers do not fit in");
@@ -361,16 +366,13 @@ Scenario read_scenario(const JsonValue& document) {
   if (scenario.prefill) scenario.engine.disable_hybrid_kv_cache_manager = true;
   for (SearchChoice& choice : scenario.search.choices)
     if (choice.apart) choice.engine.disable_hybrid_kv_cache_manager = true;
-  const std::vector<SearchChoice>& choices = scenario.search.choices;
   const bool apart = scenario.prefill || std::any_of(choices.begin(), choices.end(),
                                                      [](const SearchChoice& choice) { return choice.apart; });
   if (apart && !scenario.faults.empty())
     object.at("faults").fail("found faults where prefill and decode are apart, expected one pool");
-  if ((scenario.prefill || !scenario.faults.empty()) &&
-      (scenario.engine.speculation || scenario.engine.kv_offloading_gib > 0))
+  if (scenario.prefill && (scenario.engine.speculation || offloads(scenario.engine)))
     object.at("engine").fail(
-        fmt::format("found speculation or KV offloading {}, expected neither",
-                    scenario.prefill ? "where prefill and decode are apart" : "with faults"));
+        "found speculation or KV offloading where prefill and decode are apart, expected neither");
   const auto router = object.find("router");
   scenario.router = read_router(router ? &*router : nullptr);
   scenario.workload = read_workload(object.at("workload"));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 namespace sextant {
 namespace {
@@ -45,28 +46,34 @@ Replica::Replica(const PipelineModel& pipeline, const EngineOptions& options, st
       recorder_(recorder),
       fingerprint_(fingerprint),
       listener_(listener),
+      draws_(std::move(draws)),
       cache_(kv_blocks, pool ? *pool : plain_pool(options.block_size), options.enable_prefix_caching),
       by_priority_(options.scheduling_policy == SchedulingPolicy::priority),
       step_by_step_(step_by_step),
       waiting_(by_priority_) {
   options_.block_size = cache_.pool().block_tokens;
   const auto stages = static_cast<std::size_t>(pipeline.stages());
-  if (const double block_bytes = pipeline.host_copy(options.block_size).bytes;
-      options.kv_offloading_gib > 0 && block_bytes > 0)
-    host_ = std::make_unique<HostKvCache>(
-        static_cast<std::int64_t>(options.kv_offloading_gib * 1024 * 1024 * 1024 / block_bytes), cache_);
   async_ = options.async_scheduling && stages == 1;
   batches_.resize(stages);
   stages_.resize(stages);
   totals_.stages.resize(stages);
-  for (std::uint32_t b = 0; b < stages; ++b) {
-    batches_[b].decodes =
-        options.speculation
-            ? make_speculative_group({draws, options.speculation->reserved_tokens(), options.max_model_len},
-                                     cache_.pool(), step_by_step)
-            : make_decode_group(cache_.pool(), step_by_step);
+  set_up();
+}
+
+/// Every batch idle and empty, nothing in host memory.
+void Replica::set_up() {
+  idle_.clear();
+  for (std::uint32_t b = 0; b < batches_.size(); ++b) {
+    batches_[b] = Batch{};
+    batches_[b].decodes = draws_ ? make_speculative_group({draws_, options_.speculation->reserved_tokens(),
+                                                           options_.max_model_len},
+                                                          cache_.pool(), step_by_step_)
+                                 : make_decode_group(cache_.pool(), step_by_step_);
     idle_.push_back(b);
   }
+  if (options_.kv_offloading_gib > 0 && block_bytes() > 0)
+    host_ = std::make_unique<HostKvCache>(
+        static_cast<std::int64_t>(options_.kv_offloading_gib * 1024 * 1024 * 1024 / block_bytes()), cache_);
 }
 
 void Replica::account() {
@@ -353,6 +360,7 @@ void Replica::see_everything() {
   ahead_ = false;
   for (KvCache::Holding& held : held_back_) cache_.release(held);
   held_back_.clear();
+  promised_blocks_ -= std::exchange(promised_to_ended_, 0);
 }
 
 /// Its prompt is computed: from now on its blocks follow from its cached tokens.
@@ -372,10 +380,13 @@ void Replica::finish(std::uint32_t slot) {
   const std::int64_t cached = state.prompt + state.output - 1;
   name_full_blocks(state, cached);
   store_own_blocks(state, cached);
-  if (ahead_)
+  if (ahead_) {
     held_back_.push_back(std::move(state.held));
-  else
+    promised_to_ended_ += std::exchange(state.promised, 0);
+  } else {
     cache_.release(state.held);
+    withdraw(state);
+  }
   state.prompt_blocks = {};
   unlink_running(slot);
   state.present = false;
@@ -393,7 +404,7 @@ void Replica::link_running(std::uint32_t slot) {
   (running_tail_ == none ? running_head_ : states_[running_tail_].next) = slot;
   running_tail_ = slot;
   ++running_count_;
-  promised_blocks_ += most_blocks(state.prompt, state.output);
+  promise(state);
   if (by_priority_) running_ranks_.insert(rank(slot));
 }
 
@@ -404,7 +415,6 @@ void Replica::unlink_running(std::uint32_t slot) {
   state.previous = state.next = none;
   state.running = false;
   --running_count_;
-  promised_blocks_ -= most_blocks(state.prompt, state.output);
   if (by_priority_) running_ranks_.erase(rank(slot));
 }
 

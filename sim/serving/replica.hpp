@@ -170,6 +170,7 @@ class Replica {
     std::int64_t scheduled = 0;   // of to_prefill, chunks in flight included
     KvCache::Holding held;  // its blocks while prefilling; a decoding request's follow from its cached tokens
     PromptBlocks prompt_blocks;
+    std::int64_t promised = 0;  // blocks that are kept for it where nobody is to be preempted
     std::int64_t priority = 0;
     std::uint32_t batch = none;                  // the batch it decodes in
     std::uint32_t epoch = 0;                     // counts preemptions: work in flight from before is void
@@ -212,6 +213,7 @@ class Replica {
   void account();
   MovedRequest taken_out(std::uint32_t slot, std::int64_t& lost_tokens) const;
   void forget_everything();
+  void set_up();
   std::uint64_t pack(int stage, std::uint32_t batch) const;
   void reached_scheduler(std::uint32_t slot);
   void wake();
@@ -240,6 +242,8 @@ class Replica {
   bool batch_full(const Batch&) const;
   bool may_run_more(const Batch&) const;
   bool output_fits(const State&) const;
+  void promise(State&);
+  void withdraw(State&);
   void add_chunk(Batch&, std::uint32_t slot, std::int64_t tokens);
   bool preempt_for(Batch&, std::uint32_t slot);
   void preempt(std::uint32_t slot);
@@ -270,6 +274,7 @@ class Replica {
   Fingerprint& fingerprint_;
   ReplicaListener& listener_;
 
+  std::shared_ptr<const AcceptanceDraws> draws_;  // null: no speculation
   KvCache cache_;
   std::unique_ptr<HostKvCache> host_;  // null: no offloading
   Time host_link_free_;
@@ -282,7 +287,7 @@ class Replica {
   std::set<RequestRank> running_ranks_;  // with priorities: who is preempted last stands in front
   std::uint32_t running_head_ = none, running_tail_ = none;
   std::int64_t running_count_ = 0;
-  std::int64_t promised_blocks_ = 0;       // that the running ones hold once they have all their tokens
+  std::int64_t promised_blocks_ = 0;       // to those that hold blocks, once they have all their tokens
   Time host_free_;                         // when the engine's process has scheduled all it was given
   std::vector<std::uint32_t> prefilling_;  // running, prompt not yet wholly scheduled, in order of admission
   std::vector<Batch> batches_;
@@ -306,6 +311,7 @@ class Replica {
   bool ahead_ = false;
   std::uint64_t arrived_ = 0, arrived_at_launch_ = 0;
   std::vector<KvCache::Holding> held_back_;
+  std::int64_t promised_to_ended_ = 0;  // of promised_blocks_, to those of held_back_
   bool preempted_in_fill_ = false;
   std::vector<std::int64_t> named_ends_;  // scratch
   int limit_ = -1;                        // which limit stopped the last admission; -1: nothing waited

@@ -52,16 +52,14 @@ void Replica::forget_everything() {
   running_ranks_.clear();
   running_head_ = running_tail_ = none;
   running_count_ = in_front_end_ = 0;
-  promised_blocks_ = 0;
+  promised_blocks_ = promised_to_ended_ = 0;
   host_free_ = Time{};
   prefilling_.clear();
   held_back_.clear();
-  idle_.clear();
-  for (std::uint32_t b = 0; b < batches_.size(); ++b) {
-    batches_[b] = Batch{};
-    batches_[b].decodes = make_decode_group(cache_.pool(), step_by_step_);
-    idle_.push_back(b);
-  }
+  loaded_waiting_.clear();
+  loading_ = 0;
+  host_link_free_ = Time{};
+  set_up();
   for (std::size_t s = 0; s < stages_.size(); ++s) {
     // Of a pass under way only what has passed counts as work.
     if (const Stage& stage = stages_[s]; stage.busy && stage.until > queue_.now()) {

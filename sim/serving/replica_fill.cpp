@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "sim/serving/replica.hpp"
 
@@ -148,10 +149,21 @@ bool Replica::may_run_more(const Batch& batch) const {
                                    options_.running_limit(static_cast<std::int64_t>(batches_.size()));
 }
 
-/// Whether a request's blocks to its last token are left by all that the running ones may grow to.
+/// Whether a request's blocks to its last token are left by all that those with blocks may grow to.
 bool Replica::output_fits(const State& state) const {
-  return !options_.guaranteed_no_evict ||
+  return !options_.guaranteed_no_evict || state.promised > 0 ||
          promised_blocks_ + most_blocks(state.prompt, state.output) <= cache_.blocks();
+}
+
+/// It holds blocks from now on: those to its last token are kept for it.
+void Replica::promise(State& state) {
+  if (!options_.guaranteed_no_evict || state.promised > 0) return;
+  state.promised = most_blocks(state.prompt, state.output);
+  promised_blocks_ += state.promised;
+}
+
+void Replica::withdraw(State& state) {
+  promised_blocks_ -= std::exchange(state.promised, 0);
 }
 
 /// Starts the prefill of a waiting request behind what the prefix cache has of it. False, with the limit, if
@@ -259,6 +271,7 @@ void Replica::preempt(std::uint32_t slot) {
   name_full_blocks(state, cached);
   store_own_blocks(state, cached);
   cache_.release(state.held, cached);
+  withdraw(state);
   std::erase(prefilling_, slot);
   unlink_running(slot);
   ++state.epoch;

@@ -41,6 +41,7 @@ void Replica::release(std::uint32_t slot) {
   account();
   State& state = states_[slot];
   cache_.release(state.held);
+  withdraw(state);
   state.prompt_blocks = {};
   free_slots_.push_back(slot);
   if (!waiting_.empty()) wake();
@@ -52,12 +53,13 @@ void Replica::release(std::uint32_t slot) {
 bool Replica::ask_for_kv(Batch& batch, std::uint32_t slot, const KvCache::Hit& hit) {
   State& state = states_[slot];
   const std::int64_t blocks = blocks_for(state.to_prefill);
-  if (cache_.cost(hit, blocks) > cache_.free()) {
+  if (cache_.cost(hit, blocks) > cache_.free() || !output_fits(state)) {
     limit_ = kv_blocks_short;
     return false;
   }
   cache_.take(state.prompt_blocks, hit, state.held);
   cache_.allocate(blocks - hit.blocks, state.held);
+  promise(state);
   state.kv_elsewhere = false;
   state.scheduled = state.to_prefill - 1;
   totals_.kv_blocks_peak = std::max(totals_.kv_blocks_peak, blocks_in_use());

@@ -40,13 +40,14 @@ void Replica::load_from_host(std::uint32_t slot, const KvCache::Hit& hit, std::i
   State& state = states_[slot];
   cache_.take(state.prompt_blocks, hit, state.held);
   cache_.allocate(blocks, state.held);
+  promise(state);
   state.scheduled = (hit.blocks + blocks) * options_.block_size;
   state.loaded = true;
   ++loading_;
   totals_.blocks_from_host += blocks;
   host_link_free_ =
       std::max(queue_.now(), host_link_free_) + pipeline_->host_copy(blocks * options_.block_size).time;
-  queue_.schedule({host_link_free_, static_cast<std::uint32_t>(ReplicaEvent::kv_loaded), id_, slot});
+  queue_.schedule({host_link_free_, static_cast<std::uint32_t>(ReplicaEvent::kv_loaded), id_, pack(0, slot)});
 }
 
 void Replica::kv_loaded(std::uint32_t slot) {
@@ -67,6 +68,7 @@ bool Replica::drop_loaded(std::uint32_t but) {
   if (other == loaded_waiting_.rend()) return false;
   State& state = states_[*other];
   cache_.release(state.held);
+  withdraw(state);
   state.loaded = false;
   state.scheduled = 0;
   loaded_waiting_.erase(std::next(other).base());

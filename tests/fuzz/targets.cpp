@@ -54,8 +54,12 @@ template <Foreign Import>
 void foreign(std::string_view bytes) {
   const MemoryFile file(bytes);
   ImportReport report;
-  Import(file.path(), {"h100-sxm", "", "all_reduce", 400, 536870912}, report,
-         [](const Measurement& measurement) { check(measurement); });
+  ForeignOrigin origin;
+  origin.gpu = "h100-sxm";
+  origin.operation = "all_reduce";
+  origin.rate_gbps = 400;
+  origin.bytes = 536870912;
+  Import(file.path(), origin, report, [](const Measurement& measurement) { check(measurement); });
   (void)report.text();
 }
 

@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 
 #include "tests/sim/fabric/toy_cluster.hpp"
 
@@ -268,14 +268,13 @@ TEST_F(TopologyTest, ThousandGpusStayFast) {
                     R"(]}], "network": {"transport": "ib"}})");
   const std::vector<int> gpus = c.gpus();
   ASSERT_EQ(gpus.size(), 1024u);
-  using Clock = std::chrono::steady_clock;
-  const auto start = Clock::now();
+  const std::clock_t start = std::clock();
   const Topology topology(c);
-  const double building = std::chrono::duration<double>(Clock::now() - start).count();
+  const double building = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   constexpr std::size_t count = 1000;
-  const auto begin = Clock::now();
+  const std::clock_t begin = std::clock();
   for (std::size_t i = 0; i < count; ++i) EXPECT_FALSE(topology.route(gpus[i], gpus[1023 - i]).links.empty());
-  const double each = std::chrono::duration<double>(Clock::now() - begin).count() / count;
+  const double each = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC / count;
   RecordProperty("building_us", static_cast<int>(building * 1e6));
   RecordProperty("route_ns", static_cast<int>(each * 1e9));
   EXPECT_LT(building, 1);

@@ -3,7 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "models/base/error.hpp"
-#include "tests/sim/serving/toy_run.hpp"
+#include "sim/kernel/random.hpp"
+#include "tests/sim/serving/toy_fabric.hpp"
 
 namespace sextant {
 namespace {
@@ -22,6 +23,65 @@ TEST(CapacityPolicy, WithoutEvictionAWholeOutputMustFit) {
   }
   // 8 blocks hold both outputs: they run side by side.
   EXPECT_NEAR(run({}, 8, options, closed_loop(2, 2, 16, 40)).duration_s, 0.040, 1e-9);
+}
+
+/// 400 requests of up to 200 + 150 tokens, every other with a beginning that others share.
+Workload crowd(std::int64_t clients) {
+  std::vector<Request> requests;
+  RandomStream random(1, "capacity test");
+  for (std::uint64_t i = 0; i < 400; ++i) {
+    Request next{{},
+                 1 + static_cast<std::int64_t>(random.below(200)),
+                 1 + static_cast<std::int64_t>(random.below(150)),
+                 {},
+                 0,
+                 0};
+    if (i % 2 == 0)
+      next.prompt_blocks = {std::make_shared<const std::vector<std::uint64_t>>(
+                                std::vector<std::uint64_t>{i % 10, i % 10 + 100, i % 10 + 200}),
+                            48, 16};
+    next.priority = static_cast<std::int64_t>(i % 3);
+    requests.push_back(std::move(next));
+  }
+  Workload w = these(std::move(requests));
+  w.arrival = Workload::Arrival::concurrency;
+  w.max_concurrency = clients;
+  return w;
+}
+
+// 60 blocks are wanted by 30 requests of 11 on average. By utilization some are preempted; without eviction
+// nobody, whatever else holds blocks: batches scheduled ahead of what has ended, copies from host memory,
+// speculated tokens, priorities.
+TEST(CapacityPolicy, WithoutEvictionNobodyIsPreempted) {
+  ToyPipeline toy;
+  toy.kv_bytes_per_token = 1000;
+  toy.host_per_token = Time{5'000};
+  const Speculation speculation{Speculation::Method::ngram, 3, {0.5, 0.5, 0.5}, ""};
+  for (const int with : {0, 1, 2, 3, 4}) {
+    EngineOptions options = engine();
+    options.async_scheduling = with == 1;
+    if (with == 2) options.kv_offloading_gib = 1;
+    if (with == 3) options.speculation = speculation;
+    if (with == 4) options.scheduling_policy = SchedulingPolicy::priority;
+    EXPECT_GT(run(toy, 60, options, crowd(30)).preemptions, 0) << with;
+    options.guaranteed_no_evict = true;
+    const ServingMetrics fast = run(toy, 60, options, crowd(30));
+    EXPECT_EQ(fast.preemptions, 0) << with;
+    EXPECT_EQ(fast.finished, 400) << with;
+    EXPECT_EQ(fast.fingerprint, run(toy, 60, options, crowd(30), true).fingerprint) << with;
+  }
+}
+
+// The same of a decode pool, whose requests hold the blocks of their prompts before they run.
+TEST(CapacityPolicy, WithoutEvictionADecodePoolPreemptsNobody) {
+  ToyPools pools;
+  pools.decode_blocks = 60;
+  EngineOptions options = engine();
+  EXPECT_GT(pools.run(options, crowd(30)).preemptions, 0);
+  options.guaranteed_no_evict = true;
+  const ServingMetrics m = pools.run(options, crowd(30));
+  EXPECT_EQ(m.preemptions, 0);
+  EXPECT_EQ(m.finished, 400);
 }
 
 // Two stages of 1 ms: a request alone takes 2 ms a token. One at a time, 10 + 10 tokens take 40 ms; one in

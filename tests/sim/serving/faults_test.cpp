@@ -13,6 +13,8 @@ namespace {
 std::shared_ptr<ToyPipeline> pipeline(std::int64_t pass_ns, int stages = 1) {
   auto toy = std::make_shared<ToyPipeline>();
   toy->base = Time{pass_ns};
+  toy->host_per_token = Time{5'000};
+  toy->kv_bytes_per_token = 1000;
   toy->stage_count = stages;
   return toy;
 }
@@ -119,11 +121,39 @@ std::vector<ReplicaChange> random_changes(std::mt19937_64& random, int replicas,
   return changes;
 }
 
+// Two prompts of the same 64 tokens on four blocks, between them one that takes their place: the third is
+// copied from the host in 0.32 ms where its replica kept its memory. One that went down between has lost that
+// too, and computes it again; nothing that was under way then is waited for.
+TEST(Faults, WhatTheHostKeptIsLostToo) {
+  const auto toy = pipeline(1'000'000);
+  toy->per_prompt_token = Time{10'000};
+  const auto names =
+      std::make_shared<const std::vector<std::uint64_t>>(std::vector<std::uint64_t>{1, 2, 3, 4});
+  const PromptBlocks shared{names, 64, 16};
+  const Workload w = these({{ms(0), 64, 1, shared, 0, 0},
+                            {ms(10), 80, 1, {}, 0, 0},
+                            {ms(20), 65, 1, shared, 0, 0},
+                            {ms(30), 80, 1, {}, 0, 0},
+                            {ms(40), 65, 1, shared, 0, 0}});
+  EngineOptions options = engine();
+  options.kv_offloading_gib = 1;
+  EXPECT_EQ(run_with({{toy, 5}}, w, {}, false, options).offload.hit_tokens, 128);
+  const ServingMetrics down =
+      run_with({{toy, 5}}, w, {{ms(15), 0, nullptr}, {ms(16), 0, toy}}, false, options);
+  EXPECT_EQ(down.finished, 5);
+  EXPECT_EQ(down.offload.hit_tokens, 64);
+  // Down in the midst of the copy: the request computes its prompt when the replica is back.
+  const ServingMetrics amid =
+      run_with({{toy, 5}}, w, {{Time{20'100'000}, 0, nullptr}, {ms(21), 0, toy}}, false, options);
+  EXPECT_EQ(amid.finished, 5);
+  EXPECT_EQ(amid.rerouted, 1);
+}
+
 // Whatever breaks when: every request is finished, rejected or in flight, each finished one has all its
 // tokens, and both implementations agree to the last bit.
 TEST(Faults, NothingIsLostInRandomListsOfFaults) {
   std::mt19937_64 random(7);
-  int with_rerouting = 0, with_preemption = 0;
+  int with_rerouting = 0, with_preemption = 0, with_loads = 0;
   for (int trial = 0; trial < 200; ++trial) {
     const int replicas = std::uniform_int_distribution(1, 3)(random);
     const int stages = std::uniform_int_distribution(1, 3)(random);
@@ -136,19 +166,25 @@ TEST(Faults, NothingIsLostInRandomListsOfFaults) {
     w.seed = static_cast<std::uint64_t>(trial);
     EngineOptions options = engine(8, 64);
     options.async_scheduling = trial % 2 == 0;
+    if (trial % 3 == 1) options.kv_offloading_gib = 1;
+    if (trial % 3 == 2) options.speculation = {Speculation::Method::ngram, 2, {0.5, 0.5}, ""};
     const ServingMetrics fast = run_with(setups, w, changes, false, options);
     const ServingMetrics slow = run_with(setups, w, changes, true, options);
     EXPECT_EQ(fast.arrived, fast.finished + fast.rejected + fast.in_flight) << trial;
     EXPECT_EQ(fast.output_tokens, fast.finished * 30) << trial;
     EXPECT_EQ(fast.fingerprint, slow.fingerprint) << trial;
-    if (fast.finished > 0) EXPECT_EQ(fast.e2el.mean, slow.e2el.mean) << trial;
+    if (fast.finished > 0) {
+      EXPECT_EQ(fast.e2el.mean, slow.e2el.mean) << trial;
+    }
     EXPECT_EQ(fast.duration_s, slow.duration_s) << trial;
     EXPECT_EQ(fast.recomputed_tokens, slow.recomputed_tokens) << trial;
     with_rerouting += fast.rerouted > 0 ? 1 : 0;
     with_preemption += fast.preemptions > 0 ? 1 : 0;
+    with_loads += fast.offload.hit_tokens > 0 ? 1 : 0;
   }
   EXPECT_GT(with_rerouting, 50);  // the lists are not empty talk
   EXPECT_GT(with_preemption, 10);
+  EXPECT_GT(with_loads, 10);
 }
 
 }  // namespace

@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 
@@ -300,9 +300,9 @@ TEST(AzureTrace, LongTracesAreReadQuickly) {
   std::string text = header;
   for (int i = 0; i < 200'000; ++i) text += "2023-11-16 18:17:03.9799600,4808,10\r\n";
   const TraceFile file(text);
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   EXPECT_EQ(read_trace(file.path, "azure").size(), 200'000u);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   RecordProperty("milliseconds", static_cast<int>(seconds * 1e3));
   EXPECT_LT(seconds, 1);
 }
