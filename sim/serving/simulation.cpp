@@ -221,7 +221,7 @@ class Run final : public ReplicaListener {
       router_.set_up(r, false);
       std::int64_t lost_tokens = 0;
       waiting = replicas_[r]->evacuate(lost_tokens);
-      if (!waiting.empty()) last_evacuation_ = queue_.now();
+      if (!waiting.empty()) last_work_lost_ = queue_.now();
       recorder_.rerouted(static_cast<std::int64_t>(waiting.size()), lost_tokens);
       for (std::size_t i = 0; i < waiting.size(); ++i) router_.done(r);
       note_load(r);
@@ -301,7 +301,10 @@ class Run final : public ReplicaListener {
       replicas_[current_]->submit(request, &next.handover);
       submitting_ = false;
       note_load(current_);
-      if (turned_away_) handovers_->drop(id);
+      if (turned_away_) {
+        last_work_lost_ = queue_.now();
+        handovers_->drop(id);
+      }
     }
     note_load(next.prefill);
   }
@@ -391,10 +394,10 @@ class Run final : public ReplicaListener {
     return metrics;
   }
 
-  /// Replicas that went down for good have worked for requests in flight after the last one that finished.
+  /// Before they went down replicas may have worked after the last token of a request that finished: for
+  /// those in flight at the end, or rejected elsewhere.
   double seconds_worked(const ServingMetrics& m) const {
-    if (m.in_flight == 0) return m.duration_s;
-    return std::max(m.duration_s, (last_evacuation_ - recorder_.first_arrival()).seconds());
+    return std::max(m.duration_s, (last_work_lost_ - recorder_.first_arrival()).seconds());
   }
 
   void add_totals(ServingMetrics& m) {
@@ -446,11 +449,11 @@ class Run final : public ReplicaListener {
   std::vector<ReplicaLoad> loads_;
   std::vector<std::optional<Time>> down_since_;  // by replica
   std::vector<MovedRequest> stranded_;           // no replica is up
-  Time last_evacuation_;                         // of a replica that had requests
-  std::int64_t waiting_ = 0;                     // on all replicas
-  std::uint32_t current_ = 0;                    // the replica at work
-  bool submitting_ = false;                      // a request that is done now is rejected
-  bool turned_away_ = false;                     // the one submitted last was
+  Time last_work_lost_;        // with a replica that went down, or a request that decode turned away
+  std::int64_t waiting_ = 0;   // on all replicas
+  std::uint32_t current_ = 0;  // the replica at work
+  bool submitting_ = false;    // a request that is done now is rejected
+  bool turned_away_ = false;   // the one submitted last was
   std::vector<const PipelineModel*> pipelines_;
   std::uint32_t first_decode_ = 0;  // replicas before it are whole ones or prefill
   std::optional<Traffic> traffic_;
