@@ -48,8 +48,9 @@ struct EngineProfile {
   Figure step_us_per_request;  ///< per request in the step, exposed
   /// In a pipeline each stage's own process takes so long per request before its pass, hidden by nothing.
   Figure pipeline_us_per_request;
-  Spread host_spread;   ///< of all three, 90 % interval of true / stated
-  Figure front_end_us;  ///< a request's way to and from the scheduler: HTTP, tokeniser, streaming, client
+  double step_us_hi90 = 0;  ///< the slow end of a step_us of 0, which no factor widens
+  Spread host_spread;       ///< of all three, 90 % interval of true / stated
+  Figure front_end_us;      ///< a request's way to and from the scheduler: HTTP, tokeniser, streaming, client
   Figure front_end_us_per_prompt_token;
   Spread front_end_spread;
   std::vector<SharedAttentionKernel> shared_attention_kernels;
