@@ -53,6 +53,9 @@ struct EngineProfile {
   Figure front_end_us;      ///< a request's way to and from the scheduler: HTTP, tokeniser, streaming, client
   Figure front_end_us_per_prompt_token;
   Spread front_end_spread;
+  /// What one first token in a hundred may come later than predicted, ms: kernels that run for the first
+  /// time, a process that pauses. In p99's interval, not in its value.
+  Figure late_first_token_ms;
   std::vector<SharedAttentionKernel> shared_attention_kernels;
   /// On GPUs of these compute capabilities (the part before the point) its decode attention reads an fp8
   /// cache at the rate at which the profile's kernels read a 16-bit one.
