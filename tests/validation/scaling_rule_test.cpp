@@ -10,6 +10,7 @@
 
 #include "calibrate/fit/fit_report.hpp"
 #include "calibrate/import/kernel_tables.hpp"
+#include "models/base/error.hpp"
 #include "models/hardware/catalogue.hpp"
 #include "models/profile/numeric_type.hpp"
 #include "models/profile/scaled_profile.hpp"
