@@ -1,6 +1,7 @@
 #include "models/profile/scaled_profile.hpp"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include "models/profile/power.hpp"
 
@@ -8,6 +9,15 @@ namespace sextant {
 namespace {
 
 constexpr Range ratio{1e-3, 1e3};
+
+ScaledErrors errors_at(const JsonValue& distance) {
+  const auto& known = shipped_scaling_rules().distances;
+  const auto found = known.find(distance.text());
+  if (found != known.end()) return found->second;
+  std::vector<std::string> names;
+  for (const auto& [name, unused] : known) names.push_back(name);
+  distance.fail(fmt::format("found \"{}\", expected one of {}", distance.text(), fmt::join(names, ", ")));
+}
 
 ProfileScale read_scale(const JsonObject& file) {
   ProfileScale scale;
@@ -19,23 +29,33 @@ ProfileScale read_scale(const JsonObject& file) {
     for (const auto& [type, value] : types->object().entries())
       scale.tensor_by_type.emplace(type, read_figure(value, ratio));
   object.finish();
-  scale.spread_widening = read_figure(file.at("spread_widening"), {1, ratio.high});
+  if (const auto distance = file.find("distance")) scale.errors = errors_at(*distance);
+  if (const auto widening = file.find("spread_widening"))
+    scale.spread_widening = read_figure(*widening, {1, ratio.high});
+  if (!scale.errors && !scale.spread_widening)
+    file.fail("found neither distance nor spread_widening, expected to be told how far it is believed");
   return scale;
 }
 
-OperatorModel scaled(OperatorModel model, const ProfileScale& scale, const Figure& tensor,
-                     const std::string& origin) {
+void apply(OperatorModel& model, const ProfileScale& scale, const Figure& tensor, const ScaledError* error,
+           const std::string& origin) {
   model.grade =
       weakest(weakest(model.grade, Grade::scaled), weakest(scale.memory.grade, scale.latency.grade));
-  if (model.roofline.tflops > 0) model.grade = weakest(model.grade, tensor.grade);
+  const bool arithmetic = model.roofline.tflops > 0;
+  if (arithmetic) model.grade = weakest(model.grade, tensor.grade);
+  if (error) {
+    model.grade = weakest(model.grade, error->grade);
+    model.spread = scaled_spread(model.spread, *error, arithmetic ? tensor.value : 1, scale.memory.value);
+  }
   model.roofline.tflops *= tensor.value;
   model.roofline.memory_gbps *= scale.memory.value;
   model.roofline.latency_us *= scale.latency.value;
-  model.spread.low /= scale.spread_widening.value;
-  model.spread.high *= scale.spread_widening.value;
+  if (scale.spread_widening) {
+    model.spread.low /= scale.spread_widening->value;
+    model.spread.high *= scale.spread_widening->value;
+  }
   model.median_error.reset();
   model.source = fmt::format("scaled from {}: {}", origin, model.source);
-  return model;
 }
 
 }  // namespace
@@ -45,10 +65,31 @@ GpuProfile scaled(const GpuProfile& base, const ProfileScale& scale) {
   profile.scaled_from = base.gpu;
   profile.power.reset();  // a card's power is its own: nothing here says how to scale it
   profile.load.reset();
-  for_each_model(profile, [&](const std::string& type, OperatorModel& model) {
+  const auto apply_to = [&](const char* family, const std::string& type, OperatorModel& model) {
     const auto own = scale.tensor_by_type.find(type);
-    model = scaled(model, scale, own == scale.tensor_by_type.end() ? scale.tensor : own->second, base.gpu);
-  });
+    const ScaledError* error = scale.errors ? find_scaled_error(*scale.errors, family, type) : nullptr;
+    apply(model, scale, own == scale.tensor_by_type.end() ? scale.tensor : own->second, error, base.gpu);
+  };
+  const auto typed = [&](const char* family, OperatorModels& models) {
+    for (auto& [key, model] : models) apply_to(family, key.substr(0, key.find('/')), model);
+  };
+  const auto untyped = [&](const char* family, OperatorModels& models) {
+    for (auto& [key, model] : models) apply_to(family, {}, model);
+  };
+  typed("gemm", profile.gemm);
+  typed("moe", profile.moe);
+  typed("latent_prefill", profile.latent_prefill);
+  typed("latent_decode", profile.latent_decode);
+  untyped("attention_prefill", profile.attention_prefill);
+  untyped("attention_decode", profile.attention_decode);
+  untyped("elementwise", profile.elementwise_ops);
+  apply_to("elementwise", {}, profile.elementwise);
+  for (auto& [name, set] : profile.kernels) {
+    typed("gemm", set.gemm);
+    typed("moe", set.moe);
+    untyped("attention_prefill", set.attention_prefill);
+    untyped("attention_decode", set.attention_decode);
+  }
   return profile;
 }
 

@@ -121,7 +121,7 @@ Json files_of(const Scenario& scenario) {
   add_embedded(drafts ? "models/llm/catalogue/"
                       : fmt::format("models/llm/catalogue/{}.", scenario.model.architecture.name),
                files);
-  for (const char* rules : {"assumptions", "nccl-tuning", "operator-rules"})
+  for (const char* rules : {"assumptions", "nccl-tuning", "operator-rules", "scaling-rules"})
     add_embedded(fmt::format("calibrate/profiles/{}.json", rules), files);
   add_profile("engine", scenario.engine.profile, files);
   add_links(files);
