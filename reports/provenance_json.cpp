@@ -76,6 +76,8 @@ void add_engine(Provenance& list, const std::string& name) {
   list.add(of, "host time of a step", engine.step_us, "us");
   list.add(of, "host time of a step for each request", engine.step_us_per_request, "us");
   list.add(of, "front end, each request", engine.front_end_us, "us");
+  if (engine.late_first_token_ms.value > 0)
+    list.add(of, "late first tokens, in the interval of p99 TTFT", engine.late_first_token_ms, "ms");
   list.add(of, "memory of context and kernels", engine.memory.context_bytes, "bytes");
   list.add(of, "memory of a communicator", engine.memory.bytes_per_communicator, "bytes");
   list.add(of, "memory of graphs and workspaces", engine.memory.workspace_bytes, "bytes");

@@ -35,7 +35,14 @@ std::string value_text(const Json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
-std::string best_points(std::vector<ShownPoint> points, const Json& axes, TextStyle style) {
+/// Bounds that a point can meet or miss; "goodput" says what a good request is and bounds nothing.
+bool has_bounds(const Json& scenario) {
+  if (!scenario.contains("slo") || !scenario["slo"].is_object()) return false;
+  const Json& slo = scenario["slo"];
+  return slo.size() > (slo.contains("goodput") ? 1u : 0u);
+}
+
+std::string best_points(std::vector<ShownPoint> points, const Json& axes, bool bounds, TextStyle style) {
   std::stable_sort(points.begin(), points.end(), before);
   if (points.size() > points_shown) points.resize(points_shown);
   std::vector<Table::Column> columns = {{"point"}};
@@ -43,7 +50,7 @@ std::string best_points(std::vector<ShownPoint> points, const Json& axes, TextSt
     columns.push_back({axis["path"].get<std::string>(), Table::Align::right, true});
   for (const char* name : {"tp", "pp", "dp"}) columns.push_back({name});
   for (const char* name : {"output\ntokens/s", "p99 TTFT\nms", "p99 TPOT\nms"}) columns.push_back({name});
-  columns.push_back({"SLO", Table::Align::left});
+  if (bounds) columns.push_back({"SLO", Table::Align::left});
   Table table(columns);
   for (const ShownPoint& point : points) {
     const Json& row = point.row;
@@ -52,7 +59,7 @@ std::string best_points(std::vector<ShownPoint> points, const Json& axes, TextSt
     for (const char* name : {"tp", "pp", "dp"}) cells.emplace_back(row[name].dump());
     for (const char* name : {"output_throughput", "p99_ttft_ms", "p99_tpot_ms"})
       cells.emplace_back(number(row, name));
-    cells.emplace_back(row["meets_slo"].get<bool>() ? "met" : "missed");
+    if (bounds) cells.emplace_back(row["meets_slo"].get<bool>() ? "met" : "missed");
     table.add(std::move(cells));
   }
   return table.text(style);
@@ -85,7 +92,8 @@ std::string sweep_text(const SweepRows& sweep, TextStyle style) {
                      count_text(static_cast<std::int64_t>(sweep.rows.size())) + " points";
   for (const auto& [status, count] : by_status) text += fmt::format(", {} {}", count_text(count), status);
   text += "\n\n";
-  if (!points.empty()) text += best_points(std::move(points), identity["axes"], style);
+  if (!points.empty())
+    text += best_points(std::move(points), identity["axes"], has_bounds(identity["scenario"]), style);
   std::size_t shown = 0;
   for (const auto& [reason, count] : reasons) {
     if (shown++ == reasons_shown) break;

@@ -167,13 +167,23 @@ std::string whatif_worth(const WhatIfRow& row) {
   return beyond ? "more than the error of the prediction" : "within the error of the prediction";
 }
 
+/// Whether something else is asked of it, so that its figures are neither a gain nor a loss.
+bool another_load(const WhatIfRow& row) {
+  return std::any_of(row.changes.begin(), row.changes.end(),
+                     [](const std::string& change) { return change.starts_with("workload"); });
+}
+
 std::vector<std::string> whatif_answer(const WhatIf& result) {
   const WhatIfRow *best = nullptr, *worst = nullptr;
   double gain = 0, loss = 0;
-  std::vector<std::string> cannot;
+  std::vector<std::string> cannot, other_loads;
   for (const WhatIfRow& row : result.rows) {
     if (row.shown() == nullptr) {
       cannot.push_back(row.name);
+      continue;
+    }
+    if (another_load(row)) {
+      other_loads.push_back(row.name);
       continue;
     }
     const Headline* headline = told_by(row);
@@ -182,10 +192,15 @@ std::vector<std::string> whatif_answer(const WhatIf& result) {
     if (improvement > gain) std::tie(best, gain) = std::pair(&row, improvement);
     if (improvement < loss) std::tie(worst, loss) = std::pair(&row, improvement);
   }
-  std::vector<std::string> lines = {best == nullptr
-                                        ? "no change gains anything that anyone would notice"
-                                        : "the most is gained by " + told(*best, *told_by(*best))};
+  std::vector<std::string> lines;
+  if (best != nullptr)
+    lines.push_back("the most is gained by " + told(*best, *told_by(*best)));
+  else if (other_loads.size() < result.rows.size())
+    lines.emplace_back("no change gains anything that anyone would notice");
   if (worst != nullptr) lines.push_back("the most is lost by " + told(*worst, *told_by(*worst)));
+  if (!other_loads.empty())
+    lines.push_back(
+        fmt::format("another load, so neither a gain nor a loss: {}", fmt::join(other_loads, "; ")));
   if (const auto slo = slo_answer(result)) lines.push_back(*slo);
   if (!cannot.empty()) lines.push_back(fmt::format("cannot be: {}", fmt::join(cannot, "; ")));
   return lines;

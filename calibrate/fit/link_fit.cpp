@@ -151,6 +151,21 @@ void LinkFit::add_rest(LinkProfile& profile) const {
   profile.rank_wait_us = options_.rest->rank_wait_us;
 }
 
+/// A ring model that came with the rest knows more group sizes than this machine's own curves, which know
+/// this machine's NCCL: what LL's first channel saves, and the all-to-alls where they take other channels.
+void LinkFit::refine_ring(const LinkProfile& own, RingModel& ring) const {
+  RingFitReport unused;
+  const std::optional<RingModel> fitted =
+      fit_ring(shipped_nccl_tuning(), own, ring.compute_capability, unused);
+  if (!fitted) return;
+  if (fitted->one_channel) ring.one_channel = fitted->one_channel;
+  const RingOperation* sends = fitted->operation("all_to_all");
+  if (sends == nullptr || fitted->send_channels == ring.send_channels) return;
+  ring.send_channels = fitted->send_channels;
+  for (RingOperation& operation : ring.operations)
+    if (operation.op == sends->op) operation = *sends;
+}
+
 LinkProfile LinkFit::fit(const Assumptions& assumptions) const {
   LinkFitReport report;
   return fit(assumptions, report);
@@ -176,6 +191,7 @@ LinkProfile LinkFit::fit(const Assumptions& assumptions, LinkFitReport& report) 
   profile.send = send(assumptions.link);
   add_nccl_curves(assumptions.link, profile, report);
   const std::size_t own = profile.collectives.size();
+  const LinkProfile alone = profile;
   add_rest(profile);
   if (options_.compute_capability > 0 && !profile.ring) {
     profile.ring = fit_ring(shipped_nccl_tuning(), profile, options_.compute_capability, report.ring);
@@ -184,6 +200,7 @@ LinkProfile LinkFit::fit(const Assumptions& assumptions, LinkFitReport& report) 
           "lines fitted to the curves above, sorted by the protocol that NCCL's tables choose (nccl-tuning); "
           "spread: groups left out and predicted from the others");
   }
+  if (options_.rest && profile.ring) refine_ring(alone, *profile.ring);
   // The ring model was fitted to every size; what the profile keeps are the points that tell.
   for (std::size_t i = 0; i < own; ++i) {
     std::string source = std::move(profile.collectives[i].curve.source);

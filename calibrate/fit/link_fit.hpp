@@ -65,6 +65,7 @@ class LinkFit {
   TransferCurve send(const LinkRules&) const;
   void add_nccl_curves(const LinkRules&, LinkProfile&, LinkFitReport&) const;
   void add_rest(LinkProfile&) const;
+  void refine_ring(const LinkProfile& own, RingModel&) const;
   void add_custom_curves(const Assumptions&, LinkProfile&, LinkFitReport&) const;
 
   LinkFitOptions options_;

@@ -1,5 +1,7 @@
 #include "calibrate/fit/ring_fit.hpp"
 
+#include <fmt/core.h>
+
 #include <Eigen/Dense>
 #include <algorithm>
 #include <array>
@@ -159,6 +161,75 @@ ErrorSummary errors_of_lines(const NcclTuning& tuning, const LinkProfile& link,
   return summarise_errors(predicted, measured);
 }
 
+/// The greatest of the curve's sizes below `bytes`; none where no two neighbours lie on either side, a factor
+/// of four apart at most.
+std::optional<std::size_t> last_below(const TransferCurve& curve, double bytes) {
+  const auto above = std::lower_bound(curve.bytes.begin(), curve.bytes.end(), bytes);
+  if (above == curve.bytes.begin() || above == curve.bytes.end()) return std::nullopt;
+  constexpr double farthest = 4;
+  if (*above > farthest * *std::prev(above)) return std::nullopt;
+  return static_cast<std::size_t>(above - curve.bytes.begin()) - 1;
+}
+
+/// What the curves gain where LL takes a second channel, beyond what the line's rate makes of the bytes
+/// between: the mean over operations and groups, if it stands out of their scatter.
+std::optional<OneChannel> fit_one_channel(const NcclTuning& tuning, const LinkProfile& link) {
+  std::vector<double> gains;
+  double shortest = std::numeric_limits<double>::infinity();
+  for (const RingOperation& operation : link.ring->operations)
+    for (const CollectiveCurve* item : groups_of(link, operation.op)) {
+      const double bytes = tuning.one_channel_ll_bytes * item->ranks;
+      const std::optional<std::size_t> below = last_below(item->curve, bytes);
+      const CollectiveGroup group = group_of_link(link, operation.op, item->ranks);
+      if (!below || ring_protocol(tuning, group, operation.op, bytes) != Protocol::ll) continue;
+      const ProtocolLine& line = protocol_line(operation, Protocol::ll);
+      const auto predicted = [&](std::size_t i) {
+        return line_us(line, operation.op, item->ranks, item->curve.bytes[i]);
+      };
+      shortest = std::min(shortest, item->curve.us[*below]);
+      gains.push_back(item->curve.us[*below + 1] - item->curve.us[*below] -
+                      (predicted(*below + 1) - predicted(*below)));
+    }
+  constexpr std::size_t fewest = 4;
+  if (gains.size() < fewest) return std::nullopt;
+  const double count = static_cast<double>(gains.size());
+  double mean = 0, squares = 0;
+  for (const double gain : gains) mean += gain / count;
+  for (const double gain : gains) squares += (gain - mean) * (gain - mean);
+  constexpr double errors_apart = 3;
+  const double error = std::sqrt(squares / (count - 1) / count);
+  constexpr double noticed = 0.01;  // of the time it is spared from
+  if (mean <= std::max(errors_apart * error, noticed * shortest)) return std::nullopt;
+  const auto [least, most] = std::minmax_element(gains.begin(), gains.end());
+  return OneChannel{
+      tuning.one_channel_ll_bytes, mean,
+      fmt::format("what the curves above gain between the sizes on either side of it: {:.2g} to "
+                  "{:.2g} us, mean of {} operations and groups",
+                  *least, *most, gains.size())};
+}
+
+/// How many channels to a peer the all-to-alls were measured with: other releases of NCCL take others, which
+/// shows in where LL ends. The tables' number (0) unless another's lines are a tenth nearer.
+int fit_send_channels(const NcclTuning& tuning, const LinkProfile& link) {
+  LinkProfile tried = link;
+  const auto error = [&](int channels) {
+    tried.ring->send_channels = channels;
+    const RingOperation operation = fit_operation(tuning, tried, "all_to_all");
+    if (operation.protocols.empty()) return std::numeric_limits<double>::infinity();
+    const ErrorSummary errors = errors_of_lines(tuning, tried, operation);
+    return errors.median + errors.p90;
+  };
+  constexpr double nearer = 0.9;
+  int best = 0;
+  double least = nearer * error(0);
+  for (const int channels : {2, 4, 8, 16, 32})
+    if (const double found = error(channels); found < least) {
+      least = found;
+      best = channels;
+    }
+  return best;
+}
+
 }  // namespace
 
 std::optional<RingModel> fit_ring(const NcclTuning& tuning, const LinkProfile& link,
@@ -168,6 +239,7 @@ std::optional<RingModel> fit_ring(const NcclTuning& tuning, const LinkProfile& l
   ring.grade = Grade::fitted;
   ring.compute_capability = compute_capability;
   ring.channels = tuning.channels.at(link.link == "nvlink" || link.link == "pcie" ? link.link : "network");
+  if (groups_of(link, "all_to_all").size() > 1) ring.send_channels = fit_send_channels(tuning, fitted);
   std::set<std::string> operations;
   for (const CollectiveCurve& item : link.collectives) operations.insert(item.op);
   for (const std::string& op : operations) {
@@ -179,6 +251,7 @@ std::optional<RingModel> fit_ring(const NcclTuning& tuning, const LinkProfile& l
     ring.operations.push_back(std::move(operation));
   }
   if (ring.operations.empty()) return std::nullopt;
+  ring.one_channel = fit_one_channel(tuning, fitted);
   return ring;
 }
 

@@ -29,7 +29,8 @@ struct RingFitReport {
 /// Base, hop and bandwidth of each NCCL protocol, from the link's own curves of two or more group sizes: the
 /// times are sorted by the protocol that NCCL's tables choose, and each sort is met by a line with no
 /// negative part, least in relative error, large errors counting less. Sizes that the switch reduced are left
-/// out. Every operation's errors are those of groups left out one by one. No operation with two groups: none.
+/// out. Every operation's errors are those of groups left out one by one. What LL's first channel saves and
+/// how many channels a send takes are told where the curves show them. No operation with two groups: none.
 std::optional<RingModel> fit_ring(const NcclTuning&, const LinkProfile& link, double compute_capability,
                                   RingFitReport&);
 

@@ -14,6 +14,7 @@ struct CollectiveGroup {
   bool nvlink = false;             ///< inside a node; else PCIe
   double compute_capability = 90;  ///< the lowest, ten times major.minor
   int channels = 2;
+  int send_channels = 0;          ///< to one peer; 0: by NCCL's tables
   double intra_gbps = 0;          ///< what a ring reaches inside a node
   double inter_gbps = 0;          ///< of all of a node's NICs; nodes > 1
   std::string cpu = "intel";      ///< amd, intel or other: between nodes

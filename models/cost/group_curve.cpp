@@ -71,6 +71,7 @@ CollectiveGroup group_of_link(const LinkProfile& link, const std::string& op, in
   group.nvlink = link.link == "nvlink";
   group.compute_capability = ring.compute_capability;
   group.channels = ring.channels;
+  group.send_channels = ring.send_channels;
   Neighbours near = neighbours(link, op, ranks, true);
   if (!near.below && !near.above) near = neighbours(link, op, ranks, false);
   if (near.below || near.above)
@@ -80,11 +81,17 @@ CollectiveGroup group_of_link(const LinkProfile& link, const std::string& op, in
   return group;
 }
 
+int send_channels(const NcclTuning& tuning, const CollectiveGroup& group) {
+  return group.send_channels > 0 ? group.send_channels
+                                 : tuning.send_channels.at(group.nvlink ? "nvlink" : "pcie");
+}
+
 Protocol ring_protocol(const NcclTuning& tuning, const CollectiveGroup& group, const std::string& op,
                        double bytes) {
   if (op == "all_to_all")
-    return bytes / group.ranks <= tuning.send_ll_bytes_per_channel * tuning.send_channels ? Protocol::ll
-                                                                                          : Protocol::simple;
+    return bytes / group.ranks <= tuning.send_ll_bytes_per_channel * send_channels(tuning, group)
+               ? Protocol::ll
+               : Protocol::simple;
   for (const AlgorithmTime& time : nccl_times(tuning, group, op, bytes))
     if (time.algorithm == Algorithm::ring) return time.protocol;
   return Protocol::simple;

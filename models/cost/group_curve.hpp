@@ -15,6 +15,9 @@ double plateau_gbps(const CollectiveCurve&);
 /// Throws InputError without a ring model.
 CollectiveGroup group_of_link(const LinkProfile&, const std::string& op, int ranks);
 
+/// Channels that a message to one peer of its node may take.
+int send_channels(const NcclTuning&, const CollectiveGroup&);
+
 /// The protocol NCCL takes for that size on one node: of its ring the fastest by its own tables (all_to_all:
 /// by the bytes to one peer).
 Protocol ring_protocol(const NcclTuning&, const CollectiveGroup&, const std::string& op, double bytes);

@@ -128,10 +128,18 @@ void read_tree_correction(const JsonObject& object, NcclTuning& tuning) {
   object.finish();
 }
 
+std::map<std::string, int> read_channels(const JsonObject& object) {
+  std::map<std::string, int> channels;
+  for (const char* link : {"nvlink", "pcie", "network"})
+    channels[link] = static_cast<int>(object.integer(link, {1, 64}));
+  object.finish();
+  return channels;
+}
+
 void read_send_receive(const JsonObject& object, NcclTuning& tuning) {
   object.text("source");
   tuning.send_ll_bytes_per_channel = positive(object.at("ll_bytes_per_channel"));
-  tuning.send_channels = static_cast<int>(object.integer("channels", {1, 64}));
+  tuning.send_channels = read_channels(object.at("channels").object());
   object.finish();
 }
 
@@ -174,12 +182,14 @@ NcclTuning read_nccl_tuning(const JsonValue& value) {
   least.text("source");
   tuning.ring_simple_network_bytes = least.number("value", {0});
   least.finish();
+  const JsonObject one_channel = object.at("one_channel_ll_bytes").object();
+  one_channel.text("source");
+  tuning.one_channel_ll_bytes = positive(one_channel.at("value"));
+  one_channel.finish();
   read_send_receive(object.at("send_receive").object(), tuning);
   const JsonObject channels = object.at("channels").object();
   channels.text("source");
-  for (const char* link : {"nvlink", "pcie", "network"})
-    tuning.channels[link] = static_cast<int>(channels.integer(link, {1, 64}));
-  channels.finish();
+  tuning.channels = read_channels(channels);
   object.finish();
   return tuning;
 }

@@ -49,7 +49,8 @@ struct NcclTuning {
   std::array<std::vector<double>, protocol_count> tree_correction;  ///< by powers of two from there
   double ring_simple_network_bytes = 0;  ///< per channel and rank, from where the network factor holds
   double send_ll_bytes_per_channel = 0;
-  int send_channels = 1;
+  std::map<std::string, int> send_channels;  ///< to one peer, by nvlink, pcie or network
+  double one_channel_ll_bytes = 0;           ///< of a rank: LL takes a second channel from there
   std::map<std::string, int> channels;  ///< inside a node, by nvlink, pcie or network
 
   const NcclGeneration& generation(double compute_capability) const;

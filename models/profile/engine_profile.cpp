@@ -82,11 +82,18 @@ EngineProfile read_engine_profile(const JsonValue& value) {
   profile.step_us_per_request = read_figure(object.at("step_us_per_request"), not_negative);
   if (const auto figure = object.find("pipeline_us_per_request"))
     profile.pipeline_us_per_request = read_figure(*figure, not_negative);
+  if (const auto slow = object.find("step_us_hi90")) {
+    if (profile.step_us.value > 0)
+      slow->fail("found it beside a step_us above 0, expected host_spread alone");
+    profile.step_us_hi90 = slow->number(not_negative);
+  }
   profile.host_spread = read_spread(object.at("host_spread"));
   profile.front_end_us = read_figure(object.at("front_end_us"), not_negative);
   profile.front_end_us_per_prompt_token =
       read_figure(object.at("front_end_us_per_prompt_token"), not_negative);
   profile.front_end_spread = read_spread(object.at("front_end_spread"));
+  if (const auto figure = object.find("late_first_token_ms"))
+    profile.late_first_token_ms = read_figure(*figure, not_negative);
   profile.shared_attention_kernels = read_shared_kernels(object.at("shared_attention_kernels"));
   if (const auto rule = object.find("fp8_kv_as_16_bit")) profile.fp8_kv_as_16_bit_majors = read_fp8_kv(*rule);
   profile.pads_gemms_where_faster = object.boolean_or("pads_gemms_where_faster", false);

@@ -48,10 +48,14 @@ struct EngineProfile {
   Figure step_us_per_request;  ///< per request in the step, exposed
   /// In a pipeline each stage's own process takes so long per request before its pass, hidden by nothing.
   Figure pipeline_us_per_request;
-  Spread host_spread;   ///< of all three, 90 % interval of true / stated
-  Figure front_end_us;  ///< a request's way to and from the scheduler: HTTP, tokeniser, streaming, client
+  double step_us_hi90 = 0;  ///< the slow end of a step_us of 0, which no factor widens
+  Spread host_spread;       ///< of all three, 90 % interval of true / stated
+  Figure front_end_us;      ///< a request's way to and from the scheduler: HTTP, tokeniser, streaming, client
   Figure front_end_us_per_prompt_token;
   Spread front_end_spread;
+  /// What one first token in a hundred may come later than predicted, ms: kernels that run for the first
+  /// time, a process that pauses. In p99's interval, not in its value.
+  Figure late_first_token_ms;
   std::vector<SharedAttentionKernel> shared_attention_kernels;
   /// On GPUs of these compute capabilities (the part before the point) its decode attention reads an fp8
   /// cache at the rate at which the profile's kernels read a 16-bit one.

@@ -73,6 +73,7 @@ struct RingModel {
   double compute_capability = 0;  ///< ten times major.minor
   int channels = 2;
   std::optional<OneChannel> one_channel{};
+  int send_channels = 0;  ///< to one peer, where the curves ask for others than NCCL's tables; 0: the tables'
   std::vector<RingOperation> operations;
   const RingOperation* operation(const std::string& op) const;  ///< nullptr if not there
 };

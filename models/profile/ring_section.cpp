@@ -86,6 +86,8 @@ RingModel read_ring_model(const JsonValue& value) {
   ring.compute_capability = object.number("compute_capability", {10, 999});
   ring.channels = static_cast<int>(object.integer("channels", {1, 64}));
   if (const auto one = object.find("one_channel")) ring.one_channel = read_one_channel(*one);
+  if (const auto sends = object.find("send_channels"))
+    ring.send_channels = static_cast<int>(sends->integer({1, 64}));
   for (const JsonValue& item : object.at("operations").array()) {
     RingOperation operation = read_operation(item);
     if (ring.operation(operation.op))
@@ -106,6 +108,7 @@ Json ring_model_json(const RingModel& ring) {
     json["one_channel"] = {{"below_bytes_per_rank", one->below_bytes_per_rank},
                            {"saves_us", rounded(one->saves_us, digits)},
                            {"source", one->source}};
+  if (ring.send_channels > 0) json["send_channels"] = ring.send_channels;
   json["operations"] = Json::array();
   for (const RingOperation& operation : ring.operations) {
     Json item;

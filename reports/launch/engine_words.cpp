@@ -46,6 +46,12 @@ std::vector<std::string> vllm_words(const EngineOptions& engine, const Scenario&
     words.insert(words.end(), {"--kv-cache-dtype", scenario.model.kv.name});
   words.emplace_back(engine.enable_chunked_prefill ? "--enable-chunked-prefill"
                                                    : "--no-enable-chunked-prefill");
+  if (engine.long_prefill_token_threshold > 0)
+    words.insert(words.end(), {"--long-prefill-token-threshold", text(engine.long_prefill_token_threshold)});
+  if (!engine.enable_prefix_caching) words.emplace_back("--no-enable-prefix-caching");
+  if (engine.disable_hybrid_kv_cache_manager) words.emplace_back("--disable-hybrid-kv-cache-manager");
+  if (engine.scheduling_policy == SchedulingPolicy::priority)
+    words.insert(words.end(), {"--scheduling-policy", "priority"});
   if (engine.kv_offloading_gib > 0)
     words.insert(words.end(), {"--kv-offloading-size", fmt::format("{}", engine.kv_offloading_gib),
                                "--kv-offloading-backend", "native"});
@@ -53,6 +59,26 @@ std::vector<std::string> vllm_words(const EngineOptions& engine, const Scenario&
     words.insert(words.end(), {"--speculative-config", speculative_config(*engine.speculation)});
   words.emplace_back(engine.async_scheduling ? "--async-scheduling" : "--no-async-scheduling");
   return words;
+}
+
+/// What the plan's scheduler does and no option of the engine makes it do.
+void note_scheduler(ServingEngine engine, const Scenario& scenario, std::vector<std::string>& notes) {
+  const EngineOptions& options = scenario.engine;
+  if (options.guaranteed_no_evict)
+    notes.emplace_back(
+        "the plan lets a request in only where its whole output fits and preempts none (TensorRT-LLM's "
+        "guaranteed_no_evict): this engine preempts where KV blocks run out");
+  if (options.max_num_seqs_per_batch)
+    notes.push_back(
+        fmt::format("the plan's limit of {} sequences is of each batch of a pipeline, the engine's of all",
+                    options.max_num_seqs));
+  if (!scenario.workload.priorities.empty())
+    notes.emplace_back(
+        "the plan's requests have priorities: clients send them as \"priority\" of each request");
+  if (engine == ServingEngine::sglang && options.scheduling_policy == SchedulingPolicy::priority)
+    notes.emplace_back("the plan schedules by priority as vLLM does: none of SGLang's options for it is set");
+  if (engine == ServingEngine::sglang && options.long_prefill_token_threshold > 0)
+    notes.emplace_back("the plan's long_prefill_token_threshold has no counterpart in SGLang");
 }
 
 /// python3 -m sglang.launch_server --help.
@@ -72,6 +98,7 @@ std::vector<std::string> sglang_words(const EngineOptions& engine, const Scenari
   if (layout.shares_experts())
     words.insert(words.end(), {"--dp-size", text(layout.sharing_ranks()), "--enable-dp-attention"});
   if (layout.ep > 1) words.insert(words.end(), {"--ep-size", text(layout.ep)});
+  if (!engine.enable_prefix_caching) words.emplace_back("--disable-radix-cache");
   if (scenario.model.kv.name == "fp8") words.insert(words.end(), {"--kv-cache-dtype", "fp8_e4m3"});
   return words;
 }
@@ -95,6 +122,7 @@ std::vector<std::string> engine_notes(ServingEngine engine, const Scenario& scen
   std::vector<std::string> notes = {
       fmt::format("the checkpoint's weights are planned as {}, the KV cache as {}",
                   scenario.model.weights.name, scenario.model.kv.name)};
+  note_scheduler(engine, scenario, notes);
   const int servers = layout.dp / layout.sharing_ranks();
   if (servers > 1)
     notes.push_back(

@@ -122,6 +122,11 @@ MetricIntervals metric_intervals(const SearchContext& context, const Candidate& 
       effects.push_back(
           {names[pair], value - std::min({slow, fast, value}), std::max({slow, fast, value}) - value});
     }
+    if (name == "p99_ttft_ms") {
+      const double late = value + context.machine.engine().late_first_token_ms.value;
+      ends.emplace_back(late, value);
+      effects.push_back({"rare delays of first tokens", 0, late - value});
+    }
     result.intervals[name] = combined_interval(value, ends);
     // No share of the requests is more than all of them.
     if (name == "goodput_fraction") result.intervals[name].high = std::min(1.0, result.intervals[name].high);

@@ -142,7 +142,7 @@ class Replica {
   void hop_done(std::uint64_t data);
 
   std::int64_t unfinished() const {
-    return in_front_end_ + loading_ + static_cast<std::int64_t>(waiting_.size() + kv_here_.size()) +
+    return in_front_end_ + static_cast<std::int64_t>(loading_.size() + waiting_.size() + kv_here_.size()) +
            kv_under_way_ + running_count_;
   }
   ReplicaRole role() const { return role_; }
@@ -223,6 +223,8 @@ class Replica {
   void load_from_host(std::uint32_t slot, const KvCache::Hit&, std::int64_t blocks);
   void kv_loaded(std::uint32_t slot);
   bool drop_loaded(std::uint32_t but);
+  bool drop_for_the_only_one();
+  void drop(std::uint32_t slot);
   void try_schedule();
   bool fill(Batch&);
   void allocate_decodes(Batch&);
@@ -278,7 +280,7 @@ class Replica {
   KvCache cache_;
   std::unique_ptr<HostKvCache> host_;  // null: no offloading
   Time host_link_free_;
-  std::int64_t loading_ = 0;                   // requests whose blocks are on the way
+  std::vector<std::uint32_t> loading_;         // requests whose blocks are on the way
   std::vector<std::uint32_t> loaded_waiting_;  // in the queue with blocks from the host
   std::vector<State> states_;
   std::vector<std::uint32_t> free_slots_;

@@ -57,7 +57,7 @@ void Replica::forget_everything() {
   prefilling_.clear();
   held_back_.clear();
   loaded_waiting_.clear();
-  loading_ = 0;
+  loading_.clear();
   host_link_free_ = Time{};
   set_up();
   for (std::size_t s = 0; s < stages_.size(); ++s) {

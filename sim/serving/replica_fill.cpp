@@ -237,6 +237,7 @@ RequestRank Replica::rank(std::uint32_t slot) const {
 
 /// Makes room for a request of the batch that is being filled. False if that cost its own place.
 bool Replica::preempt_for(Batch& batch, std::uint32_t slot) {
+  if (drop_for_the_only_one()) return true;
   const std::uint32_t victim = by_priority_ ? running_ranks_.rbegin()->slot : running_tail_;
   std::erase_if(batch.chunks, [&](const Chunk& chunk) {
     if (chunk.slot != victim || chunk.epoch != states_[victim].epoch) return false;

@@ -350,9 +350,12 @@ Time ReplicaModel::hop(int stage, std::int64_t tokens) const {
 }
 
 Time ReplicaModel::host(std::int64_t requests) const {
-  const double us = engine_.step_us.value + engine_.step_us_per_request.value * static_cast<double>(requests);
-  return Time::seconds(us * 1e-6 * spread_factor(engine_.host_spread, level_.of(Family::host)) *
-                       level_.scale);
+  const double level = level_.of(Family::host);
+  const double stated =
+      engine_.step_us.value + engine_.step_us_per_request.value * static_cast<double>(requests);
+  const double us =
+      stated * spread_factor(engine_.host_spread, level) + engine_.step_us_hi90 * std::max(0.0, level);
+  return Time::seconds(us * 1e-6 * level_.scale);
 }
 
 HostCopy ReplicaModel::host_copy(std::int64_t tokens) const {

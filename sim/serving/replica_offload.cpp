@@ -43,7 +43,7 @@ void Replica::load_from_host(std::uint32_t slot, const KvCache::Hit& hit, std::i
   promise(state);
   state.scheduled = (hit.blocks + blocks) * options_.block_size;
   state.loaded = true;
-  ++loading_;
+  loading_.push_back(slot);
   totals_.blocks_from_host += blocks;
   host_link_free_ =
       std::max(queue_.now(), host_link_free_) + pipeline_->host_copy(blocks * options_.block_size).time;
@@ -52,9 +52,11 @@ void Replica::load_from_host(std::uint32_t slot, const KvCache::Hit& hit, std::i
 
 void Replica::kv_loaded(std::uint32_t slot) {
   State& state = states_[slot];
-  --loading_;
-  name_full_blocks(state, state.scheduled);
-  loaded_waiting_.push_back(slot);
+  std::erase(loading_, slot);
+  if (state.loaded) {
+    name_full_blocks(state, state.scheduled);
+    loaded_waiting_.push_back(slot);
+  }
   waiting_.come_back_in_order(rank(slot));
   wake();
 }
@@ -66,13 +68,34 @@ bool Replica::drop_loaded(std::uint32_t but) {
   const auto other = std::find_if(loaded_waiting_.rbegin(), loaded_waiting_.rend(),
                                   [but](std::uint32_t slot) { return slot != but; });
   if (other == loaded_waiting_.rend()) return false;
-  State& state = states_[*other];
+  drop(*other);
+  return true;
+}
+
+/// The only request that runs would give way to blocks of one that does not, which gives way to it in turn,
+/// and neither comes further: blocks from the host give way instead, those still on their way too. False if
+/// there are none.
+bool Replica::drop_for_the_only_one() {
+  if (running_count_ > 1) return false;
+  if (!loaded_waiting_.empty()) {
+    drop(loaded_waiting_.back());
+    return true;
+  }
+  const auto loads = std::find_if(loading_.rbegin(), loading_.rend(),
+                                  [this](std::uint32_t slot) { return states_[slot].loaded; });
+  if (loads == loading_.rend()) return false;
+  drop(*loads);
+  return true;
+}
+
+/// Gives back what was copied from the host for a request that waits.
+void Replica::drop(std::uint32_t slot) {
+  State& state = states_[slot];
   cache_.release(state.held);
   withdraw(state);
   state.loaded = false;
   state.scheduled = 0;
-  loaded_waiting_.erase(std::next(other).base());
-  return true;
+  std::erase(loaded_waiting_, slot);
 }
 
 }  // namespace sextant

@@ -51,6 +51,7 @@ class Run final : public ReplicaListener {
         recorder_(options.bounds, options.observer),
         source_(make_request_source(workload, options.replication)),
         block_size_(engine.block_size),
+        max_model_len_(engine.max_model_len),
         speculative_tokens_(engine.tokens_per_decode() - 1),
         closed_loop_(workload.arrival == Workload::Arrival::concurrency),
         most_under_way_(closed_loop_ ? 0 : workload.max_concurrency),
@@ -185,7 +186,7 @@ class Run final : public ReplicaListener {
       return;
     }
     current_ = router_.choose(request.request);
-    if (handovers_) handovers_->begin(request.request, queue_.now());
+    if (handovers_) handovers_->begin(within_model_length(request.request), queue_.now());
     if (options_.observer != nullptr && !request.moved)
       options_.observer->arrived(request.request.id, current_, queue_.now());
     submitting_ = true;
@@ -194,6 +195,15 @@ class Run final : public ReplicaListener {
     submitting_ = false;
     if (handovers_ && turned_away_) handovers_->forget(request.request.id);
     note_load(current_);
+  }
+
+  /// A prefill replica makes one token of any request, so how many there will be is said before.
+  Request within_model_length(Request request) {
+    const std::int64_t room = max_model_len_ - request.prompt_tokens;
+    if (max_model_len_ == 0 || room < 1 || room >= request.output_tokens) return request;
+    recorder_.truncated();
+    request.output_tokens = room;
+    return request;
   }
 
   void change(const ReplicaChange& change) {
@@ -211,6 +221,7 @@ class Run final : public ReplicaListener {
       router_.set_up(r, false);
       std::int64_t lost_tokens = 0;
       waiting = replicas_[r]->evacuate(lost_tokens);
+      if (!waiting.empty()) last_evacuation_ = queue_.now();
       recorder_.rerouted(static_cast<std::int64_t>(waiting.size()), lost_tokens);
       for (std::size_t i = 0; i < waiting.size(); ++i) router_.done(r);
       note_load(r);
@@ -333,8 +344,10 @@ class Run final : public ReplicaListener {
     const Replica& at = *replicas_[replica];
     ReplicaLoad& known = loads_[replica];
     waiting_ += at.waiting() - known.waiting;
-    known.waiting = at.waiting();
-    if (options_.observer == nullptr) return;
+    if (options_.observer == nullptr) {
+      known.waiting = at.waiting();
+      return;
+    }
     const ReplicaLoad load{at.waiting(), at.unfinished() - at.waiting(), at.used_blocks()};
     if (load == known) return;
     known = load;
@@ -378,10 +391,17 @@ class Run final : public ReplicaListener {
     return metrics;
   }
 
+  /// Replicas that went down for good have worked for requests in flight after the last one that finished.
+  double seconds_worked(const ServingMetrics& m) const {
+    if (m.in_flight == 0) return m.duration_s;
+    return std::max(m.duration_s, (last_evacuation_ - recorder_.first_arrival()).seconds());
+  }
+
   void add_totals(ServingMetrics& m) {
     const std::span<const std::unique_ptr<Replica>> all(replicas_);
     const std::size_t prefill = handovers_ ? first_decode_ : 0;
-    const PoolMetrics main = pool_metrics(all.subspan(prefill), m.duration_s);
+    const double seconds = seconds_worked(m);
+    const PoolMetrics main = pool_metrics(all.subspan(prefill), seconds);
     m.mean_running = main.mean_running;
     m.mean_waiting = main.mean_waiting;
     m.mean_batch_decodes = main.mean_batch_decodes;
@@ -390,8 +410,7 @@ class Run final : public ReplicaListener {
     m.kv_blocks = main.kv_blocks;
     m.limits = main.limits;
     m.stages = main.stages;
-    if (handovers_)
-      m.disaggregation = {pool_metrics(all.first(prefill), m.duration_s), handovers_->metrics()};
+    if (handovers_) m.disaggregation = {pool_metrics(all.first(prefill), seconds), handovers_->metrics()};
     for (const auto& replica : replicas_) {
       const ReplicaTotals& totals = replica->totals();
       m.speculation.drafts += speculative_tokens_ > 0 ? totals.decodes : 0;
@@ -413,6 +432,7 @@ class Run final : public ReplicaListener {
   Recorder recorder_;
   std::unique_ptr<RequestSource> source_;
   std::int64_t block_size_;
+  std::int64_t max_model_len_;
   std::int64_t speculative_tokens_;  // of a decode in a step
   bool closed_loop_;
   std::int64_t most_under_way_;     // an open loop's max_concurrency; 0: none
@@ -426,6 +446,7 @@ class Run final : public ReplicaListener {
   std::vector<ReplicaLoad> loads_;
   std::vector<std::optional<Time>> down_since_;  // by replica
   std::vector<MovedRequest> stranded_;           // no replica is up
+  Time last_evacuation_;                         // of a replica that had requests
   std::int64_t waiting_ = 0;                     // on all replicas
   std::uint32_t current_ = 0;                    // the replica at work
   bool submitting_ = false;                      // a request that is done now is rejected

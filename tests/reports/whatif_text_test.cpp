@@ -53,6 +53,19 @@ TEST(WhatIfAnswer, AChangeWithinTheErrorOrTooSmallGainsNothing) {
   EXPECT_EQ(whatif_worth(result.rows[1]), "under 0.5 %: nothing anyone would notice");
 }
 
+// Fewer users get fewer tokens in all and each of them sooner: that is another question, not a loss.
+TEST(WhatIfAnswer, AnotherLoadIsNeitherAGainNorALoss) {
+  WhatIf result;
+  WhatIfRow fewer = row("fewer users", 50);
+  fewer.changes = {"workload.max_concurrency = 4"};
+  result.rows = {fewer};
+  EXPECT_THAT(whatif_answer(result), ElementsAre("another load, so neither a gain nor a loss: fewer users"));
+  result.rows.push_back(row("much", 110));
+  EXPECT_THAT(whatif_answer(result),
+              ElementsAre("the most is gained by much: output tokens/s +10.0 % (+9.0 to +11.0)",
+                          "another load, so neither a gain nor a loss: fewer users"));
+}
+
 TEST(WhatIfMarkdown, AnswersFirstAndEscapesWhatComesFromAFile) {
   const auto result = nlohmann::ordered_json::parse(R"({"format": "sextant whatif", "version": 1,
     "scenario": "a|b<script>", "answer": ["the most is gained by *x*"],

@@ -7,7 +7,6 @@
 
 #include "models/base/embedded.hpp"
 #include "models/base/error.hpp"
-#include "models/profile/engine_profile.hpp"
 
 namespace sextant {
 namespace {
@@ -172,22 +171,6 @@ TEST(LinkProfile, MeasuredBandwidthOf200GbitRoce) {
   const LinkProfile profile = find_link_profile("roce-200");
   const double size = 1e9, us = profile.collective("all_reduce", 3)->time_us(size);
   EXPECT_NEAR(4.0 / 3 * size / us / 1e3, 23.0, 0.23);
-}
-
-TEST(EngineProfile, EveryShippedOneReads) {
-  const std::string prefix = "calibrate/profiles/engine.";
-  for (const EmbeddedFile& file : embedded_files(prefix)) {
-    const std::string path(file.path);
-    const EngineProfile profile =
-        find_engine_profile(path.substr(prefix.size(), path.size() - prefix.size() - 5));
-    EXPECT_EQ(prefix + profile.name + ".json", path);
-    EXPECT_GT(profile.memory.context_bytes.value, 0);
-  }
-  EXPECT_EQ(find_engine_profile("bare").step_us.value, 0);  // kernels and collectives, no host overhead
-  EXPECT_GT(find_engine_profile("vllm-0.19").step_us.value, 0);
-  EXPECT_THROW(find_engine_profile("vlm-0.19"), InputError);
-  EXPECT_EQ(find_engine_profile("vllm-0.19").batch_defaults.max_num_batched_tokens, 2048);
-  EXPECT_EQ(find_engine_profile("vllm-0.19").large_gpu_defaults->batch.max_num_batched_tokens, 8192);
 }
 
 }  // namespace

@@ -32,6 +32,37 @@ TEST(EngineWords, SayWhatIsSpeculatedAndOffloaded) {
   EXPECT_THAT(engine_notes(ServingEngine::sglang, scenario, layout), Contains(HasSubstr("none of SGLang's")));
 }
 
+// Each option that the scenario sets away from the engine's own default is said, or that it cannot be.
+TEST(EngineWords, SayHowItSchedules) {
+  Scenario scenario = test::example_scenario();
+  const Layout layout = test::example_candidate().layout;
+  const auto vllm = [&] { return engine_words(ServingEngine::vllm, scenario, layout); };
+  const auto notes = [&](ServingEngine engine) { return engine_notes(engine, scenario, layout); };
+  for (const char* word : {"--scheduling-policy", "--no-enable-prefix-caching",
+                           "--long-prefill-token-threshold", "--disable-hybrid-kv-cache-manager"})
+    EXPECT_THAT(vllm(), testing::Not(Contains(word)));
+  EXPECT_THAT(notes(ServingEngine::vllm), testing::Not(Contains(HasSubstr("preempts none"))));
+  scenario.engine.scheduling_policy = SchedulingPolicy::priority;
+  scenario.engine.enable_prefix_caching = false;
+  scenario.engine.long_prefill_token_threshold = 512;
+  scenario.engine.disable_hybrid_kv_cache_manager = true;
+  scenario.engine.guaranteed_no_evict = true;
+  scenario.engine.max_num_seqs_per_batch = true;
+  scenario.workload.priorities = {{1, 0.5}, {0, 0.5}};
+  const auto words = vllm();
+  for (const char* word : {"--scheduling-policy", "priority", "--no-enable-prefix-caching",
+                           "--long-prefill-token-threshold", "512", "--disable-hybrid-kv-cache-manager"})
+    EXPECT_THAT(words, Contains(word));
+  EXPECT_THAT(engine_words(ServingEngine::sglang, scenario, layout), Contains("--disable-radix-cache"));
+  for (const ServingEngine engine : {ServingEngine::vllm, ServingEngine::sglang}) {
+    EXPECT_THAT(notes(engine), Contains(HasSubstr("preempts none")));
+    EXPECT_THAT(notes(engine), Contains(HasSubstr("of each batch of a pipeline")));
+    EXPECT_THAT(notes(engine), Contains(HasSubstr("have priorities")));
+  }
+  EXPECT_THAT(notes(ServingEngine::sglang), Contains(HasSubstr("by priority")));
+  EXPECT_THAT(notes(ServingEngine::sglang), Contains(HasSubstr("no counterpart")));
+}
+
 bool holds(const std::vector<std::string>& words, const std::string& word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }

@@ -60,7 +60,7 @@ class InPlaceOf {
 // Flows against the measured curves at 512 B to 512 MiB, four operations on each group. The flows know of a
 // group its plateau alone; base, hop and the other protocols' rates are fitted over all groups. Wanted and
 // held: 5 % median, 15 % at p90. RTX PRO 6000 over PCIe on 2, 4 and 8 cards 3.4 and 13.9 %; H200 over NVLink
-// on 2 and 4 by the published tables 3.3 and 10.7 %, by our own machine's curves 4.6 and 14.2 % (6.9 and 16.9
+// on 2 and 4 by the published tables 3.3 and 10.7 %, by our own machine's curves 4.6 and 11.3 % (6.9 and 16.9
 // % as long as messages of one channel had the base of several).
 TEST(CollectiveFlows, AgreeWithMeasuredCurves) {
   struct Machine {
