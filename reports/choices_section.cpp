@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "reports/names.hpp"
 #include "reports/number_text.hpp"
 #include "reports/plan_sections.hpp"
 #include "reports/table.hpp"
+#include "sim/planner/repeated_options.hpp"
 
 namespace sextant::detail {
 namespace {
@@ -181,8 +183,13 @@ std::string candidates_section(const Scenario& scenario, const Plan& plan, TextS
                {"mean\nTPOT ms"},
                {costs ? "USD per\nM tokens" : ""},
                {scenario.slo.empty() ? "" : "SLO", Table::Align::left}});
-  const std::size_t shown = std::min(plan.candidates.size(), most_lines + 1);
-  for (std::size_t i = 1; i < shown; ++i) {
+  const auto repeats = repeated_options(scenario.cluster, plan.candidates);
+  std::vector<std::size_t> others;
+  for (std::size_t i = 1; i < plan.candidates.size(); ++i)
+    if (!repeats[i]) others.push_back(i);
+  const std::size_t repeated = plan.candidates.size() - 1 - others.size();
+  const std::size_t shown = std::min(others.size(), most_lines);
+  for (const std::size_t i : std::span(others).first(shown)) {
     const Candidate& c = plan.candidates[i];
     const std::string highest = !c.load               ? ""
                                 : c.load->highest > 0 ? number_text(c.load->highest)
@@ -194,9 +201,14 @@ std::string candidates_section(const Scenario& scenario, const Plan& plan, TextS
                c.usd_per_million_output_tokens ? number_text(*c.usd_per_million_output_tokens) : "",
                slo_cell(scenario, c)});
   }
-  std::string text = heading("Other candidates", style) + table.text(style);
-  if (shown < plan.candidates.size())
-    text += fmt::format("  and {} more (--csv has all)\n", plan.candidates.size() - shown);
+  std::string text = heading("Other candidates", style);
+  if (shown > 0) text += table.text(style);
+  if (shown < others.size()) text += fmt::format("  and {} more (--csv has all)\n", others.size() - shown);
+  if (repeated > 0)
+    text += wrapped(fmt::format("{} simulated beside these: one of them, or the answer, on other GPUs, with "
+                                "every metric within 0.5 % (--csv has all)",
+                                repeated),
+                    "  ", style.width);
   return text;
 }
 

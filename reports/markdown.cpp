@@ -87,7 +87,13 @@ std::string candidates_table(const Json& result) {
   const Json& candidates = member(result, "candidates");
   if (!candidates.is_array() || candidates.size() < 2) return "";
   MarkdownTable table({"rank", "layout", "output tok/s", "mean TTFT ms", "mean TPOT ms", "SLO"}, "rlrrrl");
-  for (std::size_t i = 1; i < std::min(candidates.size(), most_lines); ++i) {
+  std::size_t lines = 0, repeated = 0;
+  for (std::size_t i = 1; i < candidates.size(); ++i) {
+    if (member(candidates[i], "same_as").is_number()) {
+      ++repeated;
+      continue;
+    }
+    if (++lines >= most_lines) continue;
     const Json& metrics = member(candidates[i], "metrics");
     table.add({std::to_string(i + 1), markdown_text(layout_text(member(candidates[i], "layout"))),
                cell(metrics, "output_throughput"), cell(metrics, "mean_ttft_ms"),
@@ -96,7 +102,15 @@ std::string candidates_table(const Json& result) {
                : true_member(candidates[i], "meets_slo") ? "met"
                                                          : "missed"});
   }
-  return "\n### Other candidates\n\n" + table.text();
+  std::string text = "\n### Other candidates\n\n";
+  if (!table.empty()) text += table.text();
+  if (repeated > 0)
+    text += fmt::format(
+        "\n{} simulated beside these: one of them, or the answer, on other GPUs, with every metric within "
+        "0.5 "
+        "%\n",
+        repeated);
+  return text;
 }
 
 std::string variants_table(const Json& result) {

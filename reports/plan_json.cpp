@@ -7,6 +7,7 @@
 #include "reports/json_parts.hpp"
 #include "reports/names.hpp"
 #include "reports/objective_json.hpp"
+#include "sim/planner/repeated_options.hpp"
 #include "sim/planner/search.hpp"
 #include "sim/serving/speculation_names.hpp"
 
@@ -216,6 +217,11 @@ Json search_json(const SearchProof& proof) {
 Json plan_object(const Cluster* cluster, const Plan& plan) {
   Json candidates = Json::array();
   for (const Candidate& candidate : plan.candidates) candidates.push_back(candidate_json(cluster, candidate));
+  if (cluster != nullptr) {
+    const auto repeats = repeated_options(*cluster, plan.candidates);
+    for (std::size_t i = 0; i < repeats.size(); ++i)
+      if (repeats[i]) candidates[i]["same_as"] = *repeats[i];
+  }
   Json rejections = Json::array();
   for (const Rejection& r : plan.rejections)
     rejections.push_back(

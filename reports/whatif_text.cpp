@@ -57,7 +57,7 @@ Table side_by_side(const WhatIf& result) {
   add_row(table, "(base)", result.base, layouts);
   for (const WhatIfRow& row : result.rows) {
     if (row.shown() == nullptr)
-      table.add({Table::Cell("cannot be: " + row.name, Tone::bad)});
+      table.add({Table::Cell(row.name, Tone::bad), "", Table::Cell("cannot be", Tone::bad)});
     else
       add_row(table, row.name, *row.shown(), layouts);
     if (row.kept && row.best) add_row(table, row.name + ", its best layout", *row.best, layouts);

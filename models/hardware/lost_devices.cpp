@@ -1,4 +1,5 @@
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -25,6 +26,20 @@ void renumber(std::vector<int>& devices, const std::vector<int>& numbers) {
   for (int& device : devices) device = numbers[at(device)];
 }
 
+/// The parts that are lost, slow down, or send.
+bool can_be_named(DeviceKind kind) {
+  return kind == DeviceKind::gpu || kind == DeviceKind::nic || kind == DeviceKind::network_switch;
+}
+
+/// The first names, and how many more there are: a cluster of a rack has hundreds.
+std::string listed(const std::vector<std::string>& names) {
+  constexpr std::size_t most = 16;
+  const std::size_t shown = std::min(most, names.size());
+  const std::string text =
+      fmt::format("{}", fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "));
+  return names.size() > shown ? fmt::format("{} and {} more", text, names.size() - shown) : text;
+}
+
 }  // namespace
 
 int find_device(const Cluster& cluster, const JsonValue& value) {
@@ -32,9 +47,10 @@ int find_device(const Cluster& cluster, const JsonValue& value) {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < cluster.devices.size(); ++i) {
     if (cluster.devices[i].name == name) return static_cast<int>(i);
-    names.push_back(cluster.devices[i].name);
+    if (can_be_named(cluster.devices[i].kind)) names.push_back(cluster.devices[i].name);
   }
-  value.fail(fmt::format("found no device '{}' in the cluster{}", name, did_you_mean(name, names)));
+  value.fail(fmt::format("found no device '{}' in the cluster, expected one of {}{}", name, listed(names),
+                         did_you_mean(name, names)));
 }
 
 Cluster without_devices(const Cluster& cluster, const std::vector<int>& lost) {
@@ -78,7 +94,7 @@ std::vector<int> read_lost_devices(const JsonValue& value, const Cluster& cluste
   for (const JsonValue& item : value.array()) {
     lost.push_back(find_device(cluster, item));
     const DeviceKind kind = cluster.devices[at(lost.back())].kind;
-    if (kind != DeviceKind::gpu && kind != DeviceKind::nic && kind != DeviceKind::network_switch)
+    if (!can_be_named(kind))
       item.fail(fmt::format("found a {}, expected a gpu, a nic or a network switch", to_string(kind)));
   }
   if (without_devices(cluster, lost).gpus().empty())

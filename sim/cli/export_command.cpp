@@ -9,6 +9,7 @@
 #include "sim/cli/output.hpp"
 #include "sim/cli/scenario_input.hpp"
 #include "sim/planner/choices.hpp"
+#include "sim/scenario/mix_question.hpp"
 
 namespace sextant {
 namespace {
@@ -188,10 +189,19 @@ Launch read_launch(const ParsedWords& parsed) {
   if (!document.object().has("format")) {
     if (parsed.has("of"))
       throw InputError("export: found --of for a scenario, expected a mix's plan (--json)");
+    if (asks_for_mix(document))
+      expect_one_model(
+          "export", document,
+          "run 'sextant plan --json plan.json' on it, then 'sextant export plan.json --of MODEL'");
     ScenarioInput input = read_scenario_input("export", parsed);
     return planned(std::move(input.scenario), settings, number);
   }
   const JsonObject object = plan_of(document.object(), parsed);
+  if (object.text("format") == "sextant purchase")
+    object.at("format").fail(
+        "found \"sextant purchase\", expected \"sextant plan\": describe the purchase as a scenario's "
+        "'nodes', "
+        "plan it, then 'sextant export' it");
   if (object.text("format") != "sextant plan")
     object.at("format").fail(
         fmt::format("found \"{}\", expected \"sextant plan\" or a scenario", object.text("format")));

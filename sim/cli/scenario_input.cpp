@@ -5,6 +5,8 @@
 #include <limits>
 
 #include "models/base/error.hpp"
+#include "sim/scenario/mix_question.hpp"
+#include "sim/scenario/purchase_question.hpp"
 
 namespace sextant {
 namespace options = boost::program_options;
@@ -43,6 +45,17 @@ JsonValue read_document(const std::string& path, const ParsedWords& words) {
   for (const std::string& change : words.options["set"].as<std::vector<std::string>>())
     changes.push_back(parse_change("--set", change));
   return with_changes(document, changes);
+}
+
+void expect_one_model(const std::string& command, const JsonValue& document, const std::string& instead) {
+  if (asks_for_purchase(document))
+    document.object().at("cluster").fail(
+        fmt::format("found 'choose-from', expected 'nodes': sextant {} takes hardware that is there; {}",
+                    command, instead));
+  if (asks_for_mix(document))
+    document.object().at("models").fail(
+        fmt::format("found several models on one cluster, expected 'model': sextant {} takes one model; {}",
+                    command, instead));
 }
 
 ScenarioInput read_scenario_input(const std::string& command, const ParsedWords& words) {

@@ -26,6 +26,10 @@ std::pair<std::string, std::string> parse_change(const std::string& option, cons
 /// Reads a document and applies --set. Throws InputError.
 JsonValue read_document(const std::string& path, const ParsedWords&);
 
+/// Throws InputError for a purchase or a mix of models, which `sextant plan` alone takes: with what `instead`
+/// says to do, in words.
+void expect_one_model(const std::string& command, const JsonValue& document, const std::string& instead);
+
 /// Reads the scenario of a command; --seed replaces the workload's. Throws InputError.
 ScenarioInput read_scenario_input(const std::string& command, const ParsedWords&);
 

@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <thread>
@@ -116,7 +117,14 @@ SweepGrid grid_of(const ParsedWords& parsed) {
   std::vector<Axis> axes;
   for (const std::string& text : parsed.options["axis"].as<std::vector<std::string>>())
     axes.push_back(read_axis(text));
-  SweepGrid grid(scenario_of(parsed), std::move(axes));
+  const JsonValue document = scenario_of(parsed);
+  const bool cluster_given =
+      std::any_of(axes.begin(), axes.end(), [](const Axis& axis) { return axis.path() == "cluster"; });
+  if (!cluster_given)
+    expect_one_model(
+        "sweep", document,
+        fmt::format("run 'sextant plan {} --set PATH=VALUE' once for each point", parsed.arguments.front()));
+  SweepGrid grid(document, std::move(axes));
   if (grid.points() > points_without_asking && !parsed.has("yes"))
     throw InputError(fmt::format("sweep: found {}; expected at most 100,000 points, or --yes to compute them",
                                  grid.describe()));

@@ -149,6 +149,8 @@ int run_whatif(const Arguments& words) {
   JsonValue document = with_changes(JsonValue::read(path), taken.base);
   if (const auto seed = parsed.whole_number("seed", 0, std::uint64_t{1} << 53))
     document = with_changes(document, {{"workload.seed", fmt::format("{}", *seed)}});
+  expect_one_model("whatif", document,
+                   fmt::format("run 'sextant plan {} --set PATH=VALUE' once for each variant", path));
   const std::vector<Variant> variants =
       taken.variants.empty() ? read_scenario(document).variants : taken.variants;
   if (variants.empty())

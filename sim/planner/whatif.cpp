@@ -108,9 +108,9 @@ class WhatIfRun {
 
   WhatIf run(const std::vector<Variant>& variants) {
     WhatIf result;
+    result.scenario = read_scenario(document_);  // first: its errors are no variant's
     result.rows.resize(variants.size());
     for (std::size_t i = 0; i < variants.size(); ++i) result.rows[i] = read(variants[i]);
-    result.scenario = read_scenario(document_);
     result.base = make_plan(result.scenario, simulation_).candidates.front();
     base_ = &result.base;
     room_ = std::make_unique<Room>(result.scenario, simulation_);

@@ -302,6 +302,14 @@ expect 0 report "$scratch/mix.json"
 expect 0 report "$scratch/mix.json" "$scratch/mix.json"
 expect 2 simulate scenarios/mix-70b-30b.json
 complains "a mix of models is planned by 'sextant plan' alone"
+for page in mix-70b-30b buy-405b; do
+  expect 2 whatif scenarios/$page.json --set workload.seed=2
+  complains "run 'sextant plan scenarios/$page.json --set PATH=VALUE' once for each variant"
+  expect 2 sweep scenarios/$page.json --axis workload.seed=1,2
+  complains "run 'sextant plan scenarios/$page.json --set PATH=VALUE' once for each point"
+done
+expect 2 export scenarios/mix-70b-30b.json --format vllm
+complains "then 'sextant export plan.json --of MODEL'"
 expect 2 plan scenarios/mix-70b-30b.json --set 'models=[]'
 complains "expected at least two"
 expect 2 plan scenarios/mix-70b-30b.json --set 'models[1].name=llama-3.1-70b'
@@ -399,6 +407,11 @@ expect 0 whatif scenarios/part3-400g.json --no-intervals --set 'cluster.nodes[*]
   --variant "a card lost" --set 'cluster.lost=["node-a/gpu1"]'
 says "hop 1 -> 2"
 says "cannot be: deployment: found 2 GPUs in the cluster"
+grep -q "^  a card lost .*cannot be" "$scratch/out" || fail "the row of what cannot be lacks its name"
+expect 2 whatif scenarios/part3-400g.json --set 'cluster.lost=["node-x/gpu9"]'
+complains "found no device 'node-x/gpu9' in the cluster, expected one of node-a/gpu0"
+expect 2 whatif scenarios/part3-400g.json --base workload.sed=1 --set workload.seed=2
+complains "found the unknown key 'sed', did you mean 'seed'"
 expect 0 whatif scenarios/part3-400g.json --no-intervals --set cluster.network.mtu=1500 --csv -
 says "variant,changes,layout"
 expect 0 whatif scenarios/part3-400g.json --no-intervals --set cluster.network.mtu=1500 --json -

@@ -57,8 +57,16 @@ TEST(LostDevices, ANodeWithoutGpusGoes) {
 }
 
 TEST(LostDevices, BadNamesAreNamed) {
+  EXPECT_THAT(
+      error_of([] { cluster(R"(, "lost": ["node-a/gpu7"])"); }),
+      HasSubstr("lost[0]: found no device 'node-a/gpu7' in the cluster, expected one of node-a/gpu0"));
   EXPECT_THAT(error_of([] { cluster(R"(, "lost": ["node-a/gpu7"])"); }),
-              HasSubstr("lost[0]: found no device 'node-a/gpu7' in the cluster"));
+              HasSubstr("did you mean 'node-a/gpu0'"));
+  // Far from every name: the list alone. A root complex cannot be lost, so it is not on it.
+  const std::string far = error_of([] { cluster(R"(, "lost": ["the whole of the left cabinet"])"); });
+  EXPECT_THAT(far, HasSubstr("node-c/gpu0"));
+  EXPECT_THAT(far, Not(HasSubstr("did you mean")));
+  EXPECT_THAT(far, Not(HasSubstr("node-a/root")));
   EXPECT_THAT(error_of([] { cluster(R"(, "lost": ["node-a/root"])"); }),
               HasSubstr("found a root complex, expected a gpu, a nic or a network switch"));
   EXPECT_THAT(

@@ -10,6 +10,7 @@ namespace {
 
 using testing::AnyOf;
 using testing::HasSubstr;
+using testing::Not;
 
 /// Llama 3.1 8B on two workstations of one card each, 200 Gbit/s between them.
 JsonValue document(const std::string& deployment) {
@@ -116,6 +117,17 @@ TEST(WhatIf, RowsWithReasonsAndTypingErrors) {
     FAIL() << "expected an error";
   } catch (const InputError& error) {
     EXPECT_THAT(error.what(), HasSubstr("variant changed"));
+  }
+}
+
+// The base itself is no scenario: no variant is to blame.
+TEST(WhatIf, AnErrorOfTheBaseIsNoVariants) {
+  try {
+    one(R"({"pp": 0})", {{"workload.seed", "4"}});
+    FAIL() << "expected an error";
+  } catch (const InputError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("deployment.pp"));
+    EXPECT_THAT(error.what(), Not(HasSubstr("variant")));
   }
 }
 
