@@ -10,6 +10,7 @@
 #include "models/base/error.hpp"
 #include "reports/explorer/point_cluster.hpp"
 #include "sim/planner/first_token.hpp"
+#include "sim/planner/shared_experts.hpp"
 #include "sim/scenario/scenario.hpp"
 
 namespace sextant {
@@ -74,6 +75,7 @@ Layout layout_of(const Json& json, const Cluster& cluster) {
     }
     layout.replicas.push_back(std::move(stages));
   }
+  if (layout.alike() && layout.ep > layout.tp) share_experts(layout, layout.ep / layout.tp);
   return layout;
 }
 
@@ -121,7 +123,8 @@ void add_planned(const SearchContext& context, const Json& planned, Json& answer
   try {
     const Layout layout = layout_of(planned, context.scenario.cluster);
     CostTables tables(context, layout.ep > 1);
-    const EstimatedLayout estimated = estimate(tables, layout);
+    const EstimatedLayout estimated =
+        layout.shares_experts() ? estimate_sharing(context, layout) : estimate(tables, layout);
     if (estimated.kv_blocks > 0)
       answer["planned"] = layout_json(tables, estimated);
     else

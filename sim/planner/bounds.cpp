@@ -5,6 +5,7 @@
 
 #include "models/base/error.hpp"
 #include "sim/planner/branch_and_bound.hpp"
+#include "sim/planner/shared_experts_search.hpp"
 
 namespace sextant {
 namespace {
@@ -105,7 +106,11 @@ double GpuSpeeds::sum(const std::vector<int>& gpus) const {
 
 double throughput_bound(const SearchContext& context) {
   CostTables tables(context);
-  return throughput_bound(tables);
+  double bound = throughput_bound(tables);
+  if (expert_degrees(context.scenario.model, 2).size() < 2) return bound;
+  CostTables divided(context, true);
+  bound = std::max(bound, throughput_bound(divided));
+  return std::max(bound, sharing_bound(context));
 }
 
 double throughput_bound(CostTables& tables) {

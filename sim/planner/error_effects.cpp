@@ -35,9 +35,14 @@ std::map<std::string, std::set<std::string>> sources_of(const SearchContext& con
         sources[to_string(Family::elementwise)].insert(fmt::format("{} elementwise", gpu));
         everywhere.insert(gpu);
       }
-      if (layout.tp == 1) continue;
-      const std::string link = context.machine.group_link(stage.gpus).name;
-      sources[to_string(Family::collective)].insert({link, fmt::format("{} of {} ranks", link, layout.tp)});
+      const auto exchanges = [&](const std::vector<int>& gpus) {
+        if (gpus.size() < 2) return;
+        const std::string link = context.machine.group_link(gpus).name;
+        sources[to_string(Family::collective)].insert(
+            {link, fmt::format("{} of {} ranks", link, gpus.size())});
+      };
+      if (layout.tp > 1) exchanges(stage.gpus);
+      exchanges(stage.expert_gpus);
     }
   for (const StageReport& stage : candidate.stages)
     if (!stage.hop.empty()) sources[to_string(Family::point_to_point)].insert(stage.hop);

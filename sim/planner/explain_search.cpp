@@ -34,8 +34,19 @@ std::string proof_text(const SearchProof& proof, double best) {
       std::max(0.0, gap), proof.bound, settled);
 }
 
+/// "placement: the 8 ranks of a server, of one GPU each, stand in one node, …".
+std::string sharing_placement(const Layout& layout) {
+  const int ranks = layout.sharing_ranks(), servers = layout.dp / ranks;
+  std::string text = fmt::format(
+      "placement: {} data-parallel ranks of {} each share the experts over {} GPUs of one node and step "
+      "together",
+      ranks, layout.tp == 1 ? "one GPU" : fmt::format("{} GPUs", layout.tp), layout.ep);
+  return servers > 1 ? text + fmt::format("; {} such servers share no link with another", servers) : text;
+}
+
 /// "scale up inside a node until tp 8, then out: …".
 std::string placement_rule(const Cluster& cluster, const Layout& layout) {
+  if (layout.shares_experts()) return sharing_placement(layout);
   std::size_t groups = 0, groups_inside = 0, hops = 0, hops_inside = 0, replicas_inside = 0;
   for (const auto& replica : layout.replicas) {
     std::set<int> nodes;
@@ -98,7 +109,7 @@ std::string gain_of_split(const SearchContext& context, const Candidate& best) {
 
 /// Replicas of unlike speed need a router that looks at their load.
 std::string router_text(const SearchContext& context, const Candidate& best) {
-  if (best.layout.dp < 2) return "";
+  if (best.layout.dp < 2 || best.layout.shares_experts()) return "";
   CostTables tables(context);
   double slowest = 0, fastest = 0;
   for (const auto& replica : best.layout.replicas) {

@@ -10,6 +10,7 @@
 #include "sim/planner/candidate.hpp"
 #include "sim/planner/cluster_share.hpp"
 #include "sim/planner/mix_parts.hpp"
+#include "sim/planner/shared_experts_search.hpp"
 
 namespace sextant {
 namespace {
@@ -101,6 +102,7 @@ MixModelEstimator::MixModelEstimator(const MixModel& model, const PlanOptions& o
         speed = std::max(speed, yield * speeds.of(gpu));
       }
     }
+    for (const auto& [gpu, speed] : sharing_speeds(context)) speeds_[gpu] = std::max(speeds_[gpu], speed);
     const SearchResult found = search_layouts(context, search_);
     if (nearest.empty() && found.layouts.empty()) nearest = nearest_of(found.rejections);
     alone = std::max(alone, best_throughput(found.layouts));

@@ -62,14 +62,17 @@ void first_of_each(std::vector<EstimatedLayout>& layouts, const KeyOf& key_of) {
                         [&](const EstimatedLayout& e) { return seen.insert(key_of(e.layout)).second; });
 }
 
-/// Of layouts ordered by estimate, the best of each tp x pp x dp first, then the next best of all,
-/// `most` together: an estimate may err between divisions more than within one. Where the SLO decides how
-/// much a layout may serve (`by_latency`), the best of each tp comes before: estimates are of throughput, and
-/// more tp is quicker.
+/// Of layouts ordered by estimate, the best of each tp x pp x dp and number of ranks that share experts
+/// first, then the next best of all, `most` together: an estimate may err between divisions more than within
+/// one. Where the SLO decides how much a layout may serve (`by_latency`), the best of each tp comes before:
+/// estimates are of throughput, and more tp is quicker.
 std::vector<EstimatedLayout> most_promising(std::vector<EstimatedLayout> layouts, std::size_t most,
                                             bool by_latency) {
-  first_of_each(layouts, [](const Layout& l) { return std::array{l.tp, l.pp, l.dp, l.alike() ? 1 : 0}; });
-  if (by_latency) first_of_each(layouts, [](const Layout& l) { return std::array{l.tp, 0, 0, 0}; });
+  first_of_each(layouts, [](const Layout& l) {
+    return std::array{l.tp, l.pp, l.dp, l.alike() ? l.sharing_ranks() : 0};
+  });
+  if (by_latency)
+    first_of_each(layouts, [](const Layout& l) { return std::array{l.tp, l.sharing_ranks(), 0, 0}; });
   if (layouts.size() > most) layouts.resize(most);
   return layouts;
 }
@@ -158,13 +161,14 @@ Proposals proposals(const Scenario& scenario, const Choices& choices, const Plan
       if (!choices[c]->name().empty()) rejection.layout += fmt::format(" ({})", choices[c]->name());
       plan.rejections.push_back(std::move(rejection));
     }
-    std::set<std::pair<int, int>> divisions;
+    std::set<std::array<int, 3>> divisions;
+    const auto is_new = [&](const Layout& l) {
+      return divisions.insert({l.tp, l.pp, l.sharing_ranks()}).second;
+    };
     for (const EstimatedLayout& e : found.layouts)
-      if (divisions.insert({e.layout.tp, e.layout.pp}).second)
-        proposed.divisions.push_back({choices[c].get(), e.layout});
+      if (is_new(e.layout)) proposed.divisions.push_back({choices[c].get(), e.layout});
     for (const EstimatedLayout& e : found.layouts)
-      if (e.prefill && divisions.insert({e.prefill->tp, e.prefill->pp}).second)
-        proposed.divisions.push_back({choices[c].get(), *e.prefill});
+      if (e.prefill && is_new(*e.prefill)) proposed.divisions.push_back({choices[c].get(), *e.prefill});
     for (EstimatedLayout& layout :
          most_promising(std::move(found.layouts), most, scenario.workload.find_highest))
       all.push_back({c, std::move(layout)});
@@ -266,7 +270,8 @@ const Candidate* runner_up(const Plan& plan) {
   const Candidate* next = nullptr;
   for (const Candidate& other : plan.candidates) {
     if (other.layout.tp == best.layout.tp && other.layout.pp == best.layout.pp &&
-        other.layout.dp == best.layout.dp && other.choice == best.choice)
+        other.layout.dp == best.layout.dp && other.choice == best.choice &&
+        other.layout.sharing_ranks() == best.layout.sharing_ranks())
       continue;
     if (next == nullptr) next = &other;
     if (other.load && other.load->gave_up) return &other;

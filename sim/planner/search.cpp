@@ -12,6 +12,7 @@
 #include "sim/planner/branch_and_bound.hpp"
 #include "sim/planner/mixtures.hpp"
 #include "sim/planner/shared_experts.hpp"
+#include "sim/planner/shared_experts_search.hpp"
 #include "sim/planner/splits.hpp"
 
 namespace sextant {
@@ -330,6 +331,10 @@ SearchResult search_layouts(const SearchContext& context, const SearchOptions& o
   SearchResult divided = search_one_cut(context, options, true);
   mark_divided(divided.layouts);
   join(result, std::move(divided));
+  if (result.proof.interrupted || !may_share_experts(context)) return result;
+  SearchResult shared = search_shared_experts(context, options);
+  if (options.prove) shared.proof.bound = sharing_bound(context);
+  join(result, std::move(shared));
   return result;
 }
 

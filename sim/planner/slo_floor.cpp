@@ -39,7 +39,8 @@ std::vector<LoneRun> lone_runs(const std::vector<LoneLayout>& layouts, const Pla
   for (const LoneLayout& layout : layouts) {
     const bool known = std::any_of(runs.begin(), runs.end(), [&](const LoneRun& run) {
       return run.layout->choice == layout.choice && run.layout->layout.tp == layout.layout.tp &&
-             run.layout->layout.split() == layout.layout.split();
+             run.layout->layout.split() == layout.layout.split() &&
+             run.layout->layout.sharing_ranks() == layout.layout.sharing_ranks();
     });
     if (!known) runs.push_back({&layout, {}});
   }

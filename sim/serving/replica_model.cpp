@@ -266,6 +266,17 @@ PassTime ReplicaModel::pass(int stage, const PassShape& shape) const {
           Time::seconds(seconds[Family::collective] * level_.scale)};
 }
 
+namespace {
+
+/// Whether they hold the same work.
+bool alike(const PassShape& a, const PassShape& b) {
+  return a.decodes == b.decodes && a.decode_context_sum == b.decode_context_sum &&
+         a.chunks.data() == b.chunks.data() && a.chunks.size() == b.chunks.size() && a.samples == b.samples &&
+         a.tokens_per_decode == b.tokens_per_decode && a.duty == b.duty;
+}
+
+}  // namespace
+
 PassTime ReplicaModel::pass_together(std::span<const PassShape> ranks) const {
   const std::vector<std::int64_t>& captured = engine_.cudagraph_capture_sizes;
   std::int64_t largest = 1, all = 0;
@@ -277,7 +288,9 @@ PassTime ReplicaModel::pass_together(std::span<const PassShape> ranks) const {
   const bool by_graph = !captured.empty() && largest <= captured.back();
   const std::int64_t padded = largest + graph_padding(captured, largest);
   FamilySeconds slowest;
-  for (const PassShape& rank : ranks) {
+  for (std::size_t r = 0; r < ranks.size(); ++r) {
+    const PassShape& rank = ranks[r];
+    if (r > 0 && alike(rank, ranks[r - 1])) continue;
     PassShape own = rank;
     own.padding = by_graph ? padded - pass_tokens(rank) : 0;
     own.expert_tokens = by_graph ? padded * static_cast<std::int64_t>(ranks.size()) : all;

@@ -85,6 +85,7 @@ TEST(CostTables, GiveWhatTheReplicasModelGives) {
     const SearchResult found = search_layouts(context, options);
     for (std::size_t i = 0; i < found.layouts.size(); i += 1 + found.layouts.size() / 20) {
       const EstimatedLayout& one = found.layouts[i];
+      if (one.layout.shares_experts()) continue;  // their estimate asks the replicas' model itself
       EXPECT_NEAR(one.output_throughput / plain_throughput(context, one.layout), 1, 1e-4)
           << one.layout.describe();
       ++compared;

@@ -15,6 +15,7 @@
 #include "sim/planner/mix_parts.hpp"
 #include "tests/sim/planner/enumeration.hpp"
 #include "tests/sim/planner/random_cluster.hpp"
+#include "tests/sim/planner/sharing_enumeration.hpp"
 
 namespace sextant {
 namespace {
@@ -29,7 +30,8 @@ double best_of_share(const PlannedChoice& choice, const std::vector<int>& gpus) 
   double best = 0;
   const auto consider = [&](CostTables& costs, const Layout& layout) {
     try {
-      const EstimatedLayout one = estimate(costs, layout);
+      const EstimatedLayout one =
+          layout.shares_experts() ? estimate(context, layout) : estimate(costs, layout);
       if (one.kv_blocks > 0) best = std::max(best, one.output_throughput);
     } catch (const InputError&) {
       // A card without the operator: no layout can use it.
@@ -42,6 +44,7 @@ double best_of_share(const PlannedChoice& choice, const std::vector<int>& gpus) 
     });
     if (experts && can) consider(divided, layout);
   }).run();
+  SharingEnumeration(scenario, [&](const Layout& layout) { consider(tables, layout); }).run();
   return best;
 }
 

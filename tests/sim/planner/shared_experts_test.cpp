@@ -1,10 +1,14 @@
 #include "sim/planner/shared_experts.hpp"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 #include "models/base/error.hpp"
 #include "models/llm/operators.hpp"
 #include "sim/planner/plan.hpp"
+#include "sim/planner/shared_experts_search.hpp"
 
 namespace sextant {
 namespace {
@@ -181,6 +185,114 @@ TEST(SharedExperts, GpusMustBeEqual) {
   } catch (const InputError& error) {
     EXPECT_NE(std::string(error.what()).find("expected equal GPUs"), std::string::npos) << error.what();
   }
+}
+
+struct Asked {
+  Scenario scenario;
+  Machine machine;
+  SearchContext context;
+  explicit Asked(Scenario s)
+      : scenario(std::move(s)),
+        machine(scenario.cluster, scenario.engine.profile),
+        context{scenario, machine, summarise_workload(scenario.workload)} {}
+  Asked(const Asked&) = delete;
+};
+
+// 128 experts: ep may be 2, 4 and 8 on eight GPUs, with tp 1 to ep / 2; servers of two GPUs come one to four
+// times, of four once or twice.
+TEST(SharedExperts, TheSearchHasEveryNumberOfServers) {
+  const Asked asked(scenario(R"("search")"));
+  std::vector<std::string> names;
+  for (const EstimatedLayout& found : search_shared_experts(asked.context).layouts) {
+    names.push_back(found.layout.describe());
+    EXPECT_NEAR(estimate(asked.context, found.layout).output_throughput / found.output_throughput, 1, 1e-9)
+        << names.back();
+    EXPECT_EQ(found.layout.replicas.size(), static_cast<std::size_t>(found.layout.dp));
+  }
+  std::sort(names.begin(), names.end());
+  std::vector<std::string> expected;
+  for (const int ep : {2, 4, 8})
+    for (int tp = 1; tp < ep; tp *= 2)
+      for (int servers = 1; servers * ep <= 8; ++servers)
+        expected.push_back(fmt::format("tp {} x pp 1 x dp {}, ep {}", tp, servers * ep / tp, ep));
+  std::sort(expected.begin(), expected.end());
+  EXPECT_EQ(names, expected);
+}
+
+TEST(SharedExperts, WhatIsNotSimulatedIsNotSearched) {
+  const auto searched = [](const std::string& model, const std::string& more) {
+    const Asked asked(scenario(R"("search")", model, more));
+    return search_shared_experts(asked.context).layouts.size();
+  };
+  EXPECT_GT(searched("qwen3-30b-a3b", ""), 0u);
+  EXPECT_EQ(searched("llama-3.1-8b", ""), 0u);
+  EXPECT_EQ(searched("qwen3-30b-a3b", R"(, "faults": [{"at_s": 1, "what": "gpu-lost", "where": "a/gpu0"}])"),
+            0u);
+  Asked decode(scenario(R"("search")"));
+  decode.context.role = ReplicaRole::decode;
+  EXPECT_TRUE(search_shared_experts(decode.context).layouts.empty());
+}
+
+// Of 64 users two servers have 32 each: twice what one of them does with 32.
+TEST(SharedExperts, ServersShareTheLoad) {
+  const Asked all(scenario(R"({"tp": 1, "dp": 8, "ep": 4})"));
+  Scenario few = scenario(R"({"tp": 1, "dp": 4, "ep": 4})");
+  few.workload.max_concurrency = 32;
+  const Asked half(std::move(few));
+  const EstimatedLayout both = estimate(all.context, fixed_layout(all.scenario, *all.scenario.deployment));
+  const EstimatedLayout one = estimate(half.context, fixed_layout(half.scenario, *half.scenario.deployment));
+  EXPECT_NEAR(both.output_throughput, 2 * one.output_throughput, 1e-6 * both.output_throughput);
+  EXPECT_EQ(both.token_seconds, one.token_seconds);
+}
+
+// Little's law: tokens/s x seconds between tokens are the requests that run; of one user that is one, however
+// many ranks there are.
+TEST(SharedExperts, RanksWithoutRequestsYieldNothing) {
+  Scenario s = scenario(eight_ranks);
+  s.workload.max_concurrency = 1;
+  const Asked asked(std::move(s));
+  const EstimatedLayout alone =
+      estimate(asked.context, fixed_layout(asked.scenario, *asked.scenario.deployment));
+  EXPECT_NEAR(alone.output_throughput * alone.token_seconds, 1, 1e-9);
+}
+
+// The proof of a search says that nothing exceeds its bound: no layout at any load may.
+TEST(SharedExperts, NoEstimateExceedsTheBound) {
+  for (const int users : {1, 5, 64, 300, 2000}) {
+    Scenario s = scenario(R"("search")");
+    s.workload.max_concurrency = s.workload.num_prompts = users;
+    const Asked asked(std::move(s));
+    const double bound = sharing_bound(asked.context);
+    double speed = 0;
+    for (const auto& [gpu, own] : sharing_speeds(asked.context)) speed += own;
+    for (const EstimatedLayout& found : search_shared_experts(asked.context).layouts) {
+      EXPECT_LE(found.output_throughput, bound) << users << " users, " << found.layout.describe();
+      EXPECT_LE(found.output_throughput, speed) << users << " users, " << found.layout.describe();
+    }
+    EXPECT_LE(bound, speed);
+  }
+}
+
+// A latent vector is cached once a rank instead of eight times a group: with 256 users of DeepSeek V3 the KV
+// of 8,000 tokens each, 2.05 M tokens x 70,272 B = 144 GB, does not fit beside 84 GB of weights on any one
+// GPU, so tp 8 runs a part of them; on eight ranks it is 18 GB each.
+TEST(SharedExperts, TheSearchPrefersThemForLatentAttentionAtHighLoad) {
+  Scenario s = read_scenario(JsonValue::parse(
+      R"({"name": "latent", "cluster": {"nodes": [{"node": "hgx", "name": "a", "gpus": {"h200-sxm": 8}}]},
+          "model": {"name": "deepseek-v3"}, "deployment": "search",
+          "engine": {"max_model_len": 16384, "max_num_seqs": 512},
+          "workload": {"max_concurrency": 256, "num_prompts": 256, "prompt": {"fixed": 4000},
+                       "output": {"fixed": 4000}}})",
+      "test.json"));
+  const Asked asked(std::move(s));
+  const SearchResult found = search_layouts(asked.context);
+  ASSERT_FALSE(found.layouts.empty());
+  EXPECT_TRUE(found.layouts.front().layout.shares_experts()) << found.layouts.front().layout.describe();
+  EXPECT_LE(found.layouts.front().output_throughput, found.proof.bound);
+  FixedDeployment tp_8;
+  tp_8.tp = 8;
+  const double by_group = estimate(asked.context, fixed_layout(asked.scenario, tp_8)).output_throughput;
+  EXPECT_GT(found.layouts.front().output_throughput, 1.5 * by_group);
 }
 
 }  // namespace
