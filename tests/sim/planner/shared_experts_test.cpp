@@ -151,8 +151,9 @@ TEST(SharedExperts, APlanServesAllAndTellsItsLayout) {
   EXPECT_EQ(c.metrics.arrived, c.metrics.finished + c.metrics.rejected + c.metrics.in_flight);
   EXPECT_EQ(c.layout.ep, 8);
   EXPECT_GT(c.estimate, 0);
-  // The estimate knows no waves: here all prompts of 64 clients come at once, and again.
-  EXPECT_GT(c.estimate / c.metrics.output_throughput, 0.5);
+  // The estimate knows no waves: here all prompts of 64 clients come at once, and again, so that eight ranks
+  // compute theirs in one pass; the estimate spreads them over the rounds, where each holds up all ranks.
+  EXPECT_GT(c.estimate / c.metrics.output_throughput, 1 / 3.0);
   EXPECT_LT(c.estimate / c.metrics.output_throughput, 2);
   options.step_by_step = true;
   const Plan slow = make_plan(scenario(eight_ranks), options);
