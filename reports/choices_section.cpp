@@ -8,6 +8,7 @@
 #include "reports/number_text.hpp"
 #include "reports/plan_sections.hpp"
 #include "reports/table.hpp"
+#include "sim/planner/noticeable.hpp"
 #include "sim/planner/repeated_options.hpp"
 
 namespace sextant::detail {
@@ -206,8 +207,8 @@ std::string candidates_section(const Scenario& scenario, const Plan& plan, TextS
   if (shown < others.size()) text += fmt::format("  and {} more (--csv has all)\n", others.size() - shown);
   if (repeated > 0)
     text += wrapped(fmt::format("{} simulated beside these: one of them, or the answer, on other GPUs, with "
-                                "every metric within 0.5 % (--csv has all)",
-                                repeated),
+                                "throughput and latencies within {} % (--csv has all)",
+                                repeated, 100 * noticeable),
                     "  ", style.width);
   return text;
 }

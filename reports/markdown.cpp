@@ -11,6 +11,7 @@
 #include "reports/number_text.hpp"
 #include "reports/result_fields.hpp"
 #include "reports/terminal.hpp"
+#include "sim/planner/noticeable.hpp"
 
 namespace sextant {
 namespace {
@@ -106,10 +107,9 @@ std::string candidates_table(const Json& result) {
   if (!table.empty()) text += table.text();
   if (repeated > 0)
     text += fmt::format(
-        "\n{} simulated beside these: one of them, or the answer, on other GPUs, with every metric within "
-        "0.5 "
-        "%\n",
-        repeated);
+        "\n{} simulated beside these: one of them, or the answer, on other GPUs, with throughput and "
+        "latencies within {} %\n",
+        repeated, 100 * noticeable);
   return text;
 }
 

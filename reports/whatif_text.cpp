@@ -12,6 +12,7 @@
 #include "reports/number_text.hpp"
 #include "reports/plan_sections.hpp"
 #include "reports/table.hpp"
+#include "sim/planner/noticeable.hpp"
 
 namespace sextant {
 namespace {
@@ -86,7 +87,6 @@ struct Headline {
 constexpr Headline headlines[] = {{"output_throughput", "output tokens/s", 1},
                                   {"mean_ttft_ms", "mean TTFT", -1},
                                   {"mean_tpot_ms", "mean TPOT", -1}};
-constexpr double nobody_notices = 0.005;
 
 /// How much a metric changes in relation to the base; not a number where it cannot be told.
 double change_of(const Movement& movement) {
@@ -96,7 +96,7 @@ double change_of(const Movement& movement) {
 
 /// A change that someone would notice and that is more than the error of the prediction, where that is known.
 bool counts(const Movement& movement) {
-  return std::abs(change_of(movement)) >= nobody_notices && (!movement.ratio || movement.beyond_error());
+  return std::abs(change_of(movement)) >= noticeable && (!movement.ratio || movement.beyond_error());
 }
 
 /// The first headline metric that changes enough to count; nullptr: none does.
@@ -160,9 +160,9 @@ std::string whatif_worth(const WhatIfRow& row) {
     if (std::isnan(change)) continue;
     largest = std::max(largest, change);
     known = known || movement.ratio.has_value();
-    beyond = beyond || (movement.beyond_error() && change >= nobody_notices);
+    beyond = beyond || (movement.beyond_error() && change >= noticeable);
   }
-  if (largest < nobody_notices) return "under 0.5 %: nothing anyone would notice";
+  if (largest < noticeable) return fmt::format("under {} %: nothing anyone would notice", 100 * noticeable);
   if (!known) return "";
   return beyond ? "more than the error of the prediction" : "within the error of the prediction";
 }

@@ -51,7 +51,7 @@ struct NcclTuning {
   double send_ll_bytes_per_channel = 0;
   std::map<std::string, int> send_channels;  ///< to one peer, by nvlink, pcie or network
   double one_channel_ll_bytes = 0;           ///< of a rank: LL takes a second channel from there
-  std::map<std::string, int> channels;  ///< inside a node, by nvlink, pcie or network
+  std::map<std::string, int> channels;       ///< inside a node, by nvlink, pcie or network
 
   const NcclGeneration& generation(double compute_capability) const;
 };

@@ -156,27 +156,27 @@ GpuProfile read_gpu_profile(const JsonValue& value, const GpuProfileFinder& base
 }
 
 void for_each_model(GpuProfile& profile,
-                    const std::function<void(const std::string& type, OperatorModel&)>& change) {
-  const auto typed = [&](Models& models) {
-    for (auto& [key, model] : models) change(key.substr(0, key.find('/')), model);
+                    const std::function<void(const ModelName&, OperatorModel&)>& change) {
+  const auto typed = [&](const char* family, Models& models) {
+    for (auto& [key, model] : models) change({family, key.substr(0, key.find('/'))}, model);
   };
-  const auto untyped = [&](Models& models) {
-    for (auto& [key, model] : models) change({}, model);
+  const auto untyped = [&](const char* family, Models& models) {
+    for (auto& [key, model] : models) change({family, {}}, model);
   };
-  typed(profile.gemm);
-  typed(profile.moe);
-  typed(profile.latent_prefill);
-  typed(profile.latent_decode);
-  untyped(profile.attention_prefill);
-  untyped(profile.attention_decode);
-  untyped(profile.elementwise_ops);
+  typed("gemm", profile.gemm);
+  typed("moe", profile.moe);
+  typed("latent_prefill", profile.latent_prefill);
+  typed("latent_decode", profile.latent_decode);
+  untyped("attention_prefill", profile.attention_prefill);
+  untyped("attention_decode", profile.attention_decode);
+  untyped("elementwise", profile.elementwise_ops);
   for (auto& [name, set] : profile.kernels) {
-    typed(set.gemm);
-    typed(set.moe);
-    untyped(set.attention_prefill);
-    untyped(set.attention_decode);
+    typed("gemm", set.gemm);
+    typed("moe", set.moe);
+    untyped("attention_prefill", set.attention_prefill);
+    untyped("attention_decode", set.attention_decode);
   }
-  change({}, profile.elementwise);
+  change({"elementwise", {}}, profile.elementwise);
 }
 
 GpuProfile with_kernels(const GpuProfile& profile, const std::string& name) {

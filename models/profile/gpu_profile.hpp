@@ -95,9 +95,14 @@ struct GpuProfile {
   std::optional<LoadModel> load;
 };
 
-/// Calls `change(type, model)` for every model; `type` is the number format of GEMMs and routed experts, else
-/// empty.
-void for_each_model(GpuProfile&, const std::function<void(const std::string& type, OperatorModel&)>& change);
+/// Which model of a profile: its family is the name of its member (elementwise_ops count as elementwise), its
+/// type the number format of GEMMs, routed experts and latent attention, else empty.
+struct ModelName {
+  std::string family, type;
+};
+
+/// Calls `change(name, model)` for every model, those of the kernel sets too.
+void for_each_model(GpuProfile&, const std::function<void(const ModelName&, OperatorModel&)>& change);
 
 /// The profile as an engine sees it that runs the kernels of that name: they stand in place of the general
 /// ones, where the profile has such a set and the set such a type. An empty name changes nothing.

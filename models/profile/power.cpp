@@ -111,7 +111,7 @@ GpuProfile at_power_limit(const GpuProfile& profile, double limit) {
                       std::max(power.tensor_spread.high, power.stream_spread.high)};
   const std::string rule = fmt::format("at {} W: arithmetic x {:.3f}, memory x {:.3f}, latency / {:.3f}",
                                        limit, tensor, memory, latency);
-  for_each_model(result, [&](const std::string&, OperatorModel& model) {
+  for_each_model(result, [&](const ModelName&, OperatorModel& model) {
     scale(model, tensor, memory, latency, spread, rule);
   });
   result.provenance = fmt::format("{}; {}", rule, result.provenance);
@@ -133,7 +133,7 @@ GpuProfile at_clock(const GpuProfile& profile, double relative, std::optional<do
   const std::string rule =
       fmt::format("at {:.4g} % clock: arithmetic x {:.3f}, memory x {:.3f}, latency / {:.3f}", 100 * relative,
                   relative, memory, relative);
-  for_each_model(result, [&](const std::string&, OperatorModel& model) {
+  for_each_model(result, [&](const ModelName&, OperatorModel& model) {
     scale(model, relative, memory, relative, {1, 1}, rule);
   });
   // What is slower draws less, so that the limit holds it back less or not at all.

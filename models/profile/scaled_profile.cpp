@@ -65,31 +65,12 @@ GpuProfile scaled(const GpuProfile& base, const ProfileScale& scale) {
   profile.scaled_from = base.gpu;
   profile.power.reset();  // a card's power is its own: nothing here says how to scale it
   profile.load.reset();
-  const auto apply_to = [&](const char* family, const std::string& type, OperatorModel& model) {
-    const auto own = scale.tensor_by_type.find(type);
-    const ScaledError* error = scale.errors ? find_scaled_error(*scale.errors, family, type) : nullptr;
+  for_each_model(profile, [&](const ModelName& name, OperatorModel& model) {
+    const auto own = scale.tensor_by_type.find(name.type);
+    const ScaledError* error =
+        scale.errors ? find_scaled_error(*scale.errors, name.family, name.type) : nullptr;
     apply(model, scale, own == scale.tensor_by_type.end() ? scale.tensor : own->second, error, base.gpu);
-  };
-  const auto typed = [&](const char* family, OperatorModels& models) {
-    for (auto& [key, model] : models) apply_to(family, key.substr(0, key.find('/')), model);
-  };
-  const auto untyped = [&](const char* family, OperatorModels& models) {
-    for (auto& [key, model] : models) apply_to(family, {}, model);
-  };
-  typed("gemm", profile.gemm);
-  typed("moe", profile.moe);
-  typed("latent_prefill", profile.latent_prefill);
-  typed("latent_decode", profile.latent_decode);
-  untyped("attention_prefill", profile.attention_prefill);
-  untyped("attention_decode", profile.attention_decode);
-  untyped("elementwise", profile.elementwise_ops);
-  apply_to("elementwise", {}, profile.elementwise);
-  for (auto& [name, set] : profile.kernels) {
-    typed("gemm", set.gemm);
-    typed("moe", set.moe);
-    untyped("attention_prefill", set.attention_prefill);
-    untyped("attention_decode", set.attention_decode);
-  }
+  });
   return profile;
 }
 

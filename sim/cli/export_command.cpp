@@ -200,8 +200,7 @@ Launch read_launch(const ParsedWords& parsed) {
   if (object.text("format") == "sextant purchase")
     object.at("format").fail(
         "found \"sextant purchase\", expected \"sextant plan\": describe the purchase as a scenario's "
-        "'nodes', "
-        "plan it, then 'sextant export' it");
+        "'nodes', plan it, then 'sextant export' it");
   if (object.text("format") != "sextant plan")
     object.at("format").fail(
         fmt::format("found \"{}\", expected \"sextant plan\" or a scenario", object.text("format")));

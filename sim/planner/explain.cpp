@@ -55,10 +55,13 @@ void explain_loads(const Plan& plan, std::vector<std::string>& reasons) {
     if (c.load->probes.front().verdict == LoadVerdict::indeterminate) ++unclear;
   }
   if (left == 0) return;
+  std::string loads = fmt::format("{:.3g}", least);
+  if (const std::string end = fmt::format("{:.3g}", most); end != loads)
+    loads = fmt::format("from {} to {}", loads, end);
   std::string text = fmt::format(
       "{} of the {} layouts were left after one probe at what the best until then "
-      "sustained (from {:.3g} to {:.3g} {})",
-      left, plan.candidates.size(), least, most, plan.candidates.front().load->unit);
+      "sustained ({} {})",
+      left, plan.candidates.size(), loads, plan.candidates.front().load->unit);
   if (unclear > 0)
     text += fmt::format("; of {} of them the replications do not tell whether they hold it", unclear);
   reasons.push_back(text);

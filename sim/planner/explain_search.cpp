@@ -7,6 +7,7 @@
 #include "models/base/error.hpp"
 #include "sim/planner/candidate.hpp"
 #include "sim/planner/cost_tables.hpp"
+#include "sim/planner/noticeable.hpp"
 
 namespace sextant {
 namespace {
@@ -98,9 +99,10 @@ std::string gain_of_split(const SearchContext& context, const Candidate& best) {
   const EstimatedLayout evenly = estimate(context, even);
   if (evenly.kv_blocks <= 0) return "balancing: the even split of the same GPUs does not fit in memory";
   const double gain = 100 * (best.estimate / evenly.output_throughput - 1);
-  constexpr double noticeable = 0.5;
-  if (gain < noticeable)
-    return "balancing stages by time and memory instead of evenly gains under 0.5 % by the estimate";
+  if (gain < 100 * noticeable)
+    return fmt::format(
+        "balancing stages by time and memory instead of evenly gains under {} % by the estimate",
+        100 * noticeable);
   return fmt::format(
       "balancing stages by time and memory instead of evenly: estimate {:.1f} output tokens/s against {:.1f} "
       "({:+.1f} %)",

@@ -38,7 +38,7 @@ std::string cause(const std::string& metric, double value, std::vector<Effect> e
   constexpr std::size_t most = 2;
   std::string text = fmt::format("what the model error of {} comes from:", metric);
   for (std::size_t i = 0; i < std::min(most, effects.size()); ++i)
-    text += fmt::format("{} {} alone moves it from {:.3g} to {:.3g}", i == 0 ? "" : ",", effects[i].name,
+    text += fmt::format("{} {} alone moves it from {:.4g} to {:.4g}", i == 0 ? "" : ",", effects[i].name,
                         value - effects[i].below, value + effects[i].above);
   return text;
 }
@@ -132,6 +132,9 @@ MetricIntervals metric_intervals(const SearchContext& context, const Candidate& 
     if (name == "goodput_fraction") result.intervals[name].high = std::min(1.0, result.intervals[name].high);
     if (name == headline) result.cause = cause(name, value, std::move(effects));
   }
+  // Nor are more requests good than are served.
+  if (const auto good = result.intervals.find("request_goodput"); good != result.intervals.end())
+    good->second.high = std::min(good->second.high, result.intervals.at("request_throughput").high);
   return result;
 }
 

@@ -44,8 +44,7 @@ constexpr double GB = 1e9;
   if (best.metrics.rejected == 0)
     throw InfeasibleError(fmt::format(
         "{}: no layout serves a request; with {} all {} that arrived are in flight for ever: its replicas "
-        "were "
-        "down for {:.1f} s",
+        "were down for {:.1f} s",
         scenario.name, best.layout.describe(), best.metrics.arrived, best.metrics.replica_down_s));
   throw InfeasibleError(fmt::format(
       "{}: no layout serves a request; {} rejects all {}: a prompt and its output may have {} tokens "

@@ -24,7 +24,7 @@ std::size_t gpus_of(const FixedDeployment& d) {
 /// Names of the GPUs that a pool without a placement takes: groups of tp inside a node, in order, from those
 /// that are left.
 std::vector<std::string> default_placement(const Cluster& cluster, const FixedDeployment& pool,
-                                           const std::set<std::string>& taken, const char* key) {
+                                           const std::set<std::string>& taken) {
   std::vector<std::vector<std::string>> by_node(cluster.nodes.size());
   std::size_t left = 0;
   for (const int gpu : cluster.gpus()) {
@@ -34,9 +34,9 @@ std::vector<std::string> default_placement(const Cluster& cluster, const FixedDe
     ++left;
   }
   if (left < gpus_of(pool))
-    throw InputError(fmt::format(
-        "deployment.{}: found {} GPUs that the other pool leaves, expected tp x pp x dp, which is {}", key,
-        left, gpus_of(pool)));
+    throw InputError(
+        fmt::format("{}: found {} GPUs that the other pool leaves, expected tp x pp x dp, which is {}",
+                    pool.where, left, gpus_of(pool)));
   std::vector<std::string> names, rest;
   const auto tp = static_cast<std::size_t>(pool.tp);
   for (const auto& node : by_node) {
@@ -47,18 +47,6 @@ std::vector<std::string> default_placement(const Cluster& cluster, const FixedDe
   names.insert(names.end(), rest.begin(), rest.end());
   names.resize(gpus_of(pool));
   return names;
-}
-
-/// Errors of one pool name it: "deployment.prefill: found ...".
-Layout pool_layout(const Scenario& scenario, const FixedDeployment& pool, const char* key) {
-  try {
-    return fixed_layout(scenario, pool);
-  } catch (const InputError& error) {
-    constexpr std::string_view whole = "deployment";
-    const std::string message = error.what();
-    if (!message.starts_with(whole)) throw;
-    throw InputError(fmt::format("deployment.{}{}", key, message.substr(whole.size())));
-  }
 }
 
 struct Pools {
@@ -72,20 +60,20 @@ Pools place(const Scenario& scenario) {
     return std::set<std::string>(names.begin(), names.end());
   };
   if (prefill.placement.empty())
-    prefill.placement = default_placement(cluster, prefill, set_of(decode.placement), "prefill");
+    prefill.placement = default_placement(cluster, prefill, set_of(decode.placement));
   const std::set<std::string> taken = set_of(prefill.placement);
-  if (decode.placement.empty()) decode.placement = default_placement(cluster, decode, taken, "decode");
+  if (decode.placement.empty()) decode.placement = default_placement(cluster, decode, taken);
   for (const std::string& name : decode.placement)
     if (taken.contains(name))
       throw InputError(fmt::format(
-          "deployment.decode.placement: found the GPU '{}' in both pools, expected it in one of them", name));
+          "{}.placement: found the GPU '{}' in both pools, expected it in one of them", decode.where, name));
   const bool by_rank = scenario.prefill->kv_connector == KvConnector::p2p_nccl;
   if (by_rank && (prefill.tp != decode.tp || prefill.pp != 1 || decode.pp != 1))
     throw InputError(fmt::format(
         "deployment.kv_connector: found P2pNcclConnector with tp {} x pp {} and tp {} x pp {}, expected one "
         "tp and pp 1 in both pools: a GPU sends to the one of its rank",
         prefill.tp, prefill.pp, decode.tp, decode.pp));
-  return {pool_layout(scenario, prefill, "prefill"), pool_layout(scenario, decode, "decode")};
+  return {fixed_layout(scenario, prefill), fixed_layout(scenario, decode)};
 }
 
 void reject_without_room(const SearchContext& context, const Layout& layout, const char* pool,

@@ -150,7 +150,7 @@ GpuProfileFinder slowed(const GpuProfileFinder& find, const std::string& card, d
     GpuProfile profile = find(gpu);
     if (gpu == card)
       for_each_model(profile,
-                     [&](const std::string&, OperatorModel& model) { model.roofline.memory_gbps *= factor; });
+                     [&](const ModelName&, OperatorModel& model) { model.roofline.memory_gbps *= factor; });
     return profile;
   };
 }

@@ -1,16 +1,14 @@
 #include "sim/planner/repeated_options.hpp"
 
-#include <algorithm>
 #include <cmath>
+
+#include "sim/planner/noticeable.hpp"
 
 namespace sextant {
 namespace {
 
-constexpr double nobody_notices = 0.005;
-
 bool alike(double a, double b) {
-  if (a == b || (std::isnan(a) && std::isnan(b))) return true;
-  return std::abs(a - b) <= nobody_notices * std::max(std::abs(a), std::abs(b));
+  return a == b || (std::isnan(a) && std::isnan(b)) || !(noticeably_differ(a, b) || std::isnan(a - b));
 }
 
 bool same_hardware(const Cluster& cluster, const Layout& a, const Layout& b) {

@@ -347,9 +347,9 @@ void check_sharing(const Cluster& cluster, const FixedDeployment& fixed, const s
   for (auto gpu = gpus.begin(); gpu != gpus.begin() + used; ++gpu)
     if (cluster.kind(*gpu) != cluster.kind(gpus.front()))
       throw InputError(
-          fmt::format("deployment: found {} and {} among data-parallel ranks that share experts (ep {}), "
+          fmt::format("{}: found {} and {} among data-parallel ranks that share experts (ep {}), "
                       "expected equal GPUs",
-                      cluster.kind(gpus.front()), cluster.kind(*gpu), fixed.ep));
+                      fixed.where, cluster.kind(gpus.front()), cluster.kind(*gpu), fixed.ep));
 }
 
 }  // namespace
@@ -357,7 +357,7 @@ void check_sharing(const Cluster& cluster, const FixedDeployment& fixed, const s
 Layout fixed_layout(const Scenario& scenario, const FixedDeployment& fixed) {
   const Cluster& cluster = scenario.cluster;
   const int layers = scenario.model.architecture.layer_count();
-  const auto refuse = [](const std::string& message) { throw InputError("deployment: " + message); };
+  const auto refuse = [&](const std::string& message) { throw InputError(fixed.where + ": " + message); };
   if (fixed.pp > layers)
     refuse(fmt::format("found pp {}, expected at most the model's {} layers", fixed.pp, layers));
   std::vector<int> counts = fixed.layers.empty() ? even_split(layers, fixed.pp) : fixed.layers;

@@ -5,6 +5,7 @@
 
 #include "models/base/error.hpp"
 #include "sim/planner/comparison.hpp"
+#include "sim/planner/noticeable.hpp"
 #include "sim/planner/plan.hpp"
 
 namespace sextant {
@@ -29,8 +30,8 @@ std::string verdict(const Plan& base, const Plan& variant, bool same_workload) {
   const double largest = std::max({std::abs(throughput), std::abs(ttft), std::abs(tpot)});
   if (!same_workload)
     text = "another load, so not a gain or a loss: read its figures for themselves";
-  else if (largest < 0.5)
-    text += ": under 0.5 %, nothing anyone would notice";
+  else if (largest < 100 * noticeable)
+    text += fmt::format(": under {} %, nothing anyone would notice", 100 * noticeable);
   else if (largest < 3)
     text += ": a small change, within the error of the prediction";
   const std::string layout = variant.candidates.front().layout.describe();

@@ -6,17 +6,11 @@
 #include <cmath>
 
 #include "models/base/error.hpp"
+#include "sim/planner/noticeable.hpp"
 #include "sim/planner/whatif.hpp"
 
 namespace sextant {
 namespace {
-
-/// Below this share of itself nothing counts as moved.
-constexpr double noticeable = 0.005;
-
-bool moved(double from, double to) {
-  return std::abs(to - from) > noticeable * std::max(std::abs(from), std::abs(to));
-}
 
 std::string percent(double from, double to) {
   return from > 0 ? fmt::format("{:+.1f} %", 100 * (to / from - 1)) : "new";
@@ -134,13 +128,13 @@ class Comparison {
     int count = 0;
     for (std::size_t s = 0; s < from_.stages.size(); ++s) {
       const double before = families(from_, s).total(), after = families(to_, s).total();
-      if (moved(before, after)) ++count;
+      if (noticeably_differ(before, after)) ++count;
       if (std::abs(after - before) <= largest) continue;
       largest = std::abs(after - before);
       most = s;
     }
     const double before = families(from_, most).total(), after = families(to_, most).total();
-    if (!moved(before, after)) return;
+    if (!noticeably_differ(before, after)) return;
     const std::string group =
         families(from_, most)[Family::collective] != families(to_, most)[Family::collective] &&
                 !to_.group.empty()
@@ -157,7 +151,9 @@ class Comparison {
   void compare_hops() {
     for (std::size_t s = 0; s + 1 < from_.stages.size(); ++s) {
       const auto &before = from_.stages[s], &after = to_.stages[s];
-      if (!moved(before.decode_hop, after.decode_hop) && !moved(before.chunk_hop, after.chunk_hop)) continue;
+      if (!noticeably_differ(before.decode_hop, after.decode_hop) &&
+          !noticeably_differ(before.chunk_hop, after.chunk_hop))
+        continue;
       const std::string media =
           before.route.describe() == after.route.describe()
               ? after.route.describe()
@@ -192,7 +188,7 @@ class Comparison {
 
   void compare_room() {
     const Candidate &a = base_.candidate, &b = variant_.candidate;
-    if (moved(static_cast<double>(a.kv_tokens), static_cast<double>(b.kv_tokens)))
+    if (noticeably_differ(static_cast<double>(a.kv_tokens), static_cast<double>(b.kv_tokens)))
       say("a replica caches {} tokens instead of {}", b.kv_tokens, a.kv_tokens);
     if (a.layout.dp != b.layout.dp) say("{} replicas instead of {}", b.layout.dp, a.layout.dp);
     if (std::abs(b.metrics.mean_batch_decodes - a.metrics.mean_batch_decodes) >

@@ -68,8 +68,15 @@ void replace(Json& node, const std::vector<Step>& steps, std::size_t at, const J
     if (!node.is_object())
       bad_path(path, fmt::format("found no object that could hold the key '{}'", step.key));
     const bool last = at + 1 == steps.size();
-    if (!last && !node.contains(step.key))
-      bad_path(path, fmt::format("found no key '{}'{}", step.key, did_you_mean(step.key, keys_of(node))));
+    // A part that the scenario does not have yet begins empty, unless it looks like a slip of one that it
+    // has.
+    if (!last && !node.contains(step.key)) {
+      const std::string meant = did_you_mean(step.key, keys_of(node));
+      if (!meant.empty()) bad_path(path, fmt::format("found no key '{}'{}", step.key, meant));
+      if (steps[at + 1].kind != Step::Kind::key)
+        bad_path(path, fmt::format("found no key '{}', expected a list there", step.key));
+      node[step.key] = Json::object();
+    }
     replace(node[step.key], steps, at + 1, value, path);
     return;
   }

@@ -74,6 +74,7 @@ std::optional<FixedDeployment> read_deployment(const JsonValue& value) {
   const JsonObject object = value.object();
   constexpr Range degree{1, 1e6};
   FixedDeployment deployment;
+  deployment.where = value.where();
   deployment.tp = static_cast<int>(object.integer_or("tp", 1, degree));
   deployment.pp = static_cast<int>(object.integer_or("pp", 1, degree));
   deployment.dp = static_cast<int>(object.integer_or("dp", 1, degree));

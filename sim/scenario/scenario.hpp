@@ -56,6 +56,7 @@ struct FixedDeployment {
   std::vector<std::string>
       placement;  ///< GPU names, replica by replica, stage by stage, rank by rank; empty: in order
   int ep = 1;     ///< 1 or tp; above tp, GPUs of ep / tp of the replicas that share experts
+  std::string where = "deployment";  ///< file and path, for messages
 };
 
 /// Replicas that compute prompts and hand their KV to those of the deployment, which then decode only.

@@ -1,7 +1,7 @@
 # All operations of ours between two ports and from one port to itself; then ours and perftest in turn, five times each:
-# medians of bandwidth and of median latency must agree within 25 %. A difference counts where every run of ours lies on
-# one side of every run of perftest's (were there none, 2 of the 252 orders of five and five would show one); where the
-# runs overlap, the machine is too busy to tell.
+# medians of bandwidth and of median latency should agree within 25 %. Where they do not, ten more of each. Emulated
+# processors share the host's with all it runs, so a difference fails only where it must be one of method (something
+# counted twice, half a round trip, bits for bytes): medians apart by 1.7 and all runs of ours on one side of all of theirs.
 . ./lib.sh
 runs=${1:-5}
 latest_start=270  # seconds after the boot: the host gives up at 400
@@ -40,34 +40,53 @@ done
 
 median() { sort -g | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
 
-compare() {  # NAME PROGRAM COLUMN KEY PERFTEST_OPTIONS OUR_OPTIONS
-  local i up
+late() {  # NAME: whether it is too late to go on
+  local up
   up=$(cut -d. -f1 /proc/uptime)
-  if [ "$up" -gt $latest_start ]; then
-    echo "undecided: $1: not run, this machine is too slow: $up s since the guest started"
-    return
-  fi
-  : >/tmp/theirs
-  : >/tmp/ours
-  for i in $(seq "$runs"); do
+  [ "$up" -gt $latest_start ] && echo "undecided: $1: stopped, this machine is too slow: $up s since the guest started"
+}
+
+take_turns() {  # COUNT PROGRAM COLUMN KEY PERFTEST_OPTIONS OUR_OPTIONS: more lines in /tmp/theirs and /tmp/ours
+  local i
+  for i in $(seq "$1"); do
     # shellcheck disable=SC2086
     theirs "$2" $5 | awk "{print \$$3}" >>/tmp/theirs
     # shellcheck disable=SC2086
     ours rxe1 $6 | field "$4" >>/tmp/ours
   done
-  local a b apart
-  a=$(median </tmp/theirs) b=$(median </tmp/ours)
-  apart=$(sort -g /tmp/theirs | sed -n '1p;$p' | cat - /tmp/ours | awk '
+}
+
+within() {  # FACTOR: whether the medians are
+  awk "BEGIN {r = $(median </tmp/ours) / $(median </tmp/theirs); exit !(r < $1 && 1 / r < $1)}"
+}
+
+apart() {  # whether all runs of ours lie on one side of all of theirs
+  sort -g /tmp/theirs | sed -n '1p;$p' | cat - /tmp/ours | awk '
     NR == 1 {low = $1; next} NR == 2 {high = $1; next} {above += $1 > high; below += $1 < low}
-    END {print ((above == NR - 2 || below == NR - 2) ? "yes" : "no")}')
-  echo "compare: $1: $2 $(tr '\n' ' ' </tmp/theirs)ours $(tr '\n' ' ' </tmp/ours)"
-  echo "compare: $1: medians $a and $b, ratio $(awk "BEGIN {printf \"%.2f\", $b / $a}"), all runs apart: $apart"
-  if awk "BEGIN {r = $b / $a; exit !(r > 0.75 && r < 1.25)}"; then
-    good "$1 agrees with $2 within 25 %"
-  elif [ "$apart" = no ]; then
-    echo "undecided: $1: this machine is too busy, runs of $2 and ours overlap"
+    END {exit !(above == NR - 2 || below == NR - 2)}'
+}
+
+compare() {  # NAME PROGRAM COLUMN KEY PERFTEST_OPTIONS OUR_OPTIONS
+  local name=$1
+  shift
+  late "$name" && return
+  : >/tmp/theirs
+  : >/tmp/ours
+  take_turns "$runs" "$@"
+  if ! within 1.25; then
+    late "$name" && return
+    take_turns $((2 * runs)) "$@"
+  fi
+  echo "compare: $name: $1 $(tr '\n' ' ' </tmp/theirs)ours $(tr '\n' ' ' </tmp/ours)"
+  name="$name: medians $(median </tmp/theirs) of $1 and $(median </tmp/ours) of ours"
+  if [ "$(wc -l </tmp/theirs)" != "$(wc -l </tmp/ours)" ] || ! [ -s /tmp/ours ]; then
+    bad "$name: some runs gave no figure: $(cat /tmp/client.log /tmp/server.log)"
+  elif within 1.25; then
+    good "$name agree within 25 %"
+  elif within 1.7 || ! apart; then
+    echo "undecided: $name differ by more than 25 %, as much as a busy machine can explain"
   else
-    bad "$1 and $2 differ by more than 25 %"
+    bad "$name differ by more than a busy machine can explain"
   fi
 }
 

@@ -57,7 +57,18 @@ TEST(Scenario, ChangesOneValue) {
   EXPECT_FALSE(changed("deployment", "search").deployment.has_value());
 }
 
+// A part that the scenario leaves out can be given value by value.
+TEST(Scenario, ChangeBeginsAPartThatIsNotThere) {
+  const Scenario s = changed_twice("slo.p99_ttft_ms", "<=500", "slo.p99_tpot_ms", "<=50");
+  ASSERT_EQ(s.slo.size(), 2u);
+  EXPECT_EQ(s.slo[0].bound + s.slo[1].bound, 550);
+  EXPECT_TRUE(refusal("fleet.size", "3").starts_with("minimal.json: found the unknown key 'fleet'"))
+      << refusal("fleet.size", "3");
+}
+
 TEST(Scenario, ChangeToAnUnknownPathNamesTheNearest) {
+  EXPECT_EQ(refusal("variants[0].name", "x"),
+            "--set variants[0].name: found no key 'variants', expected a list there");
   EXPECT_EQ(refusal("worklaod.request_rate", "1"),
             "--set worklaod.request_rate: found no key 'worklaod', did you mean 'workload'");
   EXPECT_EQ(refusal("cluster.nodes[3].nic", "x"),
