@@ -71,15 +71,16 @@ TEST(Pools, DegreesMayDiffer) {
 }
 
 TEST(Pools, BadDeploymentsAreNamed) {
-  EXPECT_EQ(message(R"({"prefill": {"tp": 2, "placement": ["a/gpu0", "a/gpu1"]},
+  EXPECT_EQ(
+      message(R"({"prefill": {"tp": 2, "placement": ["a/gpu0", "a/gpu1"]},
                        "decode": {"tp": 2, "placement": ["a/gpu1", "a/gpu2"]}})"),
-            "t.json: deployment.decode.placement: found the GPU 'a/gpu1' in both pools, expected it in one "
-            "of them");
+      "test.json: deployment.decode.placement: found the GPU 'a/gpu1' in both pools, expected it in one "
+      "of them");
   EXPECT_EQ(message(R"({"prefill": {"tp": 8}, "decode": {"tp": 4}})"),
-            "t.json: deployment.decode: found 0 GPUs that the other pool leaves, expected tp x pp x dp, "
+            "test.json: deployment.decode: found 0 GPUs that the other pool leaves, expected tp x pp x dp, "
             "which is 4");
   EXPECT_EQ(message(R"({"prefill": {"tp": 2, "placement": ["a/gpu0", "a/gpu9"]}, "decode": {"tp": 2}})"),
-            "t.json: deployment.prefill: placement: found no GPU 'a/gpu9', did you mean 'a/gpu0'");
+            "test.json: deployment.prefill: placement: found no GPU 'a/gpu9', did you mean 'a/gpu0'");
   EXPECT_NE(message(R"({"prefill": {"tp": 4}})").find("decode"), std::string::npos);
   EXPECT_NE(message(R"({"prefill": "search", "decode": {"tp": 4}})").find("search.disaggregation"),
             std::string::npos);
