@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <set>
 
@@ -97,11 +99,10 @@ class LinkCollector {
 
   /// What decides about the ways between nodes: their cards and the network.
   std::string network_name(const Purchase& purchase) const {
-    std::string name = std::to_string(purchase.nic) + " " + std::to_string(purchase.nics_per_node) + " " +
-                       std::to_string(purchase.network_switch);
+    std::string name = fmt::format("{} {} {}", purchase.nic, purchase.nics_per_node, purchase.network_switch);
     for (const PurchasedNodes& bought : purchase.nodes) {
-      name += " " + std::to_string(bought.chassis) + (bought.count > 1 ? "s" : "");
-      for (const auto& [card, unused] : bought.cards) name += "," + std::to_string(card);
+      name += fmt::format(" {}{}", bought.chassis, bought.count > 1 ? "s" : "");
+      for (const auto& [card, unused] : bought.cards) name += fmt::format(",{}", card);
     }
     return name;
   }

@@ -171,7 +171,8 @@ TEST(Search, FixedLayoutIsChecked) {
   EXPECT_EQ(refusal(R"({"pp": 2, "layers": [16, 15]})"),
             "t.json: deployment: found 31 layers in all stages, expected the model's 32");
   EXPECT_EQ(refusal(R"({"tp": 3})"), "t.json: deployment: tp 3: 32 attention heads are not divisible by 3");
-  EXPECT_EQ(refusal(R"({"tp": 2, "ep": 2})"), "t.json: deployment: tp 2, ep 2: the model has no experts to divide");
+  EXPECT_EQ(refusal(R"({"tp": 2, "ep": 2})"),
+            "t.json: deployment: tp 2, ep 2: the model has no experts to divide");
   EXPECT_EQ(refusal(R"({"pp": 2, "placement": ["node-a/gpu0", "node-a/gpu0"]})"),
             "t.json: deployment: placement: found the GPU 'node-a/gpu0' twice, expected each once");
   EXPECT_EQ(refusal(R"({"pp": 2, "placement": ["node-a/gpu0", "node-a/gpu9"]})").substr(0, 63),
