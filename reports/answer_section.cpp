@@ -47,6 +47,24 @@ Table::Cell verdict(const ServiceLevel& level, double value, const Interval* int
   return {met ? "yes" : "no", met ? Tone::good : Tone::bad};
 }
 
+/// What the replications of the highest load say of a bound, where they judged it; nullptr: one run did.
+const LoadProbe* judging_probe(const Candidate& best) {
+  if (!best.load || best.load->highest <= 0) return nullptr;
+  for (const LoadProbe& probe : best.load->probes)
+    if (probe.load == best.load->highest && !probe.metrics.empty()) return &probe;
+  return nullptr;
+}
+
+/// "yes, mean of 12 runs 36.7": the run of the table is one of them.
+Table::Cell verdict_of_runs(const LoadProbe& probe, const ServiceLevel& level) {
+  for (const MetricEstimate& judged : probe.metrics)
+    if (judged.level.metric == level.metric && judged.level.at_most == level.at_most)
+      return {fmt::format("{}, mean of {} runs {}", meets(level, judged.mean) ? "yes" : "no",
+                          probe.replications, number_text(judged.mean)),
+              meets(level, judged.mean) ? Tone::good : Tone::bad};
+  return {"", Tone::plain};
+}
+
 void add_metric(Table& table, const Scenario& scenario, const Candidate& best, const std::string& name,
                 double value) {
   const auto found = best.intervals.find(name);
@@ -55,10 +73,12 @@ void add_metric(Table& table, const Scenario& scenario, const Candidate& best, c
                                 ? ""
                                 : number_text(interval->low) + " .. " + number_text(interval->high);
   bool bounded = false;
+  const LoadProbe* runs = judging_probe(best);
   for (const ServiceLevel& level : scenario.slo) {
     if (level.metric != name) continue;
     table.add({bounded ? "" : metric_label(name), bounded ? "" : number_text(value), bounded ? "" : range,
-               (level.at_most ? "<= " : ">= ") + number_text(level.bound), verdict(level, value, interval)});
+               (level.at_most ? "<= " : ">= ") + number_text(level.bound),
+               runs ? verdict_of_runs(*runs, level) : verdict(level, value, interval)});
     bounded = true;
   }
   if (!bounded) table.add({metric_label(name), number_text(value), range});

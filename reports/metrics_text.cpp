@@ -56,7 +56,7 @@ std::string latency_lines(const LatencyBlock& block, const std::vector<AskedPerc
 std::string benchmark_block(const Scenario& scenario, const ServingMetrics& m, const ShownLatencies& shown) {
   std::string text = fmt::format("{:=^{}}\n", " Serving Benchmark Result (simulated) ", block_width);
   text += count_line("Successful requests", m.finished);
-  text += count_line("Failed requests", m.rejected);
+  text += count_line("Failed requests", m.rejected + m.in_flight);
   if (scenario.workload.max_concurrency > 0)
     text += count_line("Maximum request concurrency", scenario.workload.max_concurrency);
   if (scenario.workload.request_rate > 0)

@@ -79,8 +79,10 @@ std::string load_section(const Candidate& best, TextStyle style) {
                {"metric nearest its bound: mean (95 %)", Table::Align::left, true}});
   for (const LoadProbe& probe : probes) {
     const MetricEstimate* metric = deciding(probe);
+    // Where no metric leaves a doubt, something else does.
+    const bool told = metric != nullptr && (metric->verdict == probe.verdict);
     table.add({number_text(probe.load), verdict_cell(probe.verdict), std::to_string(probe.replications),
-               metric == nullptr ? probe.stopped : interval_text(*metric)});
+               told ? interval_text(*metric) : probe.stopped});
   }
   std::string text =
       fmt::format("{} {} is the highest that is sustained", number_text(load.highest), load.unit);

@@ -132,6 +132,7 @@ class TextReader {
 
   /// What a job is, once its header has been read.
   void prepare() {
+    detail::expect_told(job_, origin_, fmt::format("{}:{}", path_, line_));
     if (job_.operation.empty()) job_.operation = origin_.operation;
     if (job_.operation.empty())
       fail(

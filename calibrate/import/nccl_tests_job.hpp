@@ -29,8 +29,10 @@ struct NcclTestsCell {
   bool exact_time = true;  ///< false: printed with two digits
 };
 
+/// Refuses a job of another operation or GPU than was told. Throws InputError `where`.
+void expect_told(const NcclTestsJob&, const ForeignOrigin&, const std::string& where);
 /// The link between the job's ranks: as told, or that of the GPU within one node. Throws InputError if
-/// neither says.
+/// neither says, and for one that does not leave a node between several.
 std::string link_of(const NcclTestsJob&, const ForeignOrigin&, const std::string& file);
 /// Checks that size, time and both bandwidths agree with the operation and the ranks, and passes the cell on.
 void pass_cell(RowGate&, const NcclTestsJob&, const NcclTestsCell&, Measurement, const RowPlace&);

@@ -81,6 +81,7 @@ void import_nccl_tests_json(const std::string& text, const std::string& path, co
   read_config(document.at("config").object(), job);
   const std::vector<JsonValue> arguments = document.at("args").array();
   if (!arguments.empty()) job.name_test(arguments.front().text(), arguments.front().where());
+  detail::expect_told(job, origin, path);
   if (job.operation.empty()) job.operation = origin.operation;
   if (job.operation.empty()) document.fail("the operation is not named, expected --op all_reduce or another");
   job.link = detail::link_of(job, origin, path);

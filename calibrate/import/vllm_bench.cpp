@@ -6,10 +6,12 @@
 #include <array>
 #include <cmath>
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "calibrate/import/row_gate.hpp"
+#include "calibrate/import/vllm_bench_check.hpp"
 #include "models/base/error.hpp"
 #include "models/base/text_file.hpp"
 
@@ -44,6 +46,27 @@ class Details {
   std::size_t size() const { return lists_[0]->size(); }
   bool failed(std::size_t i) const {
     return lists_[5] && !(*lists_[5])[i].is_null() && !(*lists_[5])[i].text().empty();
+  }
+
+  /// What the requests that did not fail say.
+  detail::BenchSamples samples() const {
+    constexpr double ms = 1e3;
+    detail::BenchSamples samples;
+    for (std::size_t i = 0; i < size(); ++i) {
+      if (failed(i)) continue;
+      const BenchRequest one = request(i);
+      ++samples.requests;
+      samples.input_tokens += static_cast<double>(one.prompt_tokens);
+      samples.output_tokens += static_cast<double>(one.output_tokens);
+      samples.latencies["ttft"].push_back(one.first_token * ms);
+      if (!lists_[3]) continue;
+      for (const double gap : (*lists_[3])[i].numbers(seconds)) samples.latencies["itl"].push_back(gap * ms);
+      samples.latencies["e2el"].push_back(one.latency * ms);
+      if (one.output_tokens > 1)
+        samples.latencies["tpot"].push_back((one.latency - one.first_token) * ms /
+                                            static_cast<double>(one.output_tokens - 1));
+    }
+    return samples;
   }
 
   BenchRequest request(std::size_t i) const {
@@ -147,6 +170,35 @@ std::vector<BenchRequest> read_requests(const Details& details, RowGate& gate) {
   return requests;
 }
 
+/// Makes the file names in a part of a scenario under `key` absolute.
+void make_absolute(const std::string& key, const std::filesystem::path& folder, nlohmann::json& part) {
+  if (part.is_structured()) {
+    for (auto& [name, value] : part.items()) make_absolute(part.is_array() ? key : name, folder, value);
+    return;
+  }
+  if (!part.is_string()) return;
+  const auto name = part.get<std::string>();
+  const bool is_config = name.find('/') != std::string::npos || name.ends_with(".json");
+  if ((key == "name" && is_config) || key == "path" || key == "lengths")
+    part = std::filesystem::absolute(folder / name).lexically_normal().string();
+  if (key == "model" && is_config)  // a draft model's path is the command's own
+    part = std::filesystem::absolute(name).lexically_normal().string();
+}
+
+/// The scenario as a row beside the output holds it: what it names is found from there as well.
+JsonValue movable(const JsonValue& document, const ForeignOrigin& origin) {
+  const std::filesystem::path from = std::filesystem::path(origin.scenario).parent_path();
+  const std::filesystem::path to = std::filesystem::path(origin.details).parent_path();
+  if (!origin.details.empty() && std::filesystem::absolute(from) == std::filesystem::absolute(to))
+    return document;
+  auto moved = std::make_shared<nlohmann::json>(document.json());
+  for (const char* part : {"model", "draft", "engine", "workload"})
+    if (moved->contains(part)) make_absolute(part, from, (*moved)[part]);
+  const nlohmann::json* root = moved.get();
+  return JsonValue(std::move(moved), root, std::make_shared<const std::string>(document.file()),
+                   document.path());
+}
+
 }  // namespace
 
 namespace detail {
@@ -159,7 +211,7 @@ JsonValue deployed_scenario(const ForeignOrigin& origin) {
   const JsonValue deployment = document.object().at("deployment");
   if (deployment.is_text()) deployment.fail("found \"search\", expected a fixed layout: what was deployed");
   document.object().at("workload").object();
-  return document;
+  return movable(document, origin);
 }
 
 }  // namespace detail
@@ -170,11 +222,13 @@ void import_vllm_bench(const std::string& path, const ForeignOrigin& origin, Imp
   RowGate gate(path, origin.gpu, report, sink);
   Json scenario = detail::deployed_scenario(origin).json();
   ServingRow row{"", measured_metrics(file)};
+  detail::expect_rates_agree(file);
   Json& workload = scenario["workload"];
   set_traffic(file, workload);
   if (const auto prompts = file.find("num_prompts")) workload["num_prompts"] = prompts->integer({1, 1e9});
   std::string note = "workload as sent; lengths are the scenario's";
   const Details details(file);
+  if (details.present()) detail::expect_requests_agree(file, details.samples());
   std::vector<BenchRequest> requests;
   if (details.present() && !origin.details.empty()) requests = read_requests(details, gate);
   const std::string stem = std::filesystem::path(path).stem().string();

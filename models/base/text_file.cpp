@@ -16,7 +16,10 @@
 namespace sextant {
 namespace {
 
-/// zlib's file reader passes plain text through unchanged, so one path serves both.
+constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+
+/// zlib's file reader passes plain text through unchanged, so one path serves both. A UTF-8 byte order mark
+/// at the beginning is left out.
 class GzipReader {
  public:
   explicit GzipReader(const std::string& path) : path_(path) {
@@ -32,6 +35,16 @@ class GzipReader {
 
   /// Bytes read, 0 at the end.
   std::size_t read(char* buffer, std::size_t size) {
+    const std::size_t got = read_raw(buffer, size);
+    if (std::exchange(begun_, true) || !std::string_view(buffer, got).starts_with(byte_order_mark))
+      return got;
+    std::memmove(buffer, buffer + byte_order_mark.size(), got - byte_order_mark.size());
+    const std::size_t rest = got - byte_order_mark.size();
+    return rest > 0 ? rest : read_raw(buffer, size);
+  }
+
+ private:
+  std::size_t read_raw(char* buffer, std::size_t size) {
     const int got = gzread(file_.get(), buffer, static_cast<unsigned>(size));
     int error = Z_OK;
     gzerror(file_.get(), &error);
@@ -41,12 +54,12 @@ class GzipReader {
     return static_cast<std::size_t>(got);
   }
 
- private:
   struct Close {
     void operator()(gzFile_s* file) const { gzclose(file); }
   };
   std::string path_;
   std::unique_ptr<gzFile_s, Close> file_;
+  bool begun_ = false;
 };
 
 }  // namespace

@@ -6,8 +6,8 @@
 
 namespace sextant {
 
-/// The whole of a text file; one that is gzip-compressed (by content, not by name) comes back decompressed.
-/// Throws InputError if it is missing, a directory, truncated or corrupt.
+/// The whole of a text file; one that is gzip-compressed (by content, not by name) comes back decompressed,
+/// without a UTF-8 byte order mark. Throws InputError if it is missing, a directory, truncated or corrupt.
 std::string read_text_file(const std::string& path);
 
 /// Writes aside and renames, so that a reader (or a Ctrl-C) never sees half a file. "-" writes to stdout.
@@ -33,8 +33,9 @@ class TextFileWriter {
   std::FILE* file_ = nullptr;
 };
 
-/// Calls `line(text, number)` for each line (number from 1, no line end), decompressing gzip on the way;
-/// holds one line at a time, so a file may be larger than memory. Throws InputError as read_text_file does.
+/// Calls `line(text, number)` for each line (number from 1, no line end), decompressing gzip on the way
+/// and leaving out a UTF-8 byte order mark; holds one line at a time, so a file may be larger than memory.
+/// Throws InputError as read_text_file does.
 void for_each_line(const std::string& path,
                    const std::function<void(std::string_view text, std::size_t number)>& line);
 

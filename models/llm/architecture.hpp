@@ -121,6 +121,8 @@ struct Quantisation {
   std::string format;                ///< a weight format's name
   std::vector<Part> sixteen_bit{};   ///< parts it leaves in 16 bit
   std::vector<PartFormat> others{};  ///< parts in a third format
+  std::string kv{};                  ///< the format of the KV cache that it asks for; empty: none
+  bool kv_fixed = false;             ///< engines store it so whatever they are told
   bool operator==(const Quantisation&) const = default;
 };
 
@@ -145,6 +147,8 @@ struct Architecture {
   std::vector<Quantisation> mixtures;        ///< checkpoints of this model that store its parts unlike
   Encoder encoder;
   SamplingParameters sampling;  ///< where requests do not say: of its generation_config.json
+  /// Layers trained to predict further tokens, with which it can draft for itself; nullopt: not said.
+  std::optional<std::int64_t> prediction_layers = 0;
 
   int layer_count() const { return static_cast<int>(layers.size()); }
   const LayerKind& layer(int index) const {

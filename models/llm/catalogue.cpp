@@ -8,6 +8,7 @@
 
 #include "models/base/embedded.hpp"
 #include "models/base/error.hpp"
+#include "models/llm/family.hpp"
 
 namespace sextant {
 namespace {
@@ -102,12 +103,21 @@ SamplingParameters sampling_beside(const std::string& config, const Architecture
   return {};
 }
 
+/// What Model Optimizer before 0.31 wrote beside a config.json that says nothing itself.
+std::optional<Quantisation> quantisation_beside(const std::string& config) {
+  const auto file = std::filesystem::path(config).replace_filename("hf_quant_config.json");
+  if (!std::filesystem::exists(file)) return std::nullopt;
+  return read_model_optimizer(JsonValue::read(file.string()).object().at("quantization").object(),
+                              JsonValue::read(config).object());
+}
+
 }  // namespace
 
 ModelEntry find_model(const std::string& name_or_path) {
   ModelEntry entry;
   if (is_path(name_or_path)) {
     entry.architecture = read_architecture(JsonValue::read(name_or_path), name_or_path);
+    if (!entry.architecture.quantisation) entry.architecture.quantisation = quantisation_beside(name_or_path);
     entry.architecture.sampling = sampling_beside(name_or_path, entry.architecture);
     entry.config_source = name_or_path;
     return entry;

@@ -11,7 +11,6 @@ namespace {
 constexpr Range sizes{1, 1 << 20};
 constexpr Range vocabularies{1, 1 << 24};
 constexpr Range layer_counts{1, 4096};
-constexpr Range contexts{1, 1 << 30};
 
 }  // namespace
 
@@ -39,7 +38,7 @@ Architecture read_model_sizes(const JsonObject& config) {
   Architecture architecture;
   architecture.hidden = config.integer("hidden_size", sizes);
   architecture.vocabulary = config.integer("vocab_size", vocabularies);
-  architecture.max_position = config.integer("max_position_embeddings", contexts);
+  architecture.max_position = read_longest_context(config);
   architecture.tied_embedding = config.boolean_or("tie_word_embeddings", false);
   return architecture;
 }
@@ -90,6 +89,12 @@ MixtureOfExperts read_routed_experts(const JsonObject& config) {
   moe.router_bias = config.text_or("topk_method", "noaux_tc") == "noaux_tc";
   moe.shared_intermediate = config.integer_or("n_shared_experts", 0, {0, 4096}) * moe.intermediate;
   return moe;
+}
+
+std::optional<std::int64_t> read_prediction_layers(const JsonObject& config,
+                                                   std::optional<std::int64_t> absent) {
+  const auto layers = config.find("num_nextn_predict_layers");
+  return layers ? layers->integer({0, 4096}) : absent;
 }
 
 std::vector<bool> read_full_attention(const JsonValue& types, int layers) {

@@ -35,6 +35,9 @@ Architecture read_nemotron_h(const JsonObject& config);
 
 /// Sizes of the whole model, no layers yet.
 Architecture read_model_sizes(const JsonObject& config);
+/// The longest context in tokens as vLLM derives it: max_position_embeddings and what rope_parameters or
+/// rope_scaling make of it. Throws InputError for an unknown rope type and where its factor is missing.
+std::int64_t read_longest_context(const JsonObject& config);
 /// num_hidden_layers.
 int read_layer_count(const JsonObject& config);
 /// Heads and their width; kv heads default to heads, head_dim to hidden_size / heads.
@@ -52,10 +55,16 @@ MixtureOfExperts read_routed_experts(const JsonObject& config);
 /// For each layer of a `layer_types` list whether it is "full_attention" rather than "sliding_attention".
 /// Throws InputError for other types, naming these, and unless there is one for each layer.
 std::vector<bool> read_full_attention(const JsonValue& types, int layers);
+/// num_nextn_predict_layers, of families that engines draft with such layers of; `absent` where it is not
+/// said.
+std::optional<std::int64_t> read_prediction_layers(const JsonObject& config,
+                                                   std::optional<std::int64_t> absent);
 /// quantization_config (compressed-tensors or mxfp4); nullopt where there is none. Throws InputError for a
 /// method or a scheme that no weight format stands for, and where it leaves only some layers of a part in 16
 /// bit.
 std::optional<Quantisation> read_quantisation(const JsonObject& config);
+/// The same of Model Optimizer's keys, in the config.json or in a file beside it. Throws InputError.
+std::optional<Quantisation> read_model_optimizer(const JsonObject& object, const JsonObject& config);
 /// The same layer `count` times.
 void add_uniform_layers(Architecture&, const LayerKind&, int count);
 /// Adds one layer, reusing an equal kind.

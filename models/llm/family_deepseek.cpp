@@ -24,6 +24,7 @@ LatentAttention read_latent_attention(const JsonObject& config) {
 /// moe_layer_freq-th has experts, of which n_shared_experts see every token as one of their summed width.
 Architecture read_deepseek(const JsonObject& config) {
   Architecture architecture = read_model_sizes(config);
+  architecture.prediction_layers = read_prediction_layers(config, std::nullopt);
   const LatentAttention attention = read_latent_attention(config);
   const GatedMlp dense = read_gated_mlp(config);
   const int layers = read_layer_count(config);

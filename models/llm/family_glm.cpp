@@ -6,6 +6,7 @@ namespace sextant {
 /// the first first_k_dense_replace layers are dense.
 Architecture read_glm4_moe(const JsonObject& config) {
   Architecture architecture = read_model_sizes(config);
+  architecture.prediction_layers = read_prediction_layers(config, std::nullopt);
   GroupedQueryAttention attention = read_grouped_query_attention(config);
   attention.input_bias = config.boolean_or("attention_bias", false);
   attention.qk_norm = config.boolean_or("use_qk_norm", false);

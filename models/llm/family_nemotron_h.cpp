@@ -82,6 +82,7 @@ MixtureOfExperts read_latent_experts(const JsonObject& config) {
 /// experts have no gate (relu squared), attention no positions.
 Architecture read_nemotron_h(const JsonObject& config) {
   Architecture architecture = read_model_sizes(config);
+  architecture.prediction_layers = read_prediction_layers(config, 0);
   GroupedQueryAttention attention = read_grouped_query_attention(config);
   attention.input_bias = attention.output_bias = config.boolean_or("attention_bias", false);
   attention.rotary = false;

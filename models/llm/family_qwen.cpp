@@ -60,7 +60,8 @@ Architecture read_qwen3_moe(const JsonObject& config) {
   const std::int64_t step = config.integer_or("decoder_sparse_step", 1, {1, 4096});
   std::set<std::int64_t> dense;
   if (const auto listed = config.find("mlp_only_layers"))
-    for (const JsonValue& item : listed->array()) dense.insert(item.integer({0, 4096}));
+    for (const JsonValue& item : listed->array())
+      dense.insert(item.integer({0, static_cast<double>(read_layer_count(config) - 1)}));
   add_qwen_layers(architecture, config, read_qwen3_attention(config), [&](int i) -> FeedForward {
     if (dense.contains(i) || (i + 1) % step != 0) return mlp;
     return experts;

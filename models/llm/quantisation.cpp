@@ -101,6 +101,32 @@ std::string block_fp8(const JsonObject& object) {
   return "fp8-block";
 }
 
+/// "kv_cache_scheme": {"num_bits": 8, "type": "float", …}, a static scale for each tensor or head.
+std::string fp8_scheme(const JsonValue& value) {
+  const JsonObject scheme = value.object();
+  const std::int64_t bits = scheme.integer("num_bits", {1, 64});
+  const std::string type = scheme.text("type"), strategy = scheme.text_or("strategy", "tensor");
+  const bool known_scales = strategy == "tensor" || strategy == "attn_head";
+  if (bits != 8 || type != "float" || !known_scales)
+    value.fail(fmt::format("found {}-bit {} with scales per {}, expected 8-bit float per tensor or attn_head",
+                           bits, type, strategy));
+  for (const auto& [key, expected] : {std::pair{"symmetric", true}, std::pair{"dynamic", false}})
+    if (scheme.boolean_or(key, expected) != expected)
+      scheme.at(key).fail(fmt::format("found {}, expected {}", !expected, expected));
+  return "fp8";
+}
+
+/// Model Optimizer's kv_cache_scheme, or its older kv_cache_quant_algo (get_kv_cache_quant_algo_string of
+/// vllm/utils/torch_utils.py).
+std::string optimizer_kv(const JsonObject& object) {
+  if (const auto scheme = object.find("kv_cache_scheme")) return fp8_scheme(*scheme);
+  const auto algorithm = object.find("kv_cache_quant_algo");
+  if (!algorithm) return "";
+  if (const std::string name = algorithm->text(); name != "FP8" && name != "fp8")
+    algorithm->fail(fmt::format("found \"{}\", expected \"FP8\" or none", name));
+  return "fp8";
+}
+
 std::int64_t layer_count(const JsonObject& config) {
   const auto text = config.find("text_config");
   return read_layer_count(text ? text->object() : config);
@@ -108,24 +134,35 @@ std::int64_t layer_count(const JsonObject& config) {
 
 }  // namespace
 
+std::optional<Quantisation> read_model_optimizer(const JsonObject& object, const JsonObject& config) {
+  Quantisation quantisation;
+  quantisation.format = object.choice("quant_algo", {"FP8", "NVFP4"}) == 0 ? "fp8" : "nvfp4";
+  quantisation.sixteen_bit = sixteen_bit_parts(
+      object, object.find("exclude_modules") ? "exclude_modules" : "ignore", layer_count(config));
+  quantisation.kv = optimizer_kv(object);
+  return quantisation;
+}
+
 std::optional<Quantisation> read_quantisation(const JsonObject& config) {
   const auto found = config.find("quantization_config");
   if (!found) return std::nullopt;
   const JsonObject object = found->object();
   const std::size_t method =
       object.choice("quant_method", {"compressed-tensors", "mxfp4", "awq", "gptq", "fp8", "modelopt"});
-  const char* left_out = method == 0                      ? "ignore"
-                         : method != 5                    ? "modules_to_not_convert"
-                         : object.find("exclude_modules") ? "exclude_modules"
-                                                          : "ignore";
+  if (method == 5) return read_model_optimizer(object, config);
   Quantisation quantisation;
   if (method == 0) quantisation.format = compressed_format(object);
   if (method == 1) quantisation.format = "mxfp4";
   if (method == 2) quantisation.format = grouped_int4(object, "awq-int4");
   if (method == 3) quantisation.format = grouped_int4(object, "gptq-int4");
   if (method == 4) quantisation.format = block_fp8(object);
-  if (method == 5) quantisation.format = object.choice("quant_algo", {"FP8", "NVFP4"}) == 0 ? "fp8" : "nvfp4";
-  quantisation.sixteen_bit = sixteen_bit_parts(object, left_out, layer_count(config));
+  quantisation.sixteen_bit =
+      sixteen_bit_parts(object, method == 0 ? "ignore" : "modules_to_not_convert", layer_count(config));
+  // vllm/model_executor/layers/attention/attention.py (v0.19): a scheme in the file wins over kv_cache_dtype.
+  if (const auto scheme = object.find("kv_cache_scheme"); scheme && method == 0) {
+    quantisation.kv = fp8_scheme(*scheme);
+    quantisation.kv_fixed = true;
+  }
   return quantisation;
 }
 

@@ -57,6 +57,28 @@ TransferCurve read_curve(const JsonValue& value) {
   return curve;
 }
 
+/// {"busbw_gbps": [low, high], "send_gbps": [low, high], "grade": ..., "source": ...}
+HostRange read_hosts(const JsonValue& value) {
+  const JsonObject object = value.object();
+  HostRange hosts;
+  const auto range = [&](const char* key, double& low, double& high) {
+    const JsonValue given = object.at(key);
+    const std::vector<double> ends = positive_numbers(given);
+    if (ends.size() != 2)
+      given.fail(fmt::format("found {} rates, expected the lowest and the highest", ends.size()));
+    if (ends[0] > ends[1])
+      given.fail(fmt::format("found {} to {}, expected the lowest rate and the highest", ends[0], ends[1]));
+    low = ends[0];
+    high = ends[1];
+  };
+  range("busbw_gbps", hosts.busbw_low, hosts.busbw_high);
+  range("send_gbps", hosts.send_low, hosts.send_high);
+  hosts.grade = read_grade(object);
+  hosts.source = object.text("source");
+  object.finish();
+  return hosts;
+}
+
 CollectiveCurve read_collective(const JsonValue& value) {
   const JsonObject object = value.object();
   CollectiveCurve collective;
@@ -162,6 +184,7 @@ LinkProfile read_link_profile(const JsonValue& value) {
   }
   if (const auto ring = object.find("ring")) profile.ring = read_ring_model(*ring);
   if (const auto wait = object.find("rank_wait_us")) profile.rank_wait_us = read_figure(*wait, {0, 1e6});
+  if (const auto hosts = object.find("hosts")) profile.hosts = read_hosts(*hosts);
   object.finish();
   return profile;
 }
@@ -192,6 +215,13 @@ std::string write_link_profile(const LinkProfile& profile) {
     const Figure& wait = *profile.rank_wait_us;
     json["rank_wait_us"] = {{"value", wait.value}, {"grade", to_string(wait.grade)}, {"source", wait.source}};
     if (!wait.note.empty()) json["rank_wait_us"]["note"] = wait.note;
+  }
+  if (profile.hosts) {
+    const HostRange& hosts = *profile.hosts;
+    json["hosts"] = {{"busbw_gbps", {hosts.busbw_low, hosts.busbw_high}},
+                     {"send_gbps", {hosts.send_low, hosts.send_high}},
+                     {"grade", to_string(hosts.grade)},
+                     {"source", hosts.source}};
   }
   return readable_json(json);
 }

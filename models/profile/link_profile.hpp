@@ -78,6 +78,15 @@ struct RingModel {
   const RingOperation* operation(const std::string& op) const;  ///< nullptr if not there
 };
 
+/// What machines of a link's class reach with large messages, 10^9 B/s: their boards, sockets and switches
+/// differ, and the curves are of one of them.
+struct HostRange {
+  double busbw_low = 0, busbw_high = 0;  ///< of an all-reduce
+  double send_low = 0, send_high = 0;    ///< one message, one way
+  Grade grade = Grade::assumed;
+  std::string source;
+};
+
 /// What is known of one class of link: how fast NCCL, and an engine's own kernels, move data over it.
 struct LinkProfile {
   std::string name;  ///< "nvlink4", "pcie-gen5", "roce-200"
@@ -91,6 +100,8 @@ struct LinkProfile {
   std::optional<RingModel> ring;  ///< for groups without a curve
   /// What a collective of a pass takes beyond its curve, whose ranks start together: the last one's lateness.
   std::optional<Figure> rank_wait_us{};
+  /// Where the curves are to stand for any machine of the class; none: they are of the machine in question.
+  std::optional<HostRange> hosts{};
 
   /// NCCL's curve of an operation on exactly so many ranks, or nullptr.
   const TransferCurve* collective(const std::string& op, int ranks) const;

@@ -6,6 +6,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
+#include <system_error>
 
 #include "models/base/embedded.hpp"
 #include "models/base/error.hpp"
@@ -52,12 +55,70 @@ void expect_format(const JsonObject& object, const std::string& format, std::int
     number.fail(fmt::format("found version {}, expected {}", number.integer(), version));
 }
 
+namespace {
+
+constexpr std::string_view suffix = ".json";
+
+std::string shipped_prefix(const std::string& kind) {
+  return "calibrate/profiles/" + kind + ".";
+}
+
+/// The folder of the user's own profiles; nullopt where none is named. Throws InputError if it is no folder.
+std::optional<std::string> own_folder() {
+  const char* folder = std::getenv("SEXTANT_PROFILES");
+  if (folder == nullptr || *folder == '\0') return std::nullopt;
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(folder, error);
+  if (!std::filesystem::is_directory(status))
+    throw InputError(fmt::format("SEXTANT_PROFILES: found {} '{}', expected a folder of profiles",
+                                 std::filesystem::exists(status) ? "the file" : "no", folder));
+  return folder;
+}
+
+/// Where a profile says whose it is.
+std::string name_key(const std::string& kind) {
+  return kind == "gpu" ? "gpu" : "name";
+}
+
+/// What the shipped profile of this name says of whom it is ("h200-sxm-tables" is of h200-sxm); nullopt where
+/// none is shipped.
+std::optional<std::string> named_by_shipped(const std::string& kind, const std::string& name) {
+  const std::string path = fmt::format("{}{}{}", shipped_prefix(kind), name, suffix);
+  for (const EmbeddedFile& file : embedded_files(path))
+    if (file.path == path) return JsonValue::parse(file.content, path).object().text(name_key(kind));
+  return std::nullopt;
+}
+
+/// Whether a profile under this name may be of `found`: "h200-sxm-old" of an h200-sxm, as a variant of it.
+bool may_be_of(const std::string& found, const std::string& kind, const std::string& name) {
+  if (found == name) return true;
+  if (const auto shipped = named_by_shipped(kind, name)) return found == *shipped;
+  return kind == "gpu" && name.starts_with(found + "-");
+}
+
+/// Refuses a profile of another name than its file's.
+void expect_name(const JsonValue& document, const std::string& kind, const std::string& name) {
+  const auto found = document.object().find(name_key(kind));
+  if (found && !may_be_of(found->text(), kind, name))
+    found->fail(fmt::format("found \"{}\", expected \"{}\", as the file's name says", found->text(), name));
+}
+
+}  // namespace
+
+std::optional<std::string> own_profile_file(const std::string& kind, const std::string& name) {
+  const std::optional<std::string> folder = own_folder();
+  if (!folder) return std::nullopt;
+  std::string path = fmt::format("{}/{}.{}{}", *folder, kind, name, suffix);
+  return std::filesystem::exists(path) ? std::optional(std::move(path)) : std::nullopt;
+}
+
 JsonValue profile_document(const std::string& kind, const std::string& name) {
-  const std::string prefix = "calibrate/profiles/" + kind + ".", suffix = ".json";
-  if (const char* folder = std::getenv("SEXTANT_PROFILES")) {
-    const std::string path = fmt::format("{}/{}.{}{}", folder, kind, name, suffix);
-    if (std::filesystem::exists(path)) return JsonValue::read(path);
+  if (const auto own = own_profile_file(kind, name)) {
+    JsonValue document = JsonValue::read(*own);
+    expect_name(document, kind, name);
+    return document;
   }
+  const std::string prefix = shipped_prefix(kind);
   std::vector<std::string> known;
   for (const EmbeddedFile& file : embedded_files(prefix)) {
     const std::string path(file.path);

@@ -1,5 +1,6 @@
 #pragma once
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 
 #include "models/profile/gpu_profile.hpp"
@@ -10,8 +11,13 @@ namespace sextant {
 void expect_format(const JsonObject&, const std::string& format, std::int64_t version);
 
 /// KIND.NAME.json of the folder in the environment variable SEXTANT_PROFILES (a user's own calibration), else
-/// of the embedded calibrate/profiles. Throws InputError naming the known profiles of that kind.
+/// of the embedded calibrate/profiles. Throws InputError naming the known profiles of that kind, for one that
+/// says another name than its file, and where the variable names no folder.
 JsonValue profile_document(const std::string& kind, const std::string& name);
+
+/// The file of the user's own profile of that name; nullopt where there is none. Throws InputError where
+/// SEXTANT_PROFILES names no folder.
+std::optional<std::string> own_profile_file(const std::string& kind, const std::string& name);
 
 /// [low, high] with 0 < low <= 1 <= high.
 Spread read_spread(const JsonValue&);

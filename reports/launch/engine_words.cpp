@@ -2,6 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "models/llm/catalogue.hpp"
 #include "reports/launch/shares.hpp"
 #include "sim/serving/speculation_names.hpp"
@@ -20,6 +23,25 @@ std::string speculative_config(const Speculation& speculation) {
     model = fmt::format(R"(, "model": "{}")", find_model(speculation.model).hugging_face_id);
   return fmt::format(R"({{"method": "{}", "num_speculative_tokens": {}{}}})", to_string(speculation.method),
                      speculation.num_speculative_tokens, model);
+}
+
+bool over_nodes(const Cluster& cluster, const Layout& layout) {
+  const std::vector<ReplicaShares> replicas = replica_shares(cluster, layout);
+  return std::any_of(replicas.begin(), replicas.end(),
+                     [](const ReplicaShares& replica) { return replica.nodes.size() > 1; });
+}
+
+/// Whether 16 bit has to be said, as the checkpoint would have the cache in another format.
+bool turns_kv_format_off(const ServedModel& model) {
+  const auto& published = model.architecture.quantisation;
+  return model.kv.name == "bf16" && published && !published->kv.empty();
+}
+
+/// The option's value in either engine's words; nullopt where its own default is right.
+std::optional<std::string> kv_cache_dtype(const ServedModel& model, const std::string& fp8) {
+  if (turns_kv_format_off(model)) return "bfloat16";
+  if (model.kv.name == "bf16") return std::nullopt;
+  return model.kv.name == "fp8" ? fp8 : model.kv.name;
 }
 
 /// vllm serve --help (v0.19).
@@ -42,8 +64,8 @@ std::vector<std::string> vllm_words(const EngineOptions& engine, const Scenario&
   if (layout.shares_experts())
     words.insert(words.end(), {"--data-parallel-size", text(layout.sharing_ranks())});
   if (layout.ep > 1) words.emplace_back("--enable-expert-parallel");
-  if (scenario.model.kv.name != "bf16")
-    words.insert(words.end(), {"--kv-cache-dtype", scenario.model.kv.name});
+  if (const auto dtype = kv_cache_dtype(scenario.model, "fp8"))
+    words.insert(words.end(), {"--kv-cache-dtype", *dtype});
   words.emplace_back(engine.enable_chunked_prefill ? "--enable-chunked-prefill"
                                                    : "--no-enable-chunked-prefill");
   if (engine.long_prefill_token_threshold > 0)
@@ -57,7 +79,12 @@ std::vector<std::string> vllm_words(const EngineOptions& engine, const Scenario&
                                "--kv-offloading-backend", "native"});
   if (engine.speculation)
     words.insert(words.end(), {"--speculative-config", speculative_config(*engine.speculation)});
-  words.emplace_back(engine.async_scheduling ? "--async-scheduling" : "--no-async-scheduling");
+  // As planned: a replica of several stages never schedules ahead (sim/serving/replica.cpp). Over nodes vLLM
+  // chooses by itself, for it refuses to where Ray joins them.
+  if (!engine.async_scheduling || layout.pp > 1)
+    words.emplace_back("--no-async-scheduling");
+  else if (!over_nodes(scenario.cluster, layout))
+    words.emplace_back("--async-scheduling");
   return words;
 }
 
@@ -99,7 +126,8 @@ std::vector<std::string> sglang_words(const EngineOptions& engine, const Scenari
     words.insert(words.end(), {"--dp-size", text(layout.sharing_ranks()), "--enable-dp-attention"});
   if (layout.ep > 1) words.insert(words.end(), {"--ep-size", text(layout.ep)});
   if (!engine.enable_prefix_caching) words.emplace_back("--disable-radix-cache");
-  if (scenario.model.kv.name == "fp8") words.insert(words.end(), {"--kv-cache-dtype", "fp8_e4m3"});
+  if (const auto dtype = kv_cache_dtype(scenario.model, "fp8_e4m3"))
+    words.insert(words.end(), {"--kv-cache-dtype", *dtype});
   return words;
 }
 
@@ -123,6 +151,11 @@ std::vector<std::string> engine_notes(ServingEngine engine, const Scenario& scen
       fmt::format("the checkpoint's weights are planned as {}, the KV cache as {}",
                   scenario.model.weights.name, scenario.model.kv.name)};
   note_scheduler(engine, scenario, notes);
+  if (engine == ServingEngine::vllm && scenario.engine.async_scheduling && layout.pp == 1 &&
+      over_nodes(scenario.cluster, layout))
+    notes.emplace_back(
+        "the plan schedules a step ahead: over nodes vLLM does so with its own processes, but not with "
+        "Ray, where every step takes the host's time longer");
   const int servers = layout.dp / layout.sharing_ranks();
   if (servers > 1)
     notes.push_back(

@@ -143,9 +143,9 @@ class ScriptWriter {
     for (const std::string& word : engine_words(engine_, scenario_, layout_))
       words.push_back(shell_word(word));
     if (!pool_.name.empty() && scenario_.prefill && scenario_.prefill->kv_connector != KvConnector::nixl)
-      throw InputError(
-          "deployment.kv_connector: found P2pNcclConnector, expected NixlConnector: its proxy's and ranks' "
-          "ports are not written");
+      throw InputError(fmt::format(
+          "{}: found P2pNcclConnector, expected NixlConnector: its proxy's and ranks' ports are not written",
+          scenario_.prefill->where));
     if (!pool_.name.empty())
       words.insert(words.end(), {"--kv-transfer-config",
                                  shell_word(R"({"kv_connector": "NixlConnector", "kv_role": "kv_both"})")});

@@ -3,8 +3,6 @@
 #include <fmt/core.h>
 
 #include <charconv>
-#include <filesystem>
-#include <map>
 #include <sstream>
 
 #include "models/base/error.hpp"
@@ -21,30 +19,75 @@ std::vector<std::string> known_options(const options::options_description& descr
   return names;
 }
 
-/// The file behind a name, with its links followed as far as it exists.
-std::filesystem::path file_behind(const std::string& name) {
-  std::error_code error;
-  const std::filesystem::path path = std::filesystem::weakly_canonical(name, error);
-  return error ? std::filesystem::path(name) : path;
+/// Options that name files to read, of any command.
+constexpr const char* read_options[] = {"nccl-log", "topo",     "ibstat",       "ibv-devinfo", "mlnx-qos",
+                                        "lspci",    "iperf3",   "measurements", "perftest",    "nccl-tests",
+                                        "profile",  "scenario", "kernel-tables"};
+constexpr const char* written_options[] = {"json", "csv", "html", "markdown", "trace", "requests", "output"};
+
+/// A text option's values; none for a flag, a number or one that is not given.
+std::vector<std::string> values_of(const ParsedWords& parsed, const std::string& option) {
+  if (!parsed.has(option)) return {};
+  const boost::any& value = parsed.options[option].value();
+  if (const auto* one = boost::any_cast<std::string>(&value)) return {*one};
+  if (const auto* many = boost::any_cast<std::vector<std::string>>(&value)) return *many;
+  return {};
 }
 
-/// Refuses an output that would replace an argument (a scenario, measured rows) or another output.
-void refuse_clashing_files(const std::string& command, const ParsedWords& parsed) {
-  std::map<std::filesystem::path, std::string> taken;
+/// What a command reads, each file or folder with the option that names it.
+std::map<std::filesystem::path, std::string> read_files(const ParsedWords& parsed) {
+  std::map<std::filesystem::path, std::string> files;
   for (const std::string& argument : parsed.arguments)
-    if (argument != "-") taken.emplace(file_behind(argument), "what is read");
-  for (const char* option : {"json", "csv", "html", "markdown", "trace", "requests", "output"}) {
-    if (!parsed.has(option) || parsed.options[option].value().type() != typeid(std::string)) continue;
-    const std::string name = parsed.options[option].as<std::string>();
-    if (name.empty() || name == "-") continue;
-    const auto [other, added] = taken.emplace(file_behind(name), fmt::format("--{}", option));
-    if (!added)
-      throw InputError(fmt::format("{}: found --{} {}, expected another file than {}", command, option, name,
-                                   other->second));
-  }
+    if (argument != "-") files.emplace(file_behind(argument), "what is read");
+  for (const char* option : read_options)
+    for (const std::string& name : values_of(parsed, option))
+      files.emplace(file_behind(name), fmt::format("what --{} reads", option));
+  return files;
+}
+
+/// Whether the path is a table of the folder that it lies in (gemm_perf.csv.gz).
+bool is_table(const std::filesystem::path& path) {
+  return path.filename().string().find(".csv") != std::string::npos;
+}
+
+/// Refuses an output that would replace what is read (a scenario, measured rows, a folder's table) or another
+/// output.
+void refuse_clashing_files(const std::string& command, const ParsedWords& parsed) {
+  const std::map<std::filesystem::path, std::string> read = read_files(parsed);
+  std::map<std::filesystem::path, std::string> written;
+  for (const char* option : written_options)
+    for (const std::string& name : values_of(parsed, option)) {
+      if (name.empty() || name == "-") continue;
+      const std::filesystem::path path = file_behind(name);
+      const auto refuse = [&](const std::string& other) {
+        throw InputError(
+            fmt::format("{}: found --{} {}, expected another file than {}", command, option, name, other));
+      };
+      if (const auto input = read.find(path); input != read.end()) refuse(input->second);
+      if (const auto folder = read.find(path.parent_path()); folder != read.end() && is_table(path))
+        refuse(fmt::format("a table of the folder, {}", folder->second));
+      if (const auto [other, added] = written.emplace(path, fmt::format("--{}", option)); !added)
+        refuse(other->second);
+    }
 }
 
 }  // namespace
+
+std::filesystem::path file_behind(const std::string& name) {
+  std::error_code error;
+  const std::filesystem::path path =
+      std::filesystem::weakly_canonical(std::filesystem::absolute(name, error), error);
+  return error ? std::filesystem::path(name) : path;
+}
+
+std::map<std::filesystem::path, std::string> written_files(const ParsedWords& parsed) {
+  std::map<std::filesystem::path, std::string> files;
+  for (const char* option : written_options)
+    for (const std::string& name : values_of(parsed, option))
+      if (!name.empty() && name != "-")
+        files.emplace(file_behind(name), fmt::format("--{} {}", option, name));
+  return files;
+}
 
 std::optional<std::string> ParsedWords::text(const std::string& option) const {
   if (!has(option)) return std::nullopt;

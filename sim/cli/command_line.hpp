@@ -1,6 +1,8 @@
 #pragma once
 #include <boost/program_options.hpp>
 #include <cstdint>
+#include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,9 +24,16 @@ struct ParsedWords {
                                             std::uint64_t high) const;
 };
 
-/// Parses strictly: no abbreviations; an unknown option is an InputError that names the nearest.
+/// Parses strictly: no abbreviations; an unknown option is an InputError that names the nearest, and so is an
+/// output that would replace what another word names.
 ParsedWords parse_words(const std::string& command, const Arguments&,
                         const boost::program_options::options_description&);
+
+/// The file behind a name, with its links followed as far as it exists.
+std::filesystem::path file_behind(const std::string& name);
+
+/// The files that a command was told to write, each with the words that say so: "--json plan.json".
+std::map<std::filesystem::path, std::string> written_files(const ParsedWords&);
 
 /// The options and what they do, as --help lists them.
 std::string options_text(const boost::program_options::options_description&);

@@ -210,6 +210,7 @@ Launch read_launch(const ParsedWords& parsed) {
   if (!object.has("scenario_document"))
     document.fail("found a plan without its scenario_document, expected one of this version: plan it again");
   Scenario scenario = read_scenario(with_changes(object.at("scenario_document"), changes_of(object, number)));
+  keep_named_files(object.at("scenario_document"), parsed);
   deploy(object, number, scenario);
   return planned(std::move(scenario), settings, 1);
 }

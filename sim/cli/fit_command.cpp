@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include "calibrate/fit/gpu_fit.hpp"
@@ -11,6 +12,7 @@
 #include "models/base/error.hpp"
 #include "models/cost/nccl_tuning.hpp"
 #include "models/hardware/catalogue.hpp"
+#include "models/profile/profile_file.hpp"
 #include "sim/cli/command_line.hpp"
 #include "sim/cli/output.hpp"
 #include "sim/cli/table_origin.hpp"
@@ -91,6 +93,33 @@ std::string provenance(const ParsedWords& parsed, const std::string& gpu,
   return fmt::format("kernel tables of {}; {}", fmt::join(repositories, " and "), made);
 }
 
+/// Counts the rows on their way to a fit by the link that they were measured over.
+struct CountedRows {
+  LinkFit& fit;
+  std::map<std::string, int> links;
+
+  void add(const Measurement& measurement) {
+    if (const auto* collective = std::get_if<CollectiveRow>(&measurement.row)) ++links[collective->link];
+    if (const auto* p2p = std::get_if<PointToPointRow>(&measurement.row)) ++links[p2p->link];
+    fit.add(measurement);
+  }
+};
+
+/// Refuses files without a row over the link that is fitted, and says over which they are.
+void expect_rows_over(const std::map<std::string, int>& links, const TableOrigin& origin,
+                      const ParsedWords& parsed) {
+  if (links.contains(origin.link)) return;
+  std::string found;
+  for (const auto& [link, rows] : links)
+    found += fmt::format("{}{} over {}", found.empty() ? "" : ", ", rows, link);
+  std::vector<std::string> files = parsed.arguments;
+  if (const auto folder = parsed.text("kernel-tables")) files.push_back(*folder);
+  throw InputError(fmt::format(
+      "{}: found {} of the collective and p2p rows of {}, expected rows over {}, the link between "
+      "its GPUs, which --link {} is to name",
+      fmt::join(files, ", "), found.empty() ? "none" : found, origin.gpu, origin.link, *parsed.text("link")));
+}
+
 void fit_link_profile(const ParsedWords& parsed, const Gpu& gpu, const TableOrigin& origin,
                       const std::optional<std::string>& output) {
   LinkFitOptions how;
@@ -102,7 +131,9 @@ void fit_link_profile(const ParsedWords& parsed, const Gpu& gpu, const TableOrig
   if (const auto name = parsed.text("rest-from")) rest = find_link_profile(*name);
   how.rest = rest ? &*rest : nullptr;
   LinkFit fit(how);
-  const std::set<std::string> repositories = add_rows(parsed, origin, fit);
+  CountedRows rows{fit, {}};
+  const std::set<std::string> repositories = add_rows(parsed, origin, rows);
+  expect_rows_over(rows.links, origin, parsed);
   LinkFitReport report;
   LinkProfile profile = fit.fit(shipped_assumptions(), report);
   profile.provenance = provenance(parsed, gpu.name, repositories);
@@ -126,6 +157,16 @@ int fit_power(const ParsedWords& parsed, const std::optional<std::string>& outpu
   return 0;
 }
 
+/// Refuses to write over the user's own profile that --rest-from names.
+void keep_rest(const ParsedWords& parsed, const std::optional<std::string>& output) {
+  const auto rest = parsed.text("rest-from");
+  if (!rest || !output || *output == "-") return;
+  const auto own = own_profile_file(parsed.has("link") ? "link" : "gpu", *rest);
+  if (own && file_behind(*own) == file_behind(*output))
+    throw InputError(
+        fmt::format("fit: found --output {}, expected another file than what --rest-from reads", *output));
+}
+
 }  // namespace
 
 int run_fit(const Arguments& words) {
@@ -146,6 +187,7 @@ int run_fit(const Arguments& words) {
   if (parsed.arguments.empty() && !parsed.has("kernel-tables"))
     throw InputError("fit: expected measurement files or --kernel-tables FOLDER; see sextant fit --help");
   check_writable("--output", output);
+  keep_rest(parsed, output);
   const Gpu& gpu = find_gpu(*name);
   const TableOrigin origin = table_origin(gpu);
   if (parsed.has("link")) {

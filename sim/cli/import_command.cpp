@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
+#include <map>
 
 #include "calibrate/import/foreign.hpp"
 #include "calibrate/import/kernel_tables.hpp"
@@ -14,6 +16,7 @@
 #include "models/profile/measurement_fields.hpp"
 #include "sim/cli/command_line.hpp"
 #include "sim/cli/output.hpp"
+#include "sim/cli/scenario_input.hpp"
 #include "sim/cli/table_origin.hpp"
 
 namespace sextant {
@@ -129,6 +132,26 @@ ForeignOrigin origin_of(const ParsedWords& parsed, const ImportKind& kind) {
   return origin;
 }
 
+/// Refuses to write over the files that --scenario names.
+void keep_deployed_files(const std::string& scenario, const ParsedWords& parsed) {
+  std::error_code error;
+  // A pipe can be read once.
+  if (std::filesystem::is_regular_file(scenario, error)) keep_named_files(JsonValue::read(scenario), parsed);
+}
+
+/// Refuses two files whose details would go to files of one name.
+void expect_own_details(const std::vector<std::string>& words) {
+  std::map<std::string, std::string> files;
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    const auto [other, added] = files.emplace(std::filesystem::path(words[i]).stem().string(), words[i]);
+    if (!added)
+      throw InputError(
+          fmt::format("import: found {} and {}, expected files of different names: each one's "
+                      "requests go to OUTPUT.{}.trace.jsonl",
+                      other->second, words[i], other->first));
+  }
+}
+
 }  // namespace
 
 int run_import(const Arguments& words) {
@@ -145,6 +168,8 @@ int run_import(const Arguments& words) {
   const ForeignOrigin origin = origin_of(parsed, kind);
   const std::optional<std::string> output = parsed.text("output");
   check_writable("--output", output);
+  if (!origin.scenario.empty()) keep_deployed_files(origin.scenario, parsed);
+  if (kind.import == import_vllm_bench && !origin.details.empty()) expect_own_details(parsed.arguments);
   TextFileWriter writer(*output);
   ImportReport report;
   const MeasurementSink sink = [&](const Measurement& measurement) {

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "models/base/error.hpp"
 #include "sim/scenario/mix_question.hpp"
@@ -10,6 +11,65 @@
 
 namespace sextant {
 namespace options = boost::program_options;
+
+namespace {
+
+using Json = nlohmann::json;
+
+/// Where the files that a scenario names would be replaced.
+class NamedFiles {
+ public:
+  NamedFiles(const std::string& scenario, const ParsedWords& words)
+      : scenario_(scenario),
+        folder_(std::filesystem::path(scenario).parent_path()),
+        written_(written_files(words)) {}
+
+  /// Looks through a part of the scenario that stands under `key`, or at a path that ends in it. Throws
+  /// InputError.
+  void keep(const std::string& key, const Json& part) const {
+    if (written_.empty()) return;
+    if (part.is_string()) return keep_text(key.substr(key.rfind('.') + 1), part.get<std::string>());
+    if (part.is_array())
+      for (const Json& item : part) keep(key, item);
+    if (part.is_object())
+      for (const auto& [name, value] : part.items()) keep(name, value);
+  }
+
+ private:
+  void keep_text(const std::string& key, const std::string& text) const {
+    if (text.find('\0') != std::string::npos) return;
+    const std::filesystem::path path = folder_ / text;
+    if (key == "path" || key == "lengths") keep_file(text, path);
+    if (key == "model") keep_file(text, text);  // a draft model's path is the command's own
+    if (key != "name" || (text.find('/') == std::string::npos && !text.ends_with(".json"))) return;
+    keep_file(text, path);
+    keep_file("generation_config.json",
+              std::filesystem::path(path).replace_filename("generation_config.json"));
+  }
+
+  void keep_file(const std::string& name, const std::filesystem::path& path) const {
+    const auto found = written_.find(file_behind(path.string()));
+    if (found != written_.end())
+      throw InputError(fmt::format("{}: found {}, expected another file than {}, which the scenario reads",
+                                   scenario_, found->second, name));
+  }
+
+  std::string scenario_;
+  std::filesystem::path folder_;
+  std::map<std::filesystem::path, std::string> written_;
+};
+
+}  // namespace
+
+void keep_named_files(const JsonValue& document, const ParsedWords& words) {
+  NamedFiles(document.file(), words).keep("", document.json());
+}
+
+void keep_named_files(const JsonValue& document, const std::string& path, const std::string& value,
+                      const ParsedWords& words) {
+  const Json parsed = Json::parse(value, nullptr, false);
+  NamedFiles(document.file(), words).keep(path, parsed.is_discarded() ? Json(value) : parsed);
+}
 
 void add_scenario_options(options::options_description& description) {
   const auto text = [](const char* name) { return options::value<std::string>()->value_name(name); };
@@ -39,12 +99,15 @@ std::pair<std::string, std::string> parse_change(const std::string& option, cons
 }
 
 JsonValue read_document(const std::string& path, const ParsedWords& words) {
-  const JsonValue document = JsonValue::read(path);
-  if (!words.has("set")) return document;
-  std::vector<std::pair<std::string, std::string>> changes;
-  for (const std::string& change : words.options["set"].as<std::vector<std::string>>())
-    changes.push_back(parse_change("--set", change));
-  return with_changes(document, changes);
+  JsonValue document = JsonValue::read(path);
+  if (words.has("set")) {
+    std::vector<std::pair<std::string, std::string>> changes;
+    for (const std::string& change : words.options["set"].as<std::vector<std::string>>())
+      changes.push_back(parse_change("--set", change));
+    document = with_changes(document, changes);
+  }
+  keep_named_files(document, words);
+  return document;
 }
 
 void expect_one_model(const std::string& command, const JsonValue& document, const std::string& instead) {

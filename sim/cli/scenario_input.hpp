@@ -23,7 +23,14 @@ std::string scenario_path(const std::string& command, const ParsedWords&);
 /// "PATH=VALUE" of an option such as --set, cut at the first '='. Throws InputError.
 std::pair<std::string, std::string> parse_change(const std::string& option, const std::string& change);
 
-/// Reads a document and applies --set. Throws InputError.
+/// Refuses an output that would replace a file which a scenario names: a config.json, a trace, lengths.
+/// Throws InputError.
+void keep_named_files(const JsonValue& document, const ParsedWords&);
+/// As above, for a change of the scenario: what `value` names at `path`.
+void keep_named_files(const JsonValue& document, const std::string& path, const std::string& value,
+                      const ParsedWords&);
+
+/// Reads a document and applies --set; its files are not to be written over. Throws InputError.
 JsonValue read_document(const std::string& path, const ParsedWords&);
 
 /// Throws InputError for a purchase or a mix of models, which `sextant plan` alone takes: with what `instead`

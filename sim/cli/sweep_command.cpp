@@ -118,6 +118,7 @@ SweepGrid grid_of(const ParsedWords& parsed) {
   for (const std::string& text : parsed.options["axis"].as<std::vector<std::string>>())
     axes.push_back(read_axis(text));
   const JsonValue document = scenario_of(parsed);
+  for (const Axis& axis : axes) keep_named_files(document, axis.path(), axis.values_text(), parsed);
   const bool cluster_given =
       std::any_of(axes.begin(), axes.end(), [](const Axis& axis) { return axis.path() == "cluster"; });
   if (!cluster_given)

@@ -155,6 +155,9 @@ int run_whatif(const Arguments& words) {
       taken.variants.empty() ? read_scenario(document).variants : taken.variants;
   if (variants.empty())
     throw InputError(fmt::format("{}: found no variants, expected them in the scenario or a --set", path));
+  keep_named_files(document, parsed);
+  for (const Variant& variant : variants)
+    for (const auto& [where, value] : variant.changes) keep_named_files(document, where, value, parsed);
   check_writable("--json", json);
   check_writable("--csv", csv);
   const RenderedFiles rendered("whatif", parsed);

@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "models/base/error.hpp"
+#include "models/cost/host_range.hpp"
 #include "models/hardware/wire.hpp"
 #include "models/profile/shared_link.hpp"
 #include "sim/fabric/background.hpp"
@@ -145,7 +146,7 @@ struct Topology::Paths {
   const LinkProfile& profile(const std::string& name) const {
     const std::lock_guard lock(mutex);
     auto found = profiles.find(name);
-    if (found == profiles.end()) found = profiles.emplace(name, find_link_profile(name)).first;
+    if (found == profiles.end()) found = profiles.emplace(name, on_any_host(find_link_profile(name))).first;
     return found->second;  // entries of a map stay where they are
   }
 

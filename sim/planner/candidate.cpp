@@ -62,6 +62,9 @@ void judge_slo(const Scenario& scenario, Candidate& candidate) {
   const ServingMetrics& m = candidate.metrics;
   if (m.rejected > 0)
     candidate.missed.push_back(fmt::format("{} of {} requests are rejected, bound 0", m.rejected, m.arrived));
+  if (m.in_flight > 0)
+    candidate.missed.push_back(
+        fmt::format("{} of {} requests are never served, bound 0", m.in_flight, m.arrived));
   const auto metrics = named_metrics(m);
   for (const ServiceLevel& level : scenario.slo) {
     const auto found = std::find_if(metrics.begin(), metrics.end(),

@@ -13,16 +13,38 @@ bool told_by_format(Family family) {
   return family == Family::gemm || family == Family::moe || family == Family::attention_decode;
 }
 
+/// What a GPU's times of a kernel rest on: its own; of a card scaled from another also that one's, and the
+/// rule, whose errors all cards scaled from it have in common.
+class KernelSources {
+ public:
+  explicit KernelSources(const SearchContext& context) {
+    for (const int device : context.scenario.cluster.gpus())
+      if (const GpuProfile& profile = *context.machine.profile(device); !profile.scaled_from.empty())
+        scaled_from_[profile.gpu] = profile.scaled_from;
+  }
+
+  void add(std::set<std::string>& sources, const std::string& gpu, const std::string& kernel) const {
+    sources.insert(fmt::format("{} {}", gpu, kernel));
+    const auto parent = scaled_from_.find(gpu);
+    if (parent == scaled_from_.end()) return;
+    sources.insert({fmt::format("{} {}", parent->second, kernel),
+                    fmt::format("cards scaled from {}: {}", parent->second, kernel)});
+  }
+
+ private:
+  std::map<std::string, std::string> scaled_from_;
+};
+
 /// What the times of each family rest on, as "gpu kernel/format" where sextant-measure knows that kernel.
 std::map<std::string, std::set<std::string>> sources_of(const SearchContext& context,
                                                         const Candidate& candidate) {
   const Scenario& scenario = context.scenario;
   const Layout& layout = candidate.layout;
+  const KernelSources kernels(context);
   std::map<std::string, std::set<std::string>> sources;
   for (const OperatorUsed& used : operators_used(context, layout)) {
     const std::string family = to_string(used.family), format = used.type.substr(0, used.type.find('/'));
-    sources[family].insert(fmt::format("{} {}{}", used.gpu, family,
-                                       told_by_format(used.family) ? fmt::format("/{}", format) : ""));
+    kernels.add(sources[family], used.gpu, told_by_format(used.family) ? family + "/" + format : family);
   }
   std::set<std::string>& everywhere = sources["what no operator covers"];
   everywhere = {scenario.engine.profile, fmt::format("tp {} x pp {}", layout.tp, layout.pp),
@@ -32,7 +54,7 @@ std::map<std::string, std::set<std::string>> sources_of(const SearchContext& con
     for (const StagePlacement& stage : replica) {
       for (const int device : stage.gpus) {
         const std::string& gpu = context.machine.profile(device)->gpu;
-        sources[to_string(Family::elementwise)].insert(fmt::format("{} elementwise", gpu));
+        kernels.add(sources[to_string(Family::elementwise)], gpu, "elementwise");
         everywhere.insert(gpu);
       }
       const auto exchanges = [&](const std::vector<int>& gpus) {

@@ -30,9 +30,10 @@ std::string proof_text(const SearchProof& proof, double best) {
   const double gap = best > 0 && std::isfinite(proof.bound) ? 100 * (proof.bound / best - 1) : 0;
   return fmt::format(
       "too many placements to settle all: by the analytic estimate nothing can be more than {:.1f} % better "
-      "(bound {:.1f} output tokens/s: every GPU at its best and no exchange between them); branches settled: "
-      "{}",
-      std::max(0.0, gap), proof.bound, settled);
+      "than "
+      "the best, {:.1f} output tokens/s (bound {:.1f}: every GPU at its best and no exchange between them); "
+      "branches settled: {}",
+      std::max(0.0, gap), best, proof.bound, settled);
 }
 
 /// "placement: the 8 ranks of a server, of one GPU each, stand in one node, …".
@@ -83,8 +84,10 @@ std::string placement_rule(const Cluster& cluster, const Layout& layout) {
   return text;
 }
 
-/// What the split by stage time gains over vLLM's even one with the same GPUs; empty where it is even.
-std::string gain_of_split(const SearchContext& context, const Candidate& best) {
+/// What the split by stage time gains over vLLM's even one with the same GPUs; empty where it is even, or
+/// where the even one was simulated too.
+std::string gain_of_split(const SearchContext& context, const Plan& plan) {
+  const Candidate& best = plan.candidates.front();
   Layout even = best.layout;
   bool same = true;
   for (auto& replica : even.replicas) {
@@ -96,6 +99,11 @@ std::string gain_of_split(const SearchContext& context, const Candidate& best) {
     }
   }
   if (same) return "";
+  // Simulations of both say more than estimates (explain.cpp).
+  for (const Candidate& other : plan.candidates)
+    if (other.choice == best.choice && other.layout.describe() == even.describe() &&
+        other.layout.split() == even.split())
+      return "";
   const EstimatedLayout evenly = estimate(context, even);
   if (evenly.kv_blocks <= 0) return "balancing: the even split of the same GPUs does not fit in memory";
   const double gain = 100 * (best.estimate / evenly.output_throughput - 1);
@@ -139,7 +147,7 @@ std::vector<std::string> explain_search(const SearchContext& context, const Plan
     if (!text.empty()) reasons.push_back(std::move(text));
   };
   add(placement_rule(context.scenario.cluster, best.layout));
-  add(gain_of_split(context, best));
+  add(gain_of_split(context, plan));
   add(router_text(context, best));
   add(proof_text(plan.proof, most));
   return reasons;

@@ -66,10 +66,29 @@ MetricEstimate estimate_metric(const ServiceLevel& level, const std::vector<Serv
 /// Why one run alone tells that the load is too high; empty if it does not.
 std::string fails_alone(const ServingMetrics& run) {
   if (run.overloaded)
-    return fmt::format("overloaded: {:.3g} requests/s arrive and {:.3g} are served",
-                       run.overload.arrival_rate, run.overload.capacity);
+    return run.overload.capacity > 0
+               ? fmt::format("overloaded: {:.3g} requests/s arrive and {:.3g} are served",
+                             run.overload.arrival_rate, run.overload.capacity)
+               : fmt::format("overloaded: {:.3g} requests/s arrive, more than are served",
+                             run.overload.arrival_rate);
   if (run.rejected > 0) return fmt::format("{} of {} requests are rejected", run.rejected, run.arrived);
   return {};
+}
+
+/// Why too few requests come to tell whether a load is sustained: before some have gone through, none waits
+/// for another. Empty if they tell.
+std::string too_few(const ServingMetrics& run, double load, const LoadSearchOptions& options) {
+  constexpr double least_turns = 3;  // of a request's time, while requests arrive
+  const double seconds = run.e2el.mean / 1e3;
+  // By Little's law so many users are as many requests at once.
+  const double turns = options.whole_numbers ? static_cast<double>(run.arrived) / load
+                                             : static_cast<double>(run.arrived) / load / seconds;
+  if (!(turns < least_turns)) return {};
+  const double wanted = std::ceil(least_turns * load * (options.whole_numbers ? 1 : seconds));
+  return fmt::format(
+      "{} requests are too few to tell, expected num_prompts of {:.0f} or more: {} times what is "
+      "under way at once",
+      run.arrived, wanted, least_turns);
 }
 
 LoadVerdict joint_verdict(const std::vector<MetricEstimate>& metrics) {
@@ -172,6 +191,11 @@ LoadProbe probe_load(const std::vector<ServiceLevel>& slo, const RunAtLoad& run,
     for (const ServiceLevel& level : slo) probe.metrics.push_back(estimate_metric(level, runs));
     probe.verdict = joint_verdict(probe.metrics);
     probe.replications = static_cast<int>(runs.size());
+    if (probe.verdict == LoadVerdict::sustained)
+      if (probe.stopped = too_few(runs.front(), load, options); !probe.stopped.empty()) {
+        probe.verdict = LoadVerdict::indeterminate;
+        return probe;
+      }
     if (probe.verdict != LoadVerdict::indeterminate) {
       probe.stopped = "the intervals tell";
       return probe;

@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -159,9 +160,30 @@ bool serves(const Candidate& best) {
   return best.meets_slo && best.startable && best.metrics.rejected == 0;
 }
 
-/// The purchase simulated again on the layouts that were kept.
+/// The layouts that were kept; where they are searched afresh, also the best by estimate of other degrees.
+std::vector<EstimatedLayout> layouts_tried(const SearchContext& context, const ModelAnswer& answer,
+                                           bool afresh) {
+  constexpr std::size_t most_new = 4;
+  std::vector<EstimatedLayout> layouts;
+  std::set<std::array<int, 4>> degrees;
+  for (const Candidate& kept : answer.candidates) {
+    layouts.push_back(estimate(context, kept.layout));
+    degrees.insert({kept.layout.tp, kept.layout.pp, kept.layout.dp, kept.layout.ep});
+  }
+  if (!afresh) return layouts;
+  SearchOptions search;
+  search.prove = false;
+  const std::size_t most = layouts.size() + most_new;
+  for (EstimatedLayout& found : search_layouts(context, search).layouts)
+    if (layouts.size() < most &&
+        degrees.insert({found.layout.tp, found.layout.pp, found.layout.dp, found.layout.ep}).second)
+      layouts.push_back(std::move(found));
+  return layouts;
+}
+
+/// The purchase simulated again.
 PlannedPurchase simulated_again(const PurchaseQuestion& question, const MovedInput& input, double factor,
-                                PlannedPurchase planned, const PlanOptions& options) {
+                                bool afresh, PlannedPurchase planned, const PlanOptions& options) {
   const GpuProfileFinder find = input.slower_card.empty()
                                     ? options.find_profile
                                     : slowed(options.find_profile, input.slower_card, factor);
@@ -171,10 +193,11 @@ PlannedPurchase simulated_again(const PurchaseQuestion& question, const MovedInp
     if (input.move_scenario) input.move_scenario(answer.scenario, factor);
     const Machine machine(answer.scenario.cluster, answer.scenario.engine.profile, find);
     const SearchContext context{answer.scenario, machine, summarise_workload(answer.scenario.workload)};
-    std::vector<Candidate> again(answer.candidates.size());
+    const std::vector<EstimatedLayout> layouts = layouts_tried(context, answer, afresh);
+    std::vector<Candidate> again(layouts.size());
     run_parallel(static_cast<int>(again.size()), options.threads, [&](int i) {
       const auto at = static_cast<std::size_t>(i);
-      again[at] = simulate_candidate(context, estimate(context, answer.candidates[at].layout), options);
+      again[at] = simulate_candidate(context, layouts[at], options);
     });
     std::stable_sort(again.begin(), again.end(), ranks_before);
     answer.candidates = std::move(again);
@@ -192,14 +215,14 @@ class MovedRuns {
     options_.threads = 1;
   }
 
-  PlannedPurchase run(const MovedInput& input, double factor, const PlannedPurchase& planned) {
+  PlannedPurchase run(const MovedInput& input, double factor, bool afresh, const PlannedPurchase& planned) {
     const double value = input.whole_number ? std::max(1.0, std::round(input.base * factor)) : factor;
-    const auto key = std::tuple(&planned, input.name, value);
+    const auto key = std::tuple(&planned, input.name, value, afresh);
     {
       const std::lock_guard lock(mutex_);
       if (const auto found = known_.find(key); found != known_.end()) return found->second;
     }
-    PlannedPurchase result = simulated_again(question_, input, factor, planned, options_);
+    PlannedPurchase result = simulated_again(question_, input, factor, afresh, planned, options_);
     result.models.clear();  // what they add up to is enough to compare
     const std::lock_guard lock(mutex_);
     return known_.try_emplace(key, std::move(result)).first->second;
@@ -209,11 +232,12 @@ class MovedRuns {
   const PurchaseQuestion& question_;
   PlanOptions options_;
   std::mutex mutex_;
-  std::map<std::tuple<const PlannedPurchase*, std::string, double>, PlannedPurchase> known_;
+  std::map<std::tuple<const PlannedPurchase*, std::string, double, bool>, PlannedPurchase> known_;
 };
 
 /// Looks for the factor at which the alternative becomes the better buy: on a few points away from 1, then by
-/// bisection between the first that flips and the one before it.
+/// bisection between the first that flips and the one before it; all on the layouts that were kept. What they
+/// say counts where layouts searched afresh say it too.
 class FlipSearch {
  public:
   FlipSearch(const PurchaseQuestion& question, const PlannedPurchase& best,
@@ -224,26 +248,32 @@ class FlipSearch {
     Flip flip{input.name,     input.base, std::nullopt, input.base * input.lowest, input.base * input.highest,
               input.simulated};
     std::optional<double> up, down;
-    if (input.highest > 1) up = towards(input, input.highest);
-    if (input.lowest < 1) down = towards(input, input.lowest);
+    if (input.highest > 1) up = confirmed(input, towards(input, input.highest));
+    if (input.lowest < 1) down = confirmed(input, towards(input, input.lowest));
     // The nearer one, by ratio.
     if (up && (!down || *up <= 1 / *down))
       flip.at = input.base * *up;
     else if (down)
       flip.at = input.base * *down;
+    if (flip.at && input.whole_number) flip.at = std::max(1.0, std::round(*flip.at));
     return flip;
   }
 
  private:
   static constexpr int points = 4, halvings = 6, exact_points = 16, exact_halvings = 20;
 
-  bool flips(const MovedInput& input, double factor) const {
+  std::optional<double> confirmed(const MovedInput& input, std::optional<double> factor) const {
+    if (factor && input.simulated && !flips(input, *factor, true)) factor.reset();
+    return factor;
+  }
+
+  bool flips(const MovedInput& input, double factor, bool afresh = false) const {
     if (options_.stop != nullptr && options_.stop->load()) throw Interrupted();
     PlannedPurchase a, b;
     if (input.simulated) {
-      a = runs_.run(input, factor, alternative_);
+      a = runs_.run(input, factor, afresh, alternative_);
       if (!a.meets_slo) return false;
-      b = runs_.run(input, factor, best_);
+      b = runs_.run(input, factor, afresh, best_);
     } else {
       PurchaseQuestion moved = question_;
       input.move(moved, factor);

@@ -10,6 +10,7 @@
 
 #include "models/base/error.hpp"
 #include "models/llm/catalogue.hpp"
+#include "models/profile/engine_profile.hpp"
 #include "sim/scenario/purchase_question.hpp"
 
 namespace sextant {
@@ -99,6 +100,20 @@ std::optional<FixedDeployment> read_deployment(const JsonValue& value) {
   return deployment;
 }
 
+void read_connector(const JsonObject& object, Scenario& scenario) {
+  constexpr auto key = "kv_connector";
+  PrefillPool& pool = *scenario.prefill;
+  pool.kv_connector = static_cast<KvConnector>(object.choice(key, {"NixlConnector", "P2pNcclConnector"}));
+  pool.where = object.at(key).where();
+  const FixedDeployment &prefill = pool.deployment, &decode = *scenario.deployment;
+  if (pool.kv_connector == KvConnector::p2p_nccl &&
+      (prefill.tp != decode.tp || prefill.pp != 1 || decode.pp != 1))
+    object.at(key).fail(
+        fmt::format("found P2pNcclConnector with tp {} x pp {} and tp {} x pp {}, expected one tp and pp 1 "
+                    "in both pools: a GPU sends to the one of its rank",
+                    prefill.tp, prefill.pp, decode.tp, decode.pp));
+}
+
 /// {"prefill": {...}, "decode": {...}, "first_token": "decode", "kv_connector": "NixlConnector"}
 void read_pools(const JsonValue& value, Scenario& scenario) {
   const JsonObject object = value.object();
@@ -116,9 +131,7 @@ void read_pools(const JsonValue& value, Scenario& scenario) {
   if (object.has("first_token"))
     scenario.prefill->first_token =
         static_cast<FirstToken>(object.choice("first_token", {"decode", "prefill"}));
-  if (object.has("kv_connector"))
-    scenario.prefill->kv_connector =
-        static_cast<KvConnector>(object.choice("kv_connector", {"NixlConnector", "P2pNcclConnector"}));
+  if (object.has("kv_connector")) read_connector(object, scenario);
   object.finish();
 }
 
@@ -192,7 +205,9 @@ Economics read_economics(const JsonValue& value) {
   const JsonObject object = value.object();
   Economics economics;
   economics.capital_usd = object.number("capital_usd", {0, 1e12});
-  economics.years = object.number_or("years", economics.years, {0.01, 100});
+  constexpr Range years{0.01, 100};
+  economics.years = economics.capital_usd > 0 ? object.number("years", years)
+                                              : object.number_or("years", economics.years, years);
   economics.power_watts = object.number_or("power_watts", 0, {0, 1e10});
   economics.electricity_usd_per_kwh = object.number_or("electricity_usd_per_kwh", 0, {0, 1000});
   economics.utilisation = object.number_or("utilisation", 1, {0.001, 1});
@@ -246,6 +261,63 @@ void check_shared_experts(const JsonObject& document, const Scenario& scenario) 
     document.at("engine").fail(fmt::format("found speculative_config {}, expected none", where));
 }
 
+/// vLLM: a format of the checkpoint's own is the default, and of compressed-tensors the only one.
+KvFormat read_kv(const std::optional<JsonValue>& kv, const Architecture& model) {
+  const auto& published = model.quantisation;
+  const std::string asked = published && !published->kv.empty() ? published->kv : "bf16";
+  if (!kv) return kv_format(asked);
+  const KvFormat format = looked_up(*kv, [&] { return kv_format(kv->text()); });
+  if (published && published->kv_fixed && format.name != asked)
+    kv->fail(fmt::format("found \"{}\", expected \"{}\" (or nothing), as the model's kv_cache_scheme says",
+                         format.name, asked));
+  return format;
+}
+
+/// vllm/config/cache.py up to v0.16 has a list (1, 8, 16, 32, 64, 128, 256); since then attention kernels ask
+/// for multiples of 16, of which the list's 1 and 8 remain.
+void check_block_size(const JsonObject& engine) {
+  constexpr std::int64_t kernel_multiple = 16;
+  const auto size = engine.find("block_size");
+  if (!size) return;
+  const std::int64_t tokens = size->integer({1, 1 << 16});
+  if (tokens != 1 && tokens != 8 && tokens % kernel_multiple != 0)
+    size->fail(fmt::format("found {}, expected 1, 8 or a multiple of {}", tokens, kernel_multiple));
+}
+
+/// An unknown name is said where it stands; what is wrong inside the profile, by the profile's own file.
+void check_profile(const JsonValue& profile) {
+  const std::string name = profile.text();
+  try {
+    find_engine_profile(name);
+  } catch (const InputError& error) {
+    const std::string message = error.what();
+    if (!message.starts_with("found ")) throw;
+    profile.fail(message);
+  }
+}
+
+/// What the engine's options by themselves take and no engine does, said with file and path.
+void check_engine(const JsonObject& engine) {
+  if (const auto profile = engine.find("profile")) check_profile(*profile);
+  check_block_size(engine);
+}
+
+/// vLLM's verify_equal_vocab_size_if_draft_model (vllm/config/speculative.py).
+void check_vocabulary(const JsonValue& where, const Architecture& draft, const Architecture& model) {
+  if (draft.vocabulary == model.vocabulary) return;
+  where.fail(fmt::format("found {} with a vocabulary of {}, expected that of {}, which is {}", draft.name,
+                         draft.vocabulary, model.name, model.vocabulary));
+}
+
+/// vLLM's hf_config_override (vllm/config/speculative.py) finds layers to draft with in few families.
+void check_prediction_layers(const JsonValue& where, const Architecture& model) {
+  if (model.prediction_layers != 0) return;
+  where.fail(
+      fmt::format("found mtp with {}, expected a model with num_nextn_predict_layers above 0, or "
+                  "draft_model, eagle or ngram",
+                  model.name));
+}
+
 }  // namespace
 
 ServedModel read_model(const JsonValue& value) {
@@ -266,13 +338,14 @@ ServedModel read_model(const JsonValue& value) {
         fmt::format("found \"{}\", expected \"{}\" (or nothing), as the model's "
                     "quantization_config says",
                     model.weights.name, stored));
-  model.kv = kv ? looked_up(*kv, [&] { return kv_format(kv->text()); }) : kv_format("bf16");
+  model.kv = read_kv(kv, model.architecture);
   object.finish();
   return model;
 }
 
 EngineOptions read_engine(const JsonObject& object, const Cluster& cluster, const ServedModel& model) {
   const auto engine = object.find("engine");
+  if (engine) check_engine(engine->object());
   EngineOptions options = read_engine_options(engine ? &*engine : nullptr, cluster);
   const std::int64_t longest = model.architecture.max_position;
   if (options.max_model_len > longest)
@@ -290,9 +363,15 @@ EngineOptions read_engine(const JsonObject& object, const Cluster& cluster, cons
 
 void add_drafter(const JsonObject& object, const EngineOptions& engine, ServedModel& model) {
   if (!engine.speculation) return;
-  model.drafter = looked_up(object.at("engine").object().at("speculative_config"), [&] {
-    return make_drafter(*engine.speculation, model.architecture, model.weights, model.kv);
-  });
+  const JsonValue config = object.at("engine").object().at("speculative_config");
+  const Speculation::Method method = engine.speculation->method;
+  if (method == Speculation::Method::mtp)
+    check_prediction_layers(config.object().at("method"), model.architecture);
+  const bool has_own_model = method == Speculation::Method::draft_model;
+  const JsonValue where = has_own_model ? config.object().at("model") : config;
+  model.drafter = looked_up(
+      where, [&] { return make_drafter(*engine.speculation, model.architecture, model.weights, model.kv); });
+  if (has_own_model) check_vocabulary(where, model.drafter->architecture, model.architecture);
 }
 
 double Economics::usd_per_hour(double predicted_gpu_watts) const {

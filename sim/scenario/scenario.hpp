@@ -36,7 +36,7 @@ std::optional<std::string> contradiction(const std::vector<ServiceLevel>&);
 /// What running it costs; all given by the user, nothing invented.
 struct Economics {
   double capital_usd = 0;
-  double years = 3;
+  double years = 3;        ///< given wherever capital_usd is
   double power_watts = 0;  ///< at the wall, under load; 0: what the GPUs are predicted to draw
   double electricity_usd_per_kwh = 0;
   double utilisation = 1;  ///< share of the time it serves at the simulated rate
@@ -64,6 +64,7 @@ struct PrefillPool {
   FixedDeployment deployment;
   FirstToken first_token = FirstToken::decode;
   KvConnector kv_connector = KvConnector::nixl;
+  std::string where = "deployment.kv_connector";  ///< file and path of kv_connector, for messages
 };
 
 /// cluster + model + deployment + engine + router + workload + slo + economics + variants.

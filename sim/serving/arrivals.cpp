@@ -42,7 +42,7 @@ std::optional<Time> ArrivalStream::next() {
   ++drawn_;
   const double whole = std::floor(gap + fraction_);
   fraction_ += gap - whole;
-  if (whole >= static_cast<double>(Time::max().ns - now_.ns))
+  if (!(whole < static_cast<double>(Time::max().ns - now_.ns)))  // nor NaN
     throw InputError("workload: found arrivals beyond 292 years, expected a higher request_rate");
   now_ += Time{static_cast<std::int64_t>(whole)};
   return now_;
@@ -66,7 +66,7 @@ std::optional<Time> ArrivalStream::next_of_stages() {
     // rate * t + slope * t^2 / 2 = due, in the form that loses no digits.
     in_stage_s_ += 2 * due / (rate + std::sqrt(std::max(0.0, rate * rate + 2 * slope * due)));
     const double at_ns = (stage_begin_s_ + in_stage_s_) * 1e9;
-    if (at_ns >= static_cast<double>(Time::max().ns))
+    if (!(at_ns < static_cast<double>(Time::max().ns)))  // nor NaN
       throw InputError("workload: found arrivals beyond 292 years, expected a higher request_rate");
     return Time{std::llround(at_ns)};
   }

@@ -119,9 +119,10 @@ struct ServingMetrics {
   double replica_down_s = 0;           ///< seconds that replicas were down, summed, within the run's duration
   std::int64_t steps = 0;              ///< batches that went through all stages
   std::int64_t prompt_tokens = 0, output_tokens = 0;  ///< of finished requests
-  double duration_s = 0;                              ///< first arrival to last token
-  double request_throughput = 0;                      ///< finished requests/s
-  double output_throughput = 0;                       ///< output tokens/s
+  double duration_s =
+      0;  ///< first arrival to last token; to the last arrival or fault where requests are never served
+  double request_throughput = 0;  ///< finished requests/s
+  double output_throughput = 0;   ///< output tokens/s
   double total_token_throughput = 0;
   LatencySummary ttft, tpot, itl, e2el;
   std::vector<AskedPercentile> percentiles;  ///< by latency, then as asked

@@ -35,7 +35,7 @@ void Recorder::finished(const RequestTimes& request) {
   good_ += good ? 1 : 0;
 }
 
-ServingMetrics Recorder::result(std::int64_t in_flight, const std::vector<double>& percents) const {
+ServingMetrics Recorder::result(std::int64_t in_flight, const std::vector<double>& percents, Time end) const {
   ServingMetrics m = metrics_;
   m.in_flight = in_flight;
   m.ttft = summarise(ttft_);
@@ -50,7 +50,7 @@ ServingMetrics Recorder::result(std::int64_t in_flight, const std::vector<double
   m.goodput_fraction = m.arrived > 0 ? static_cast<double>(good_) / static_cast<double>(m.arrived)
                                      : std::numeric_limits<double>::quiet_NaN();
   if (m.finished == 0) return m;
-  m.duration_s = (last_token_ - first_arrival_).seconds();
+  m.duration_s = (std::max(last_token_, end) - first_arrival_).seconds();
   if (m.duration_s <= 0) return m;
   const auto per_second = [&](std::int64_t amount) { return static_cast<double>(amount) / m.duration_s; };
   m.request_throughput = per_second(m.finished);

@@ -42,12 +42,15 @@ class Recorder {
   void finished(const RequestTimes&);
 
   /// Fills in all that follows from the requests. `in_flight` requests are not finished yet; `percents` are
-  /// percentiles of every latency besides those always there.
-  ServingMetrics result(std::int64_t in_flight, const std::vector<double>& percents = {}) const;
+  /// percentiles of every latency besides those always there. The run ends with the last token, or later at
+  /// `end`.
+  ServingMetrics result(std::int64_t in_flight, const std::vector<double>& percents = {},
+                        Time end = {}) const;
   std::int64_t left() const { return metrics_.finished + metrics_.rejected; }
   std::int64_t steps() const { return metrics_.steps; }
   Time first_arrival() const { return first_arrival_; }
   Time last_token() const { return last_token_; }
+  Time last_arrival() const { return last_arrival_; }
 
  private:
   RequestBounds bounds_;

@@ -369,10 +369,11 @@ class Run final : public ReplicaListener {
   ServingMetrics result() {
     std::int64_t unfinished = 0;
     for (const auto& replica : replicas_) unfinished += replica->unfinished();
+    const std::int64_t in_flight = unfinished + static_cast<std::int64_t>(stranded_.size());
+    const Time end = end_of_run(in_flight);
     for (const std::optional<Time>& since : down_since_)
-      if (since) recorder_.replica_down(*since, recorder_.last_token());
-    ServingMetrics metrics =
-        recorder_.result(unfinished + static_cast<std::int64_t>(stranded_.size()), options_.percentiles);
+      if (since) recorder_.replica_down(*since, end);
+    ServingMetrics metrics = recorder_.result(in_flight, options_.percentiles, end);
     if (unfinished > 0) {
       std::string states;
       for (const auto& replica : replicas_)
@@ -392,6 +393,17 @@ class Run final : public ReplicaListener {
     metrics.fingerprint = fingerprint_.text();
     if (metrics.duration_s > 0) add_totals(metrics);
     return metrics;
+  }
+
+  /// The last token; where requests are never served, not before the last of them came or a replica that
+  /// stays down went.
+  Time end_of_run(std::int64_t in_flight) const {
+    Time end = recorder_.last_token();
+    if (in_flight == 0) return end;
+    end = std::max(end, recorder_.last_arrival());
+    for (const std::optional<Time>& since : down_since_)
+      if (since) end = std::max(end, *since);
+    return end;
   }
 
   /// Before they went down replicas may have worked after the last token of a request that finished: for

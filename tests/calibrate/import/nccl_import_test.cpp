@@ -96,6 +96,33 @@ TEST(NcclTests, AsksForWhatTheOutputDoesNotSay) {
       2U);
 }
 
+// The file names the GPU, the operation and the hosts; options say what it leaves out, nothing else.
+TEST(NcclTests, RefusesOptionsThatContradictTheFile) {
+  const auto error = [](const std::string& gpu, const std::string& link, const std::string& op) {
+    return import_fixture(import_nccl_tests, "nccl-tests-with-log.txt", {gpu, link, op, 0, 0}).error;
+  };
+  const std::string device =
+      "found the GPU 'NVIDIA RTX PRO 6000 Blackwell Server Edition', which is "
+      "rtx-pro-6000-server, expected ";
+  EXPECT_THAT(error("h200-sxm", "ib", ""), HasSubstr(device + "h200-sxm"));
+  // five of six words are the same; "server" is not
+  EXPECT_THAT(error("rtx-pro-6000-workstation", "ib", ""), HasSubstr(device + "rtx-pro-6000-workstation"));
+  EXPECT_THAT(error("rtx-pro-6000-server", "ib", "all_gather"),
+              HasSubstr("found all_reduce, expected all_gather as --op says"));
+  EXPECT_EQ(error("rtx-pro-6000-server", "ib", "all_reduce"), "");
+  EXPECT_THAT(error("rtx-pro-6000-server", "nvlink", ""),
+              HasSubstr("found the link nvlink between 2 nodes, expected roce, ib or tcp"));
+  EXPECT_THAT(import_fixture(import_nccl_tests, "nccl-tests.json", {"h200-sxm", "ib", "", 0, 0}).error,
+              HasSubstr(device + "h200-sxm"));
+}
+
+// A name that no entry of the catalogue fits contradicts nothing; "80GB" alone is no card.
+TEST(NcclTests, AcceptsAGpuThatTheCatalogueDoesNotKnow) {
+  const std::string unknown =
+      edited(edited(gb10(), "NVIDIA GB10", "NVIDIA H800 80GB"), "NVIDIA GB10", "NVIDIA H800 80GB");
+  EXPECT_EQ(import_text(import_nccl_tests, unknown, spark).error, "");
+}
+
 TEST(NcclTests, RefusesBadFiles) {
   EXPECT_THAT(import_text(import_nccl_tests, "", spark).error, HasSubstr("found no header"));
   EXPECT_THAT(

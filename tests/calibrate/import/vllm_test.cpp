@@ -109,6 +109,66 @@ TEST_F(Vllm, BenchRefusesWhatItCannotUse) {
   EXPECT_NE(error(import_vllm_bench, R"({"duration": 1})").find("expected --scenario"), std::string::npos);
 }
 
+// 100 tokens and 10 requests in 5 s are 20 tokens/s and 2 requests/s; with 300 tokens of prompts 80 tokens/s.
+TEST_F(Vllm, BenchRefusesRatesThatAreNotWhatWasCounted) {
+  const auto refused = [&](const std::string& rates) {
+    return error(import_vllm_bench, R"({"completed": 10, "total_input_tokens": 300,
+      "total_output_tokens": 100, )" + rates +
+                                        "}");
+  };
+  const std::string agreeing =
+      R"("duration": 5, "output_throughput": 20, "request_throughput": 2, "total_token_throughput": 80)";
+  EXPECT_EQ(refused(agreeing), "accepted");
+  EXPECT_NE(
+      refused(R"("duration": 5, "output_throughput": 40)")
+          .find("output_throughput: found 40, expected 20: total_output_tokens of 100 over the duration "
+                "of 5 s"),
+      std::string::npos);
+  EXPECT_NE(refused(R"("duration": 5, "request_throughput": 4)").find("found 4, expected 2: completed of 10"),
+            std::string::npos);
+  EXPECT_NE(refused(R"("duration": 5, "total_token_throughput": 20)").find("found 20, expected 80"),
+            std::string::npos);
+  EXPECT_NE(refused(R"("duration": 0)").find("duration: found 0, expected a number above 0"),
+            std::string::npos);
+  EXPECT_NE(refused(R"("output_throughput": 20)").find("duration"), std::string::npos);
+}
+
+// TTFT 100 and 300 ms: mean 200, 99th percentile 100 + 0.99 x 200 = 298. Gaps of 10, 30 and 20 ms: the first
+// request took 100 + 40 ms, 20 ms for each of its two tokens after the first. The third request failed.
+TEST_F(Vllm, BenchRefusesStatisticsThatAreNotItsRequests) {
+  const auto refused = [&](const std::string& statistics) {
+    return error(import_vllm_bench, R"({"duration": 1, "completed": 2, "input_lens": [5, 7, 9],
+      "output_lens": [3, 2, 0], "ttfts": [0.1, 0.3, 0], "itls": [[0.01, 0.03], [0.02], []],
+      "errors": ["", "", "boom"], )" + statistics +
+                                        "}");
+  };
+  EXPECT_EQ(refused(R"("mean_ttft_ms": 200, "p99_ttft_ms": 298, "median_itl_ms": 20, "mean_tpot_ms": 20,
+                       "mean_e2el_ms": 230, "total_input_tokens": 12, "total_output_tokens": 5,
+                       "std_ttft_ms": 7)"),
+            "accepted");
+  EXPECT_NE(refused(R"("mean_ttft_ms": 0.2)").find("mean_ttft_ms: found 0.2, expected 200"),
+            std::string::npos);
+  EXPECT_NE(refused(R"("p99_ttft_ms": 200)").find("found 200, expected 298"), std::string::npos);
+  EXPECT_NE(refused(R"("median_tpot_ms": 30)").find("found 30, expected 20"), std::string::npos);
+  EXPECT_NE(refused(R"("total_output_tokens": 50)").find("found 50, expected 5: the sum of output_lens"),
+            std::string::npos);
+}
+
+// A row in another folder than the scenario's must still find the files that the scenario names.
+TEST_F(Vllm, FilesOfTheScenarioAreFoundFromAnotherFolder) {
+  origin_.scenario = file("named.json", R"({"name": "d.json", "deployment": {"tp": 1},
+    "model": {"name": "my/config.json"}, "workload": {"request_rate": 9, "lengths": "l.json"}})");
+  const auto document = [&] {
+    const auto found = rows(import_vllm_bench, R"({"duration": 1})");
+    return JsonValue::parse(std::get<ServingRow>(found.at(0).row).scenario, "row").object();
+  };
+  EXPECT_EQ(document().at("model").object().text("name"), "my/config.json");  // the output is beside it
+  origin_.details = (folder_ / "other" / "out").string();
+  EXPECT_EQ(document().at("model").object().text("name"), (folder_ / "my/config.json").string());
+  EXPECT_EQ(document().at("workload").object().text("lengths"), (folder_ / "l.json").string());
+  EXPECT_EQ(document().text("name"), "d.json");
+}
+
 TEST_F(Vllm, LogTellsCacheAndThroughput) {
   // two ranks: (10 + 20) / 2 between their first and last busy reports, and 30; fewest tokens 64,000 = 2,000
   // blocks of 32

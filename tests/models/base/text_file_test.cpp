@@ -83,6 +83,19 @@ TEST_F(TextFile, LinesMayBeLongerThanTheBuffer) {
   EXPECT_EQ(lines_of(path("a.gz")), (std::vector<std::string>{long_line, "short"}));
 }
 
+// Windows writes the three bytes EF BB BF before a text; within one they are a character.
+TEST_F(TextFile, AByteOrderMarkIsLeftOutOfTheBeginning) {
+  const std::string mark = "\xEF\xBB\xBF";
+  write_text_file(path("a"), mark + "one\n" + mark + "two\n");
+  EXPECT_EQ(read_text_file(path("a")), "one\n" + mark + "two\n");
+  EXPECT_EQ(lines_of(path("a")), (std::vector<std::string>{"one", mark + "two"}));
+  write_gzip(path("a.gz"), mark + "one\n");
+  EXPECT_EQ(lines_of(path("a.gz")), (std::vector<std::string>{"one"}));
+  write_text_file(path("a"), mark);
+  EXPECT_EQ(read_text_file(path("a")), "");
+  EXPECT_TRUE(lines_of(path("a")).empty());
+}
+
 TEST_F(TextFile, MissingOnesAndFoldersAreNamed) {
   EXPECT_EQ(error_of(path("none")), path("none") + ": no such file");
   EXPECT_THAT(error_of(folder_.string()), HasSubstr("found a directory, expected a file"));

@@ -55,6 +55,26 @@ LinkProfile sample() {
   return profile;
 }
 
+TEST(LinkProfile, KnowsWhatOtherMachinesReach) {
+  LinkProfile profile = sample();
+  profile.hosts = HostRange{10, 40, 12, 50, Grade::fitted, "six machines"};
+  const LinkProfile again = read_link_profile(JsonValue::parse(write_link_profile(profile), "written"));
+  ASSERT_TRUE(again.hosts.has_value());
+  EXPECT_EQ(again.hosts->busbw_low, 10);
+  EXPECT_EQ(again.hosts->busbw_high, 40);
+  EXPECT_EQ(again.hosts->send_low, 12);
+  EXPECT_EQ(again.hosts->send_high, 50);
+  EXPECT_EQ(again.hosts->source, "six machines");
+  profile.hosts->busbw_low = 41;
+  try {
+    read_link_profile(JsonValue::parse(write_link_profile(profile), "turned"));
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_STREQ(error.what(),
+                 "turned: hosts.busbw_gbps: found 41 to 40, expected the lowest rate and the highest");
+  }
+}
+
 TEST(LinkProfile, WritesWhatItReads) {
   const std::string text = write_link_profile(sample());
   const LinkProfile again = read_link_profile(JsonValue::parse(text, "written"));

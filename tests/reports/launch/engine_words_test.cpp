@@ -63,6 +63,26 @@ TEST(EngineWords, SayHowItSchedules) {
   EXPECT_THAT(notes(ServingEngine::sglang), Contains(HasSubstr("no counterpart")));
 }
 
+// As planned: only a replica of one stage schedules ahead, and vLLM refuses to be told so where Ray joins
+// nodes.
+TEST(EngineWords, ScheduleAheadAsPlanned) {
+  Scenario scenario = test::example_scenario();
+  const auto words = [&](const Layout& layout) {
+    return engine_words(ServingEngine::vllm, scenario, layout);
+  };
+  const Layout stages = test::example_candidate().layout;
+  const Layout one{1, 1, 1, {{{{0, 126}, {0}}}}}, nodes{2, 1, 1, {{{{0, 126}, {0, 1}}}}};
+  scenario.engine.async_scheduling = true;
+  EXPECT_THAT(words(stages), Contains("--no-async-scheduling"));
+  EXPECT_THAT(words(one), Contains("--async-scheduling"));
+  EXPECT_THAT(words(nodes), testing::Not(Contains(HasSubstr("async-scheduling"))));
+  EXPECT_THAT(engine_notes(ServingEngine::vllm, scenario, nodes),
+              Contains(HasSubstr("schedules a step ahead")));
+  scenario.engine.async_scheduling = false;
+  for (const Layout& layout : {stages, one, nodes})
+    EXPECT_THAT(words(layout), Contains("--no-async-scheduling"));
+}
+
 bool holds(const std::vector<std::string>& words, const std::string& word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }

@@ -46,6 +46,26 @@ TEST(LoadProbe, StudentsIntervalBelowTheBoundHolds) {
   EXPECT_EQ(probe.stopped, "the intervals tell");
 }
 
+// 1,000 requests at 50/s arrive within 20 s; one takes 8 s: 2.5 times, and 3 are 24 s of 50/s, 1,200
+// requests. At 40/s they are 25 s. Where the bound is missed already, more requests would not mend it.
+TEST(LoadProbe, TooFewRequestsDoNotTellThatALoadHolds) {
+  const auto run = [](double p99) {
+    return RunAtLoad([p99](double, std::uint64_t) {
+      ServingMetrics metrics = with_p99(p99);
+      metrics.e2el.mean = 8000;
+      return metrics;
+    });
+  };
+  const LoadProbe few = probe_load(p99_at_most_100, run(60), 50, {});
+  EXPECT_EQ(few.verdict, LoadVerdict::indeterminate);
+  EXPECT_EQ(
+      few.stopped,
+      "1000 requests are too few to tell, expected num_prompts of 1200 or more: 3 times what is under way at "
+      "once");
+  EXPECT_EQ(probe_load(p99_at_most_100, run(60), 40, {}).verdict, LoadVerdict::sustained);
+  EXPECT_EQ(probe_load(p99_at_most_100, run(160), 50, {}).verdict, LoadVerdict::not_sustained);
+}
+
 // At a load of 10 the runs are 105 and 95 by turns: no number of them separates their mean from 100.
 TEST(LoadProbe, IntervalOverTheBoundIsIndeterminate) {
   const LoadProbe probe = probe_load(p99_at_most_100, grows(5), 10, {});

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <random>
 
 #include "tests/sim/serving/toy_run.hpp"
@@ -72,6 +73,25 @@ TEST(Faults, WhatCannotRunIsInFlight) {
   EXPECT_EQ(m.arrived, 6);
   EXPECT_EQ(m.finished, 3);
   EXPECT_EQ(m.in_flight, 3);
+  // The last token was at 20 ms; the run goes on until nothing can: to the fault at 30.5 ms.
+  EXPECT_NEAR(m.duration_s, 0.0305, 1e-12);
+  EXPECT_EQ(m.replica_down_s, 0);
+}
+
+// One request a second from 1 s to 5 s; down for good at 2.5 s: those of 1 and 2 s are served, the others
+// never are. The run ends with the last arrival.
+TEST(Faults, WhatArrivesLaterIsNeverServed) {
+  const auto toy = pipeline(1'000'000);
+  Workload workload = closed_loop(1, 5, 10, 20);
+  workload.arrival = Workload::Arrival::gamma;
+  workload.max_concurrency = 0;
+  workload.request_rate = 1;
+  workload.burstiness = std::numeric_limits<double>::infinity();
+  const ServingMetrics m = run_with({{toy, 1000}}, workload, {{Time{2'500'000'000}, 0, nullptr}});
+  EXPECT_EQ(m.finished, 2);
+  EXPECT_EQ(m.in_flight, 3);
+  EXPECT_NEAR(m.duration_s, 5 - 1, 1e-9);
+  EXPECT_NEAR(m.replica_down_s, 5 - 2.5, 1e-9);
 }
 
 // A fault at time 0: the only request waits for the replica, then takes 1 ms for the prompt and 4 for the
