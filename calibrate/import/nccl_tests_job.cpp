@@ -139,7 +139,7 @@ void expect_told(const NcclTestsJob& job, const ForeignOrigin& origin, const std
 }
 
 std::string link_of(const NcclTestsJob& job, const ForeignOrigin& origin, const std::string& file) {
-  const std::string link = any_link_of(job, origin, file);
+  std::string link = any_link_of(job, origin, file);
   const bool within_a_node = link == "pcie" || (link == "nvlink" && !nvlink_between_nodes(origin.gpu));
   if (job.hosts.size() > 1 && within_a_node)
     throw InputError(fmt::format("{}: found the link {} between {} nodes, expected roce, ib or tcp", file,

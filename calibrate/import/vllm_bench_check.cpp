@@ -68,14 +68,15 @@ void expect_rates_agree(const JsonObject& file) {
   if (input && output) expect("total_token_throughput", *input + *output, "input and output tokens");
 }
 
-void expect_requests_agree(const JsonObject& file, BenchSamples samples) {
+void expect_requests_agree(const JsonObject& file, const BenchSamples& samples) {
   // Without a reason in "errors", which requests failed is not known.
   if (const auto completed = count(file, "completed"); completed && *completed != samples.requests) return;
   expect_agreement(file, "total_input_tokens", samples.input_tokens, "the sum of input_lens");
   expect_agreement(file, "total_output_tokens", samples.output_tokens, "the sum of output_lens");
-  for (auto& [name, values] : samples.latencies) std::sort(values.begin(), values.end());
+  auto latencies = samples.latencies;
+  for (auto& [name, values] : latencies) std::sort(values.begin(), values.end());
   for (const auto& [key, value] : file.entries())
-    for (const auto& [name, sorted] : samples.latencies) {
+    for (const auto& [name, sorted] : latencies) {
       const std::string ending = fmt::format("_{}_ms", name);
       if (sorted.empty() || value.is_null() || !key.ends_with(ending) || key.size() == ending.size())
         continue;

@@ -18,6 +18,6 @@ struct BenchSamples {
 void expect_rates_agree(const JsonObject& file);
 /// Refuses counts, means and percentiles that are not those of the requests. Throws InputError with both
 /// numbers.
-void expect_requests_agree(const JsonObject& file, BenchSamples);
+void expect_requests_agree(const JsonObject& file, const BenchSamples&);
 
 }  // namespace sextant::detail

@@ -113,7 +113,7 @@ std::vector<std::string> sglang_words(const EngineOptions& engine, const Scenari
                                       const Layout& layout) {
   std::vector<std::string> words = {
       "--tp-size",
-      text(layout.tp * layout.sharing_ranks()),
+      text(std::int64_t{layout.tp} * layout.sharing_ranks()),
       "--pp-size",
       text(layout.pp),
       "--max-running-requests",

@@ -149,7 +149,7 @@ std::vector<std::pair<std::string, std::string>> changes_of(const JsonObject& pl
   return changes;
 }
 
-Launch planned(Scenario scenario, const PlanOptions& settings, std::uint64_t number) {
+Launch planned(const Scenario& scenario, const PlanOptions& settings, std::uint64_t number) {
   Plan plan = make_plan(scenario, settings);
   if (settings.stop->load()) throw Interrupted();
   if (number > plan.candidates.size())
@@ -194,7 +194,7 @@ Launch read_launch(const ParsedWords& parsed) {
           "export", document,
           "run 'sextant plan --json plan.json' on it, then 'sextant export plan.json --of MODEL'");
     ScenarioInput input = read_scenario_input("export", parsed);
-    return planned(std::move(input.scenario), settings, number);
+    return planned(input.scenario, settings, number);
   }
   const JsonObject object = plan_of(document.object(), parsed);
   if (object.text("format") == "sextant purchase")
@@ -212,7 +212,7 @@ Launch read_launch(const ParsedWords& parsed) {
   Scenario scenario = read_scenario(with_changes(object.at("scenario_document"), changes_of(object, number)));
   keep_named_files(object.at("scenario_document"), parsed);
   deploy(object, number, scenario);
-  return planned(std::move(scenario), settings, 1);
+  return planned(scenario, settings, 1);
 }
 
 }  // namespace

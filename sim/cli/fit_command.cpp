@@ -88,7 +88,7 @@ std::set<std::string> add_rows(const ParsedWords& parsed, const TableOrigin& ori
 
 std::string provenance(const ParsedWords& parsed, const std::string& gpu,
                        const std::set<std::string>& repositories) {
-  const std::string made = "made by: " + repeatable_command(parsed, gpu);
+  std::string made = "made by: " + repeatable_command(parsed, gpu);
   if (repositories.empty()) return made;
   return fmt::format("kernel tables of {}; {}", fmt::join(repositories, " and "), made);
 }

@@ -108,7 +108,7 @@ double positive_option(const ParsedWords& parsed, const std::string& name) {
 
 std::string choice_option(const ParsedWords& parsed, const std::string& name,
                           const std::vector<std::string>& choices) {
-  const std::string value = parsed.text(name).value_or("");
+  std::string value = parsed.text(name).value_or("");
   if (!value.empty() && std::find(choices.begin(), choices.end(), value) == choices.end())
     throw InputError(fmt::format("--{}: found '{}', expected one of {}{}", name, value,
                                  fmt::join(choices, ", "), did_you_mean(value, choices)));

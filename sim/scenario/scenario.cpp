@@ -266,7 +266,7 @@ KvFormat read_kv(const std::optional<JsonValue>& kv, const Architecture& model) 
   const auto& published = model.quantisation;
   const std::string asked = published && !published->kv.empty() ? published->kv : "bf16";
   if (!kv) return kv_format(asked);
-  const KvFormat format = looked_up(*kv, [&] { return kv_format(kv->text()); });
+  KvFormat format = looked_up(*kv, [&] { return kv_format(kv->text()); });
   if (published && published->kv_fixed && format.name != asked)
     kv->fail(fmt::format("found \"{}\", expected \"{}\" (or nothing), as the model's kv_cache_scheme says",
                          format.name, asked));
