@@ -1,4 +1,3 @@
-#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -105,9 +104,9 @@ std::string write_power_models(const std::vector<PowerModel>& models, const std:
 }
 
 JsonValue power_models_document() {
-  const char* folder = std::getenv("SEXTANT_PROFILES");
-  const std::string own = folder ? std::string(folder) + "/power.json" : "";
-  if (folder && std::filesystem::exists(own)) return JsonValue::read(own);
+  if (const auto folder = own_profiles_folder())
+    if (const std::string own = *folder + "/power.json"; std::filesystem::exists(own))
+      return JsonValue::read(own);
   const EmbeddedFile file = embedded_files(shipped_file).at(0);
   return JsonValue::parse(file.content, std::string(file.path));
 }
@@ -128,7 +127,7 @@ const std::vector<PowerModel>& shipped_power_models() {
 
 std::optional<PowerModel> find_power_model(const std::string& gpu) {
   const std::vector<PowerModel> models =
-      std::getenv("SEXTANT_PROFILES") ? read_power_models(power_models_document()) : shipped_power_models();
+      own_profiles_folder() ? read_power_models(power_models_document()) : shipped_power_models();
   for (const PowerModel& model : models)
     if (model.gpu == gpu) return model;
   return std::nullopt;

@@ -63,8 +63,9 @@ std::string shipped_prefix(const std::string& kind) {
   return "calibrate/profiles/" + kind + ".";
 }
 
-/// The folder of the user's own profiles; nullopt where none is named. Throws InputError if it is no folder.
-std::optional<std::string> own_folder() {
+}  // namespace
+
+std::optional<std::string> own_profiles_folder() {
   const char* folder = std::getenv("SEXTANT_PROFILES");
   if (folder == nullptr || *folder == '\0') return std::nullopt;
   std::error_code error;
@@ -74,6 +75,8 @@ std::optional<std::string> own_folder() {
                                  std::filesystem::exists(status) ? "the file" : "no", folder));
   return folder;
 }
+
+namespace {
 
 /// Where a profile says whose it is.
 std::string name_key(const std::string& kind) {
@@ -106,7 +109,7 @@ void expect_name(const JsonValue& document, const std::string& kind, const std::
 }  // namespace
 
 std::optional<std::string> own_profile_file(const std::string& kind, const std::string& name) {
-  const std::optional<std::string> folder = own_folder();
+  const std::optional<std::string> folder = own_profiles_folder();
   if (!folder) return std::nullopt;
   std::string path = fmt::format("{}/{}.{}{}", *folder, kind, name, suffix);
   return std::filesystem::exists(path) ? std::optional(std::move(path)) : std::nullopt;

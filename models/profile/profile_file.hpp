@@ -15,6 +15,10 @@ void expect_format(const JsonObject&, const std::string& format, std::int64_t ve
 /// says another name than its file, and where the variable names no folder.
 JsonValue profile_document(const std::string& kind, const std::string& name);
 
+/// The folder of the user's own profiles, SEXTANT_PROFILES; nullopt where none is named. Throws InputError if
+/// it is no folder.
+std::optional<std::string> own_profiles_folder();
+
 /// The file of the user's own profile of that name; nullopt where there is none. Throws InputError where
 /// SEXTANT_PROFILES names no folder.
 std::optional<std::string> own_profile_file(const std::string& kind, const std::string& name);

@@ -67,12 +67,6 @@ Pools place(const Scenario& scenario) {
     if (taken.contains(name))
       throw InputError(fmt::format(
           "{}.placement: found the GPU '{}' in both pools, expected it in one of them", decode.where, name));
-  const bool by_rank = scenario.prefill->kv_connector == KvConnector::p2p_nccl;
-  if (by_rank && (prefill.tp != decode.tp || prefill.pp != 1 || decode.pp != 1))
-    throw InputError(fmt::format(
-        "deployment.kv_connector: found P2pNcclConnector with tp {} x pp {} and tp {} x pp {}, expected one "
-        "tp and pp 1 in both pools: a GPU sends to the one of its rank",
-        prefill.tp, prefill.pp, decode.tp, decode.pp));
   return {fixed_layout(scenario, prefill), fixed_layout(scenario, decode)};
 }
 

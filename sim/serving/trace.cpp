@@ -144,8 +144,6 @@ class CsvTraceReader {
 
   void line(std::string_view text, const Row& row) {
     if (text.empty()) return;
-    if (columns_ == 0 && text.substr(0, byte_order_mark.size()) == byte_order_mark)
-      text.remove_prefix(byte_order_mark.size());
     split(text, cells_);
     if (columns_ == 0) return read_header(row);
     if (cells_.size() != columns_)
@@ -161,8 +159,6 @@ class CsvTraceReader {
   std::vector<Request> take(const std::string& path) { return requests_.take(path); }
 
  private:
-  static constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
-
   void read_header(const Row& row) {
     columns_ = cells_.size();
     const auto& names = format_.columns;

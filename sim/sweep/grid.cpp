@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -13,6 +12,7 @@
 #include "models/base/embedded.hpp"
 #include "models/base/error.hpp"
 #include "models/base/text_file.hpp"
+#include "models/profile/profile_file.hpp"
 #include "sim/kernel/fingerprint.hpp"
 #include "sim/scenario/scenario.hpp"
 
@@ -51,11 +51,11 @@ std::string shipped_hash() {
 /// Hash of the user's own profiles, by name and content; empty without any.
 std::string own_profiles_hash() {
   namespace fs = std::filesystem;
-  const char* folder = std::getenv("SEXTANT_PROFILES");
-  if (folder == nullptr || *folder == '\0') return "";
+  const std::optional<std::string> folder = own_profiles_folder();
+  if (!folder) return "";
   std::vector<fs::path> files;
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error))
+  for (const fs::directory_entry& entry : fs::directory_iterator(*folder, error))
     if (entry.path().extension() == ".json") files.push_back(entry.path());
   std::sort(files.begin(), files.end());
   Fingerprint hash;
